@@ -1,0 +1,68 @@
+"""Pinhole cameras in the OpenCV convention: x right, y down, z forward, pixels.
+
+World units are those of `x_world = S R x + T` (see `stkit.capture`); orbit cameras look at a head standing in that world.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One view: `viewmat` (4, 4) world-to-camera, `K` (3, 3) in pixels, image size in pixels."""
+
+    viewmat: Tensor
+    K: Tensor
+    width: int
+    height: int
+
+    def resized(self, size: int) -> "Camera":
+        """The same view on a square image `size` pixels wide."""
+        K = self.K.clone()
+        K[:2] *= size / self.width
+        return replace(self, K=K, width=size, height=size)
+
+    def to_camera(self, points: Tensor) -> Tensor:
+        """World points (..., 3) in the camera's frame."""
+        return points @ self.viewmat[:3, :3].T + self.viewmat[:3, 3]
+
+    def project(self, points: Tensor) -> Tensor:
+        """Pixels (..., 2) of world points (..., 3); depth must be positive."""
+        x = self.to_camera(points)
+        uv = x[..., :2] / x[..., 2:].clamp_min(1e-6)
+        return uv * torch.stack([self.K[0, 0], self.K[1, 1]]) + self.K[:2, 2]
+
+    def centre(self) -> Tensor:
+        """The camera's position (3,) in the world."""
+        return -self.viewmat[:3, :3].T @ self.viewmat[:3, 3]
+
+
+FOCAL = 3.5  # focal length in image widths
+DISTANCE = 12.0  # decimetres from the camera to the world's origin
+
+
+def front_camera(size: int, focal: float = FOCAL, distance: float = DISTANCE) -> Camera:
+    """The tracking camera: on +z, looking along -z, with y up in the world (diag(1, -1, -1)).
+
+    With one camera depth and scale are a gauge: `S x` has meaning only relative to `distance` (lineage.md 2).
+    """
+    viewmat = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
+    viewmat[2, 3] = distance
+    K = torch.tensor([[focal * size, 0, size / 2], [0, focal * size, size / 2], [0, 0, 1.0]])
+    return Camera(viewmat, K, size, size)
+
+
+def orbit_camera(base: Camera, azimuth: float, elevation: float = 0.0, target: Tensor | None = None) -> Camera:
+    """`base` turned about `target` (3,); degrees, positive azimuth moves it to the subject's left (+x)."""
+    target = torch.zeros(3) if target is None else target
+    a, e = math.radians(azimuth), math.radians(elevation)
+    ry = torch.tensor([[math.cos(a), 0, math.sin(a)], [0, 1, 0], [-math.sin(a), 0, math.cos(a)]])
+    rx = torch.tensor([[1, 0, 0], [0, math.cos(e), -math.sin(e)], [0, math.sin(e), math.cos(e)]])
+    turn = ry @ rx.T
+    viewmat = base.viewmat.clone()
+    viewmat[:3, :3] = base.viewmat[:3, :3] @ turn.T
+    viewmat[:3, 3] = base.viewmat[:3, 3] + (base.viewmat[:3, :3] - viewmat[:3, :3]) @ target
+    return replace(base, viewmat=viewmat)

@@ -1,0 +1,115 @@
+"""Rotations, nearest neighbours and the deterministic random numbers every stage is handed.
+
+Rotations act on column vectors. Quaternions are w, x, y, z. `pose` is (6,): axis-angle (radians), then translation.
+"""
+
+import torch
+from torch import Tensor
+
+
+def so3_exp(omega: Tensor) -> Tensor:
+    """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3), by Rodrigues' formula; smooth at 0."""
+    theta2 = (omega * omega).sum(-1)[..., None, None]
+    small = theta2 < 1e-6
+    safe = torch.where(small, torch.ones_like(theta2), theta2)
+    theta = safe.sqrt()
+    a = torch.where(small, 1 - theta2 / 6, theta.sin() / theta)
+    b = torch.where(small, 0.5 - theta2 / 24, (1 - theta.cos()) / safe)
+    x, y, z = omega.unbind(-1)
+    o = torch.zeros_like(x)
+    k = torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).reshape(*omega.shape[:-1], 3, 3)
+    return torch.eye(3, dtype=omega.dtype, device=omega.device) + a * k + b * (k @ k)
+
+
+def so3_log(rotation: Tensor) -> Tensor:
+    """Axis-angle (..., 3) of rotation matrices (..., 3, 3), for angles below pi."""
+    trace = rotation.diagonal(dim1=-2, dim2=-1).sum(-1)
+    skew = torch.stack(
+        [
+            rotation[..., 2, 1] - rotation[..., 1, 2],
+            rotation[..., 0, 2] - rotation[..., 2, 0],
+            rotation[..., 1, 0] - rotation[..., 0, 1],
+        ],
+        -1,
+    )
+    sin = skew.norm(dim=-1) / 2
+    angle = torch.atan2(sin, (trace - 1) / 2)
+    factor = torch.where(sin > 1e-6, angle / (2 * sin.clamp_min(1e-12)), torch.full_like(sin, 0.5))
+    return skew * factor[..., None]
+
+
+def euler_yxz(yaw: Tensor, pitch: Tensor, roll: Tensor) -> Tensor:
+    """Axis-angle (..., 3) of the head turn Ry(yaw) Rx(pitch) Rz(roll), angles in radians.
+
+    Positive yaw turns the nose towards the subject's left (+x), positive pitch lowers it.
+    """
+    zero = torch.zeros_like(yaw)
+    ry = so3_exp(torch.stack([zero, yaw, zero], -1))
+    rx = so3_exp(torch.stack([pitch, zero, zero], -1))
+    rz = so3_exp(torch.stack([zero, zero, roll], -1))
+    return so3_log(ry @ rx @ rz)
+
+
+def yaw_pitch_roll(rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The angles (radians) that `euler_yxz` composes, from rotation matrices (..., 3, 3)."""
+    yaw = torch.atan2(rotation[..., 0, 2], rotation[..., 2, 2])
+    pitch = torch.asin((-rotation[..., 1, 2]).clamp(-1, 1))
+    roll = torch.atan2(rotation[..., 1, 0], rotation[..., 1, 1])
+    return yaw, pitch, roll
+
+
+def quat_to_rotation(quats: Tensor) -> Tensor:
+    """Rotation matrices (..., 3, 3) of quaternions (..., 4), which are normalised first."""
+    w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
+    rows = [
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    ]  # fmt: skip
+    return torch.stack(rows, -1).reshape(*quats.shape[:-1], 3, 3)
+
+
+def quat_multiply(a: Tensor, b: Tensor) -> Tensor:
+    """Hamilton product (..., 4): the rotation b followed by a."""
+    aw, ax, ay, az = a.unbind(-1)
+    bw, bx, by, bz = b.unbind(-1)
+    return torch.stack(
+        [
+            aw * bw - ax * bx - ay * by - az * bz,
+            aw * bx + ax * bw + ay * bz - az * by,
+            aw * by - ax * bz + ay * bw + az * bx,
+            aw * bz + ax * by - ay * bx + az * bw,
+        ],
+        -1,
+    )
+
+
+def axis_angle_to_quat(omega: Tensor) -> Tensor:
+    """Quaternions (..., 4) of axis-angle vectors (..., 3)."""
+    theta = omega.norm(dim=-1, keepdim=True)
+    half = theta / 2
+    scale = torch.where(theta > 1e-6, half.sin() / theta.clamp_min(1e-12), torch.full_like(theta, 0.5))
+    return torch.cat([half.cos(), omega * scale], -1)
+
+
+def nearest(points: Tensor, targets: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    """Distances (N, k) from points (N, 3) to their k nearest targets (M, 3), and the targets' indices (N, k).
+
+    Distances are Euclidean and carry no gradient. Small sets are compared exhaustively, large ones with a k-d tree.
+    """
+    if points.is_cuda or len(targets) <= 128:
+        d, i = torch.cdist(points.detach(), targets.detach()).topk(k, largest=False)
+        return d, i
+    from scipy.spatial import cKDTree
+
+    d, i = cKDTree(targets.detach().cpu().numpy()).query(points.detach().cpu().numpy(), k=k)
+    shape = (len(points), k)
+    return torch.as_tensor(d, dtype=points.dtype).reshape(shape), torch.as_tensor(i).reshape(shape)
+
+
+def generator(seed: int, *path: int | str) -> torch.Generator:
+    """A CPU generator for one purpose: the same seed and path give the same numbers, other paths independent ones."""
+    import zlib
+
+    mixed = zlib.crc32(repr((seed, *path)).encode())
+    return torch.Generator().manual_seed(mixed)

@@ -1,0 +1,85 @@
+"""The CPU backend: numba kernels behind one autograd function. See `stkit.render.rasterize` for the contract."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import gaussians_kernels as kernels
+from .threads import parallel
+
+
+def _np(x: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(x.detach().numpy(), dtype=np.float32)
+
+
+class _Rasterize(torch.autograd.Function):
+    """One camera. Channels are composited without a background; alpha is returned beside them."""
+
+    @staticmethod
+    def forward(ctx, means, quats, scales, opacities, colors, viewmat, depth_channel, K, width, height, eps2d, near, antialiased, info):
+        arrays = [_np(x) for x in (means, quats, scales, opacities, colors)]
+        view = _np(viewmat)[:3]
+        fx, fy, cx, cy = (np.float32(K[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
+        n = len(means)
+        flat = np.zeros((n, 7), np.float32)
+        box = np.empty((n, 4), np.int64)
+        lens = (fx, fy, cx, cy, width, height, np.float32(eps2d))
+        parallel(kernels.project, n, *arrays[:4], view, *lens, np.float32(near), antialiased, flat, box)
+        tiles_x, tiles_y = -(-width // kernels.TILE), -(-height // kernels.TILE)
+        starts = np.empty(tiles_x * tiles_y + 1, np.int64)
+        counts = np.empty(n + 1, np.int64)
+        total = kernels.count_tiles(box, tiles_x, starts, counts)
+        ids = np.empty(total, np.int32)
+        slots = np.empty(total, np.int64)
+        seen = np.flatnonzero(counts[1:] > counts[:-1])
+        order = seen[np.argsort(flat[seen, 2], kind="stable")]
+        kernels.fill_tiles(order, box, tiles_x, starts, counts, ids, slots)
+        values = arrays[4]
+        if depth_channel:
+            values = np.ascontiguousarray(np.concatenate([values, flat[:, 2:3]], 1))
+        image = np.empty((height, width, values.shape[1]), np.float32)
+        trans = np.empty((height, width), np.float32)
+        last = np.empty((height, width), np.int32)
+        parallel(kernels.render_tiles, len(starts) - 1, starts, ids, flat, arrays[3], values, width, height, image, trans, last)
+        ctx.saved = (arrays, view, lens, antialiased, depth_channel, flat, counts, slots, starts, ids, values, trans, last)
+        if info is not None:
+            info.update(means2d=torch.from_numpy(flat[:, :2].copy()), depths=torch.from_numpy(flat[:, 2].copy()), entries=int(total))
+            ctx.info = info
+        else:
+            ctx.info = None
+        return torch.from_numpy(image), torch.from_numpy(1 - trans)[..., None]
+
+    @staticmethod
+    def backward(ctx, d_image, d_alpha):
+        arrays, view, lens, antialiased, depth_channel, flat, counts, slots, starts, ids, values, trans, last = ctx.saved
+        width, height = lens[4], lens[5]
+        d_image = _np(d_image)
+        d_trans = -_np(d_alpha)[..., 0]
+        grads = np.empty((len(ids), 6 + values.shape[1]), np.float32)
+        parallel(kernels.render_tiles_backward, len(starts) - 1, starts, ids, flat, arrays[3], values, width, height,
+                 trans, last, d_image, d_trans, grads)  # fmt: skip
+        out = [np.zeros_like(a) for a in arrays[:4]]
+        d_values = np.zeros_like(values)
+        n = len(arrays[0])
+        d_view = np.zeros((n, 12), np.float32)
+        d_flat = np.zeros((n, 2), np.float32)
+        d_depth = np.zeros(n, np.float32)
+        if depth_channel:
+            order = np.repeat(np.arange(n), counts[1:] - counts[:-1])
+            np.add.at(d_depth, order, grads[slots, -1])
+        parallel(kernels.project_backward, n, *arrays[:4], view, *lens, antialiased, flat, counts, slots, grads, d_depth,
+                 *out, d_values, d_view, d_flat)  # fmt: skip
+        if ctx.info is not None:
+            ctx.info["means2d_grad"] = torch.from_numpy(d_flat)
+        d_colors = d_values[:, :-1] if depth_channel else d_values
+        d_viewmat = np.zeros((4, 4), np.float32)
+        d_viewmat[:3] = d_view.sum(0, dtype=np.float64).reshape(3, 4)
+        back = [torch.from_numpy(np.ascontiguousarray(x)) for x in (*out, d_colors, d_viewmat)]
+        return (*back, *([None] * 8))
+
+
+def rasterize(means, quats, scales, opacities, colors, viewmat, K, width, height, depth, eps2d, near_plane, antialiased, info):
+    """One camera: image (H, W, D [+1 accumulated depth]) without background, and alpha (H, W, 1)."""
+    return _Rasterize.apply(
+        means, quats, scales, opacities, colors, viewmat, depth, K.detach().numpy(), width, height, eps2d, near_plane, antialiased, info
+    )

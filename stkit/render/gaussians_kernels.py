@@ -1,0 +1,482 @@
+"""Numba kernels of the CPU Gaussian rasteriser. Layouts are flat float32; one thread owns a tile, so sums have one order.
+
+Formulas: EWA splatting as in 3D Gaussian Splatting (Kerbl et al. 2023) with gsplat's cut-offs: eps2d 0.3, alpha in
+[1/255, 0.999], a pixel closes when its transmittance would fall to 1e-4.
+"""
+
+import math
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+TILE = 16
+ALPHA_MIN = np.float32(1 / 255)
+ALPHA_MAX = np.float32(0.999)
+T_STOP = np.float32(1e-4)
+JIT = dict(nogil=True, cache=True, fastmath={"nsz", "arcp", "contract", "reassoc"}, boundscheck=False)
+
+
+@intrinsic
+def _as_float(typingctx, value):
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.FloatType())
+
+    return types.float32(types.int32), codegen
+
+
+@njit(inline="always", **JIT)
+def _exp_neg(x):
+    """exp(x) for x <= 0, relative error 2e-7: 2^n from the exponent bits, 2^f from a polynomial."""
+    y = max(x * np.float32(1.4426950408889634), np.float32(-126.0))
+    n = np.int32(y - np.float32(0.5))
+    f = y - np.float32(n)
+    p = np.float32(1.5403530e-4)
+    p = p * f + np.float32(1.3333558e-3)
+    p = p * f + np.float32(9.6181291e-3)
+    p = p * f + np.float32(5.5504109e-2)
+    p = p * f + np.float32(2.4022651e-1)
+    p = p * f + np.float32(6.9314718e-1)
+    p = p * f + np.float32(1.0)
+    return p * _as_float(np.int32((n + np.int32(127)) << np.int32(23)))
+
+
+@njit(**JIT)
+def project(first, step, means, quats, scales, opacities, view, fx, fy, cx, cy, width, height, eps2d, near, antialiased, flat, box):
+    """Fill flat (N, 7): u, v, depth, conic a b c, opacity factor; and box (N, 4): tile x0 x1 y0 y1 (empty = culled)."""
+    lim_x = np.float32(1.3) * np.float32(0.5) * width / fx
+    lim_y = np.float32(1.3) * np.float32(0.5) * height / fy
+    tiles_x = (width + TILE - 1) // TILE
+    tiles_y = (height + TILE - 1) // TILE
+    pos_x, neg_x = (width - cx) / fx + np.float32(0.3) * np.float32(0.5) * width / fx, cx / fx + np.float32(0.3) * np.float32(0.5) * width / fx
+    pos_y, neg_y = (height - cy) / fy + np.float32(0.3) * np.float32(0.5) * height / fy, cy / fy + np.float32(0.3) * np.float32(0.5) * height / fy
+    for i in range(first, means.shape[0], step):
+        box[i, 0] = 0
+        box[i, 1] = 0
+        box[i, 2] = 0
+        box[i, 3] = 0
+        mx, my, mz = means[i, 0], means[i, 1], means[i, 2]
+        z = view[2, 0] * mx + view[2, 1] * my + view[2, 2] * mz + view[2, 3]
+        if not z > near:
+            continue
+        x = view[0, 0] * mx + view[0, 1] * my + view[0, 2] * mz + view[0, 3]
+        y = view[1, 0] * mx + view[1, 1] * my + view[1, 2] * mz + view[1, 3]
+        c00, c01, c02, c11, c12, c22 = _covariance(quats, scales, view, i)
+        rz = np.float32(1.0) / z
+        tx = z * min(max(x * rz, -neg_x), pos_x)
+        ty = z * min(max(y * rz, -neg_y), pos_y)
+        j00, j02 = fx * rz, -fx * tx * rz * rz
+        j11, j12 = fy * rz, -fy * ty * rz * rz
+        a = j00 * j00 * c00 + np.float32(2) * j00 * j02 * c02 + j02 * j02 * c22
+        b = j00 * j11 * c01 + j00 * j12 * c02 + j02 * j11 * c12 + j02 * j12 * c22
+        c = j11 * j11 * c11 + np.float32(2) * j11 * j12 * c12 + j12 * j12 * c22
+        det0 = a * c - b * b
+        a += eps2d
+        c += eps2d
+        det = a * c - b * b
+        if not det > 0:
+            continue
+        factor = np.float32(1.0)
+        if antialiased:
+            factor = np.float32(math.sqrt(max(det0 / det, np.float32(0.0))))
+        o = opacities[i] * factor
+        if o < ALPHA_MIN:
+            continue
+        u = fx * x * rz + cx
+        v = fy * y * rz + cy
+        flat[i, 0] = u
+        flat[i, 1] = v
+        flat[i, 2] = z
+        flat[i, 3] = c / det
+        flat[i, 4] = -b / det
+        flat[i, 5] = a / det
+        flat[i, 6] = factor
+        reach = np.float32(math.sqrt(2.0 * math.log(o * 255.0))) + np.float32(1e-3)
+        rx = reach * np.float32(math.sqrt(a))
+        ry = reach * np.float32(math.sqrt(c))
+        x0 = int(math.floor((u - rx - np.float32(0.5)) / TILE))
+        x1 = int(math.floor((u + rx - np.float32(0.5)) / TILE)) + 1
+        y0 = int(math.floor((v - ry - np.float32(0.5)) / TILE))
+        y1 = int(math.floor((v + ry - np.float32(0.5)) / TILE)) + 1
+        x0, x1 = max(x0, 0), min(x1, tiles_x)
+        y0, y1 = max(y0, 0), min(y1, tiles_y)
+        if x0 < x1 and y0 < y1:
+            box[i, 0] = x0
+            box[i, 1] = x1
+            box[i, 2] = y0
+            box[i, 3] = y1
+
+
+@njit(inline="always", **JIT)
+def _rotation(quats, i):
+    w, x, y, z = quats[i, 0], quats[i, 1], quats[i, 2], quats[i, 3]
+    n = np.float32(1.0) / np.float32(math.sqrt(max(w * w + x * x + y * y + z * z, np.float32(1e-24))))
+    w, x, y, z = w * n, x * n, y * n, z * n
+    one, two = np.float32(1), np.float32(2)
+    return (
+        one - two * (y * y + z * z), two * (x * y - w * z), two * (x * z + w * y),
+        two * (x * y + w * z), one - two * (x * x + z * z), two * (y * z - w * x),
+        two * (x * z - w * y), two * (y * z + w * x), one - two * (x * x + y * y),
+        w, x, y, z, n,
+    )  # fmt: skip
+
+
+@njit(inline="always", **JIT)
+def _axes(quats, scales, view, i):
+    """Camera-frame columns of M = W R diag(s)."""
+    r = _rotation(quats, i)
+    s0, s1, s2 = scales[i, 0], scales[i, 1], scales[i, 2]
+    m00 = (view[0, 0] * r[0] + view[0, 1] * r[3] + view[0, 2] * r[6]) * s0
+    m10 = (view[1, 0] * r[0] + view[1, 1] * r[3] + view[1, 2] * r[6]) * s0
+    m20 = (view[2, 0] * r[0] + view[2, 1] * r[3] + view[2, 2] * r[6]) * s0
+    m01 = (view[0, 0] * r[1] + view[0, 1] * r[4] + view[0, 2] * r[7]) * s1
+    m11 = (view[1, 0] * r[1] + view[1, 1] * r[4] + view[1, 2] * r[7]) * s1
+    m21 = (view[2, 0] * r[1] + view[2, 1] * r[4] + view[2, 2] * r[7]) * s1
+    m02 = (view[0, 0] * r[2] + view[0, 1] * r[5] + view[0, 2] * r[8]) * s2
+    m12 = (view[1, 0] * r[2] + view[1, 1] * r[5] + view[1, 2] * r[8]) * s2
+    m22 = (view[2, 0] * r[2] + view[2, 1] * r[5] + view[2, 2] * r[8]) * s2
+    return m00, m01, m02, m10, m11, m12, m20, m21, m22
+
+
+@njit(inline="always", **JIT)
+def _covariance(quats, scales, view, i):
+    m00, m01, m02, m10, m11, m12, m20, m21, m22 = _axes(quats, scales, view, i)
+    return (
+        m00 * m00 + m01 * m01 + m02 * m02,
+        m00 * m10 + m01 * m11 + m02 * m12,
+        m00 * m20 + m01 * m21 + m02 * m22,
+        m10 * m10 + m11 * m11 + m12 * m12,
+        m10 * m20 + m11 * m21 + m12 * m22,
+        m20 * m20 + m21 * m21 + m22 * m22,
+    )
+
+
+@njit(**JIT)
+def count_tiles(box, tiles_x, starts, counts):
+    """starts (tiles + 1): where each tile's list begins; counts (N + 1): where each Gaussian's entries begin."""
+    n = box.shape[0]
+    starts[:] = 0
+    total = 0
+    for i in range(n):
+        counts[i] = total
+        total += (box[i, 1] - box[i, 0]) * (box[i, 3] - box[i, 2])
+        for ty in range(box[i, 2], box[i, 3]):
+            for tx in range(box[i, 0], box[i, 1]):
+                starts[ty * tiles_x + tx + 1] += 1
+    counts[n] = total
+    for t in range(starts.shape[0] - 1):
+        starts[t + 1] += starts[t]
+    return total
+
+
+@njit(**JIT)
+def fill_tiles(order, box, tiles_x, starts, counts, ids, slots):
+    """Depth-ordered lists: ids (entries) per tile; slots (entries) says where Gaussian i's entries ended up."""
+    cursor = starts[:-1].copy()
+    for k in range(order.shape[0]):
+        i = order[k]
+        at = counts[i]
+        for ty in range(box[i, 2], box[i, 3]):
+            for tx in range(box[i, 0], box[i, 1]):
+                t = ty * tiles_x + tx
+                ids[cursor[t]] = i
+                slots[at] = cursor[t]
+                cursor[t] += 1
+                at += 1
+
+
+@njit(**JIT)
+def render_tiles(first, step, starts, ids, flat, opacities, colors, width, height, image, trans, last):
+    """Composite front to back. image (H, W, D) without background, trans (H, W) left over, last (H, W) list positions."""
+    tiles_x = (width + TILE - 1) // TILE
+    D = colors.shape[1]
+    T = np.empty(TILE * TILE, np.float32)
+    last_t = np.empty(TILE * TILE, np.int32)
+    out = np.empty((D, TILE * TILE), np.float32)
+    wrow = np.empty(TILE, np.float32)
+    for t in range(first, starts.shape[0] - 1, step):
+        ox, oy = (t % tiles_x) * TILE, (t // tiles_x) * TILE
+        nx, ny = min(TILE, width - ox), min(TILE, height - oy)
+        T[:] = np.float32(1.0)
+        out[:] = np.float32(0.0)
+        last_t[:] = -1
+        for k in range(starts[t], starts[t + 1]):
+            i = ids[k]
+            if (k - starts[t]) % 32 == 31:
+                live = np.float32(0.0)
+                for p in range(TILE * TILE):
+                    live = max(live, T[p])
+                if live <= np.float32(0.0):
+                    break
+            u, v = flat[i, 0] - np.float32(ox) - np.float32(0.5), flat[i, 1] - np.float32(oy) - np.float32(0.5)
+            ca, cb, cc = flat[i, 3], flat[i, 4], flat[i, 5]
+            o = opacities[i] * flat[i, 6]
+            power = np.float32(math.log(o * 255.0)) + np.float32(1e-4)
+            det = ca * cc - cb * cb
+            ry = np.float32(math.sqrt(max(np.float32(2) * power * ca / det, np.float32(0))))
+            y0, y1 = max(int(math.ceil(v - ry)), 0), min(int(math.floor(v + ry)) + 1, ny)
+            for y in range(y0, y1):
+                dy = np.float32(y) - v
+                mid = u - cb * dy / ca
+                room = np.float32(2) * power * ca - det * dy * dy
+                half = np.float32(math.sqrt(max(room, np.float32(0)))) / ca + np.float32(1e-3)
+                x0, x1 = max(int(math.ceil(mid - half)), 0), min(int(math.floor(mid + half)) + 1, nx)
+                if x0 >= x1:
+                    continue
+                base = y * TILE
+                for x in range(x0, x1):
+                    dx = np.float32(x) - u
+                    sigma = np.float32(0.5) * (ca * dx * dx + cc * dy * dy) + cb * dx * dy
+                    alpha = min(o * _exp_neg(-max(sigma, np.float32(0))), ALPHA_MAX)
+                    alpha = alpha if alpha >= ALPHA_MIN else np.float32(0)
+                    before = T[base + x]
+                    live = abs(before)
+                    after = live * (np.float32(1) - alpha)
+                    # a closed pixel keeps its transmittance with a minus sign
+                    closes = after <= T_STOP or before < np.float32(0)
+                    wrow[x] = np.float32(0) if closes else alpha * live
+                    T[base + x] = -live if closes else after
+                    last_t[base + x] = k if (not closes and alpha > np.float32(0)) else last_t[base + x]
+                for c in range(D):
+                    value = colors[i, c]
+                    for x in range(x0, x1):
+                        out[c, base + x] += wrow[x] * value
+        for y in range(ny):
+            for x in range(nx):
+                trans[oy + y, ox + x] = abs(T[y * TILE + x])
+                last[oy + y, ox + x] = last_t[y * TILE + x]
+                for c in range(D):
+                    image[oy + y, ox + x, c] = out[c, y * TILE + x]
+
+
+@njit(**JIT)
+def render_tiles_backward(first, step, starts, ids, flat, opacities, colors, width, height, trans, last, d_image, d_trans, grads):
+    """grads (entries, 6 + D): u, v, conic a b c, effective opacity, colours, one row per (tile, Gaussian) entry."""
+    tiles_x = (width + TILE - 1) // TILE
+    D = colors.shape[1]
+    T = np.empty(TILE * TILE, np.float32)
+    rest = np.empty(TILE * TILE, np.float32)
+    last_t = np.empty(TILE * TILE, np.int32)
+    dpix = np.empty((D, TILE * TILE), np.float32)
+    grow = np.empty(TILE, np.float32)
+    wrow = np.empty(TILE, np.float32)
+    for t in range(first, starts.shape[0] - 1, step):
+        ox, oy = (t % tiles_x) * TILE, (t // tiles_x) * TILE
+        nx, ny = min(TILE, width - ox), min(TILE, height - oy)
+        T[:] = np.float32(1.0)
+        rest[:] = np.float32(0)
+        last_t[:] = -1
+        dpix[:] = np.float32(0)
+        final = -1
+        for y in range(ny):
+            for x in range(nx):
+                p = y * TILE + x
+                T[p] = trans[oy + y, ox + x]
+                last_t[p] = last[oy + y, ox + x]
+                final = max(final, last_t[p])
+                rest[p] = d_trans[oy + y, ox + x] * T[p]
+                for c in range(D):
+                    dpix[c, p] = d_image[oy + y, ox + x, c]
+        for k in range(starts[t + 1] - 1, starts[t] - 1, -1):
+            for c in range(6 + D):
+                grads[k, c] = np.float32(0)
+            if k > final:
+                continue
+            i = ids[k]
+            u, v = flat[i, 0] - np.float32(ox) - np.float32(0.5), flat[i, 1] - np.float32(oy) - np.float32(0.5)
+            ca, cb, cc = flat[i, 3], flat[i, 4], flat[i, 5]
+            o = opacities[i] * flat[i, 6]
+            power = np.float32(math.log(o * 255.0)) + np.float32(1e-4)
+            det = ca * cc - cb * cb
+            ry = np.float32(math.sqrt(max(np.float32(2) * power * ca / det, np.float32(0))))
+            y0, y1 = max(int(math.ceil(v - ry)), 0), min(int(math.floor(v + ry)) + 1, ny)
+            g_u = np.float32(0)
+            g_v = np.float32(0)
+            g_a = np.float32(0)
+            g_b = np.float32(0)
+            g_c = np.float32(0)
+            g_o = np.float32(0)
+            for y in range(y0, y1):
+                dy = np.float32(y) - v
+                mid = u - cb * dy / ca
+                room = np.float32(2) * power * ca - det * dy * dy
+                half = np.float32(math.sqrt(max(room, np.float32(0)))) / ca + np.float32(1e-3)
+                x0, x1 = max(int(math.ceil(mid - half)), 0), min(int(math.floor(mid + half)) + 1, nx)
+                if x0 >= x1:
+                    continue
+                base = y * TILE
+                for x in range(x0, x1):
+                    grow[x] = np.float32(0)
+                for c in range(D):
+                    value = colors[i, c]
+                    for x in range(x0, x1):
+                        grow[x] += value * dpix[c, base + x]
+                for x in range(x0, x1):
+                    dx = np.float32(x) - u
+                    sigma = np.float32(0.5) * (ca * dx * dx + cc * dy * dy) + cb * dx * dy
+                    vis = _exp_neg(-max(sigma, np.float32(0)))
+                    raw = o * vis
+                    alpha = min(raw, ALPHA_MAX)
+                    alpha = alpha if (alpha >= ALPHA_MIN and k <= last_t[base + x]) else np.float32(0)
+                    keep = np.float32(1) / (np.float32(1) - alpha)
+                    before = T[base + x] * keep
+                    weight = alpha * before
+                    d_alpha = before * grow[x] - rest[base + x] * keep
+                    rest[base + x] += weight * grow[x]
+                    T[base + x] = before
+                    wrow[x] = weight
+                    d_alpha = d_alpha if (alpha > np.float32(0) and raw <= ALPHA_MAX) else np.float32(0)
+                    g_o += vis * d_alpha
+                    d_sigma = -raw * d_alpha
+                    g_a += np.float32(0.5) * dx * dx * d_sigma
+                    g_b += dx * dy * d_sigma
+                    g_c += np.float32(0.5) * dy * dy * d_sigma
+                    g_u -= (ca * dx + cb * dy) * d_sigma
+                    g_v -= (cc * dy + cb * dx) * d_sigma
+                for c in range(D):
+                    total = np.float32(0)
+                    for x in range(x0, x1):
+                        total += wrow[x] * dpix[c, base + x]
+                    grads[k, 6 + c] += total
+            grads[k, 0] = g_u
+            grads[k, 1] = g_v
+            grads[k, 2] = g_a
+            grads[k, 3] = g_b
+            grads[k, 4] = g_c
+            grads[k, 5] = g_o
+
+
+@njit(**JIT)
+def project_backward(first, step, means, quats, scales, opacities, view, fx, fy, cx, cy, width, height, eps2d, antialiased,
+                     flat, counts, slots, grads, d_depth, d_means, d_quats, d_scales, d_opacities, d_colors, d_view, d_flat):
+    """Sum each Gaussian's entries in order, then chain through the projection. Adds to d_*; d_view is (N, 12) rows."""
+    one, two, half = np.float32(1), np.float32(2), np.float32(0.5)
+    D = d_colors.shape[1]
+    pos_x, neg_x = (width - cx) / fx + np.float32(0.15) * width / fx, cx / fx + np.float32(0.15) * width / fx
+    pos_y, neg_y = (height - cy) / fy + np.float32(0.15) * height / fy, cy / fy + np.float32(0.15) * height / fy
+    for i in range(first, means.shape[0], step):
+        if counts[i + 1] == counts[i]:
+            continue
+        g_u = np.float32(0)
+        g_v = np.float32(0)
+        ga = np.float32(0)
+        gb = np.float32(0)
+        gc = np.float32(0)
+        go = np.float32(0)
+        for e in range(counts[i], counts[i + 1]):
+            row = slots[e]
+            g_u += grads[row, 0]
+            g_v += grads[row, 1]
+            ga += grads[row, 2]
+            gb += grads[row, 3]
+            gc += grads[row, 4]
+            go += grads[row, 5]
+            for c in range(D):
+                d_colors[i, c] += grads[row, 6 + c]
+        d_flat[i, 0] = g_u
+        d_flat[i, 1] = g_v
+        mx, my, mz = means[i, 0], means[i, 1], means[i, 2]
+        x = view[0, 0] * mx + view[0, 1] * my + view[0, 2] * mz + view[0, 3]
+        y = view[1, 0] * mx + view[1, 1] * my + view[1, 2] * mz + view[1, 3]
+        z = view[2, 0] * mx + view[2, 1] * my + view[2, 2] * mz + view[2, 3]
+        rz = one / z
+        in_x = -neg_x <= x * rz <= pos_x
+        in_y = -neg_y <= y * rz <= pos_y
+        tx = z * min(max(x * rz, -neg_x), pos_x)
+        ty = z * min(max(y * rz, -neg_y), pos_y)
+        m00, m01, m02, m10, m11, m12, m20, m21, m22 = _axes(quats, scales, view, i)
+        c00, c01, c02, c11, c12, c22 = _covariance(quats, scales, view, i)
+        j00, j02, j11, j12 = fx * rz, -fx * tx * rz * rz, fy * rz, -fy * ty * rz * rz
+        # conic -> 2D covariance: dV = -Q dQ Q with Q symmetric; b is counted once in the conic's off-diagonal
+        qa, qb, qc = flat[i, 3], flat[i, 4], flat[i, 5]
+        hb = half * gb
+        va = -(qa * qa * ga + two * qa * qb * hb + qb * qb * gc)
+        vb = -(qa * qb * ga + qa * qc * hb + qb * qb * hb + qb * qc * gc) * two
+        vc = -(qb * qb * ga + two * qb * qc * hb + qc * qc * gc)
+        d_opacities[i] += go * flat[i, 6]
+        if antialiased and flat[i, 6] > np.float32(0):
+            sa = j00 * j00 * c00 + two * j00 * j02 * c02 + j02 * j02 * c22
+            sb = j00 * j11 * c01 + j00 * j12 * c02 + j02 * j11 * c12 + j02 * j12 * c22
+            sc = j11 * j11 * c11 + two * j11 * j12 * c12 + j12 * j12 * c22
+            det0 = sa * sc - sb * sb
+            det = (sa + eps2d) * (sc + eps2d) - sb * sb
+            g_f = go * opacities[i] * half / flat[i, 6]
+            va += g_f * (sc / det - det0 * (sc + eps2d) / (det * det))
+            vc += g_f * (sa / det - det0 * (sa + eps2d) / (det * det))
+            vb += g_f * two * sb * (det0 / (det * det) - one / det)
+        # 2D covariance -> camera-frame covariance (symmetric entries once each) and J
+        g00 = j00 * j00 * va
+        g01 = j00 * j11 * vb
+        g02 = two * j00 * j02 * va + j00 * j12 * vb
+        g11 = j11 * j11 * vc
+        g12 = two * j11 * j12 * vc + j02 * j11 * vb
+        g22 = j02 * j02 * va + j12 * j12 * vc + j02 * j12 * vb
+        d_j00 = two * (j00 * c00 + j02 * c02) * va + (j11 * c01 + j12 * c02) * vb
+        d_j02 = two * (j00 * c02 + j02 * c22) * va + (j11 * c12 + j12 * c22) * vb
+        d_j11 = two * (j11 * c11 + j12 * c12) * vc + (j00 * c01 + j02 * c12) * vb
+        d_j12 = two * (j11 * c12 + j12 * c22) * vc + (j00 * c02 + j02 * c22) * vb
+        gx = g_u * fx * rz
+        gy = g_v * fy * rz
+        gz = -(g_u * fx * x + g_v * fy * y) * rz * rz + d_depth[i]
+        gz += -(d_j00 * fx + d_j11 * fy) * rz * rz
+        if in_x:
+            gx += -d_j02 * fx * rz * rz
+            gz += d_j02 * two * fx * tx * rz * rz * rz
+        else:
+            gz += d_j02 * fx * tx * rz * rz * rz
+        if in_y:
+            gy += -d_j12 * fy * rz * rz
+            gz += d_j12 * two * fy * ty * rz * rz * rz
+        else:
+            gz += d_j12 * fy * ty * rz * rz * rz
+        d_means[i, 0] += view[0, 0] * gx + view[1, 0] * gy + view[2, 0] * gz
+        d_means[i, 1] += view[0, 1] * gx + view[1, 1] * gy + view[2, 1] * gz
+        d_means[i, 2] += view[0, 2] * gx + view[1, 2] * gy + view[2, 2] * gz
+        # covariance = M M^T -> M = W R S
+        n00 = two * g00 * m00 + g01 * m10 + g02 * m20
+        n01 = two * g00 * m01 + g01 * m11 + g02 * m21
+        n02 = two * g00 * m02 + g01 * m12 + g02 * m22
+        n10 = g01 * m00 + two * g11 * m10 + g12 * m20
+        n11 = g01 * m01 + two * g11 * m11 + g12 * m21
+        n12 = g01 * m02 + two * g11 * m12 + g12 * m22
+        n20 = g02 * m00 + g12 * m10 + two * g22 * m20
+        n21 = g02 * m01 + g12 * m11 + two * g22 * m21
+        n22 = g02 * m02 + g12 * m12 + two * g22 * m22
+        r = _rotation(quats, i)
+        s0, s1, s2 = scales[i, 0], scales[i, 1], scales[i, 2]
+        # d_view: means and W
+        for a in range(3):
+            ga_ = gx if a == 0 else (gy if a == 1 else gz)
+            na0 = n00 if a == 0 else (n10 if a == 1 else n20)
+            na1 = n01 if a == 0 else (n11 if a == 1 else n21)
+            na2 = n02 if a == 0 else (n12 if a == 1 else n22)
+            d_view[i, 4 * a + 0] = ga_ * mx + na0 * s0 * r[0] + na1 * s1 * r[1] + na2 * s2 * r[2]
+            d_view[i, 4 * a + 1] = ga_ * my + na0 * s0 * r[3] + na1 * s1 * r[4] + na2 * s2 * r[5]
+            d_view[i, 4 * a + 2] = ga_ * mz + na0 * s0 * r[6] + na1 * s1 * r[7] + na2 * s2 * r[8]
+            d_view[i, 4 * a + 3] = ga_
+        p00 = view[0, 0] * n00 + view[1, 0] * n10 + view[2, 0] * n20
+        p01 = view[0, 0] * n01 + view[1, 0] * n11 + view[2, 0] * n21
+        p02 = view[0, 0] * n02 + view[1, 0] * n12 + view[2, 0] * n22
+        p10 = view[0, 1] * n00 + view[1, 1] * n10 + view[2, 1] * n20
+        p11 = view[0, 1] * n01 + view[1, 1] * n11 + view[2, 1] * n21
+        p12 = view[0, 1] * n02 + view[1, 1] * n12 + view[2, 1] * n22
+        p20 = view[0, 2] * n00 + view[1, 2] * n10 + view[2, 2] * n20
+        p21 = view[0, 2] * n01 + view[1, 2] * n11 + view[2, 2] * n21
+        p22 = view[0, 2] * n02 + view[1, 2] * n12 + view[2, 2] * n22
+        d_scales[i, 0] += p00 * r[0] + p10 * r[3] + p20 * r[6]
+        d_scales[i, 1] += p01 * r[1] + p11 * r[4] + p21 * r[7]
+        d_scales[i, 2] += p02 * r[2] + p12 * r[5] + p22 * r[8]
+        p00, p10, p20 = p00 * s0, p10 * s0, p20 * s0
+        p01, p11, p21 = p01 * s1, p11 * s1, p21 * s1
+        p02, p12, p22 = p02 * s2, p12 * s2, p22 * s2
+        w, qx, qy, qz, n = r[9], r[10], r[11], r[12], r[13]
+        dw = two * (qx * (p21 - p12) + qy * (p02 - p20) + qz * (p10 - p01))
+        dx = two * (-two * qx * (p11 + p22) + qy * (p01 + p10) + qz * (p02 + p20) + w * (p21 - p12))
+        dy = two * (qx * (p01 + p10) - two * qy * (p00 + p22) + qz * (p12 + p21) + w * (p02 - p20))
+        dz = two * (qx * (p02 + p20) + qy * (p12 + p21) - two * qz * (p00 + p11) + w * (p10 - p01))
+        dot = dw * w + dx * qx + dy * qy + dz * qz
+        d_quats[i, 0] += (dw - dot * w) * n
+        d_quats[i, 1] += (dx - dot * qx) * n
+        d_quats[i, 2] += (dy - dot * qy) * n
+        d_quats[i, 3] += (dz - dot * qz) * n

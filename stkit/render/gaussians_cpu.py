@@ -21,7 +21,7 @@ class _Rasterize(torch.autograd.Function):
         view = _np(viewmat)[:3]
         fx, fy, cx, cy = (np.float32(K[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
         n = len(means)
-        flat = np.zeros((n, 7), np.float32)
+        flat = np.zeros((n, 8), np.float32)
         box = np.empty((n, 4), np.int64)
         lens = (fx, fy, cx, cy, width, height, np.float32(eps2d))
         parallel(kernels.project, n, *arrays[:4], view, *lens, np.float32(near), antialiased, flat, box)

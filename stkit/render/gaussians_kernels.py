@@ -12,10 +12,14 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 TILE = 16
+PIXELS = TILE * TILE
+# unsigned indices spare numba's negative-index test, which would stop LLVM from vectorising the pixel loops
+ROW = np.uint64(TILE)
+P1, P2, P3, P4 = (np.uint64(k * PIXELS) for k in (1, 2, 3, 4))
 ALPHA_MIN = np.float32(1 / 255)
 ALPHA_MAX = np.float32(0.999)
 T_STOP = np.float32(1e-4)
-JIT = dict(nogil=True, cache=True, fastmath={"nsz", "arcp", "contract", "reassoc"}, boundscheck=False)
+JIT = dict(nogil=True, cache=True, fastmath=True, boundscheck=False, error_model="numpy")
 
 
 @intrinsic
@@ -29,7 +33,8 @@ def _as_float(typingctx, value):
 @njit(inline="always", **JIT)
 def _exp_neg(x):
     """exp(x) for x <= 0, relative error 2e-7: 2^n from the exponent bits, 2^f from a polynomial."""
-    y = max(x * np.float32(1.4426950408889634), np.float32(-126.0))
+    y = x * np.float32(1.4426950408889634)
+    y = y if y > np.float32(-126.0) else np.float32(-126.0)
     n = np.int32(y - np.float32(0.5))
     f = y - np.float32(n)
     p = np.float32(1.5403530e-4)
@@ -44,7 +49,7 @@ def _exp_neg(x):
 
 @njit(**JIT)
 def project(first, step, means, quats, scales, opacities, view, fx, fy, cx, cy, width, height, eps2d, near, antialiased, flat, box):
-    """Fill flat (N, 7): u, v, depth, conic a b c, opacity factor; and box (N, 4): tile x0 x1 y0 y1 (empty = culled)."""
+    """Fill flat (N, 8): u, v, depth, conic a b c, opacity factor, reach in y (pixels); and box (N, 4): tile x0 x1 y0 y1 (empty = culled)."""
     lim_x = np.float32(1.3) * np.float32(0.5) * width / fx
     lim_y = np.float32(1.3) * np.float32(0.5) * height / fy
     tiles_x = (width + TILE - 1) // TILE
@@ -95,6 +100,7 @@ def project(first, step, means, quats, scales, opacities, view, fx, fy, cx, cy, 
         reach = np.float32(math.sqrt(2.0 * math.log(o * 255.0))) + np.float32(1e-3)
         rx = reach * np.float32(math.sqrt(a))
         ry = reach * np.float32(math.sqrt(c))
+        flat[i, 7] = ry
         x0 = int(math.floor((u - rx - np.float32(0.5)) / TILE))
         x1 = int(math.floor((u + rx - np.float32(0.5)) / TILE)) + 1
         y0 = int(math.floor((v - ry - np.float32(0.5)) / TILE))
@@ -188,66 +194,66 @@ def fill_tiles(order, box, tiles_x, starts, counts, ids, slots):
 
 @njit(**JIT)
 def render_tiles(first, step, starts, ids, flat, opacities, colors, width, height, image, trans, last):
-    """Composite front to back. image (H, W, D) without background, trans (H, W) left over, last (H, W) list positions."""
+    """Composite front to back. image (H, W, D) without background, trans (H, W) left over, last (H, W) list positions.
+
+    Each tile row is one fixed run of 16 pixels in one workspace, which LLVM turns into vector code.
+    """
     tiles_x = (width + TILE - 1) // TILE
     D = colors.shape[1]
-    T = np.empty(TILE * TILE, np.float32)
-    last_t = np.empty(TILE * TILE, np.int32)
-    out = np.empty((D, TILE * TILE), np.float32)
-    wrow = np.empty(TILE, np.float32)
+    zero, one = np.float32(0), np.float32(1)
+    # workspace: transmittance (a closed pixel's is negative), last list position, weights
+    ws = np.empty(3 * PIXELS, np.float32)
+    out = np.empty(D * PIXELS, np.float32)
     for t in range(first, starts.shape[0] - 1, step):
         ox, oy = (t % tiles_x) * TILE, (t // tiles_x) * TILE
         nx, ny = min(TILE, width - ox), min(TILE, height - oy)
-        T[:] = np.float32(1.0)
-        out[:] = np.float32(0.0)
-        last_t[:] = -1
+        for p in range(PIXELS):
+            ws[p] = one
+            ws[PIXELS + p] = -one
+        for p in range(D * PIXELS):
+            out[p] = zero
         for k in range(starts[t], starts[t + 1]):
             i = ids[k]
+            position = np.float32(k - starts[t])
             if (k - starts[t]) % 32 == 31:
-                live = np.float32(0.0)
-                for p in range(TILE * TILE):
-                    live = max(live, T[p])
-                if live <= np.float32(0.0):
+                live = zero
+                for p in range(PIXELS):
+                    live = ws[p] if ws[p] > live else live
+                if live <= zero:
                     break
             u, v = flat[i, 0] - np.float32(ox) - np.float32(0.5), flat[i, 1] - np.float32(oy) - np.float32(0.5)
             ca, cb, cc = flat[i, 3], flat[i, 4], flat[i, 5]
             o = opacities[i] * flat[i, 6]
-            power = np.float32(math.log(o * 255.0)) + np.float32(1e-4)
-            det = ca * cc - cb * cb
-            ry = np.float32(math.sqrt(max(np.float32(2) * power * ca / det, np.float32(0))))
-            y0, y1 = max(int(math.ceil(v - ry)), 0), min(int(math.floor(v + ry)) + 1, ny)
+            y0, y1 = max(int(math.ceil(v - flat[i, 7])), 0), min(int(math.floor(v + flat[i, 7])) + 1, ny)
             for y in range(y0, y1):
                 dy = np.float32(y) - v
-                mid = u - cb * dy / ca
-                room = np.float32(2) * power * ca - det * dy * dy
-                half = np.float32(math.sqrt(max(room, np.float32(0)))) / ca + np.float32(1e-3)
-                x0, x1 = max(int(math.ceil(mid - half)), 0), min(int(math.floor(mid + half)) + 1, nx)
-                if x0 >= x1:
-                    continue
-                base = y * TILE
-                for x in range(x0, x1):
+                base = np.uint64(y) * ROW
+                for x in range(ROW):
                     dx = np.float32(x) - u
                     sigma = np.float32(0.5) * (ca * dx * dx + cc * dy * dy) + cb * dx * dy
-                    alpha = min(o * _exp_neg(-max(sigma, np.float32(0))), ALPHA_MAX)
-                    alpha = alpha if alpha >= ALPHA_MIN else np.float32(0)
-                    before = T[base + x]
-                    live = abs(before)
-                    after = live * (np.float32(1) - alpha)
-                    # a closed pixel keeps its transmittance with a minus sign
-                    closes = after <= T_STOP or before < np.float32(0)
-                    wrow[x] = np.float32(0) if closes else alpha * live
-                    T[base + x] = -live if closes else after
-                    last_t[base + x] = k if (not closes and alpha > np.float32(0)) else last_t[base + x]
+                    sigma = sigma if sigma > zero else zero
+                    alpha = o * _exp_neg(-sigma)
+                    alpha = alpha if alpha < ALPHA_MAX else ALPHA_MAX
+                    alpha = alpha if alpha >= ALPHA_MIN else zero
+                    before = ws[base + x]
+                    seen = ws[P1 + base + x]
+                    after = before * (one - alpha)
+                    weight = alpha * before if after > T_STOP else zero
+                    ws[P2 + base + x] = weight
+                    ws[base + x] = after if after > T_STOP else -abs(before)
+                    ws[P1 + base + x] = position if weight > zero else seen
                 for c in range(D):
                     value = colors[i, c]
-                    for x in range(x0, x1):
-                        out[c, base + x] += wrow[x] * value
+                    row = np.uint64(c) * P1 + base
+                    for x in range(ROW):
+                        out[row + x] += ws[P2 + base + x] * value
         for y in range(ny):
             for x in range(nx):
-                trans[oy + y, ox + x] = abs(T[y * TILE + x])
-                last[oy + y, ox + x] = last_t[y * TILE + x]
+                p = y * TILE + x
+                trans[oy + y, ox + x] = abs(ws[p])
+                last[oy + y, ox + x] = np.int32(ws[PIXELS + p])
                 for c in range(D):
-                    image[oy + y, ox + x, c] = out[c, y * TILE + x]
+                    image[oy + y, ox + x, c] = out[c * PIXELS + p]
 
 
 @njit(**JIT)
@@ -255,95 +261,101 @@ def render_tiles_backward(first, step, starts, ids, flat, opacities, colors, wid
     """grads (entries, 6 + D): u, v, conic a b c, effective opacity, colours, one row per (tile, Gaussian) entry."""
     tiles_x = (width + TILE - 1) // TILE
     D = colors.shape[1]
-    T = np.empty(TILE * TILE, np.float32)
-    rest = np.empty(TILE * TILE, np.float32)
-    last_t = np.empty(TILE * TILE, np.int32)
-    dpix = np.empty((D, TILE * TILE), np.float32)
-    grow = np.empty(TILE, np.float32)
-    wrow = np.empty(TILE, np.float32)
+    zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
+    # workspace: transmittance, light behind (dotted with the gradient), last position, dots, weights
+    ws = np.empty(5 * PIXELS, np.float32)
+    back = np.empty(D * PIXELS, np.float32)
     for t in range(first, starts.shape[0] - 1, step):
         ox, oy = (t % tiles_x) * TILE, (t // tiles_x) * TILE
         nx, ny = min(TILE, width - ox), min(TILE, height - oy)
-        T[:] = np.float32(1.0)
-        rest[:] = np.float32(0)
-        last_t[:] = -1
-        dpix[:] = np.float32(0)
+        for p in range(D * PIXELS):
+            back[p] = zero
+        for p in range(PIXELS):
+            ws[p] = one
+            ws[PIXELS + p] = zero
+            ws[2 * PIXELS + p] = -one
         final = -1
         for y in range(ny):
             for x in range(nx):
                 p = y * TILE + x
-                T[p] = trans[oy + y, ox + x]
-                last_t[p] = last[oy + y, ox + x]
-                final = max(final, last_t[p])
-                rest[p] = d_trans[oy + y, ox + x] * T[p]
+                ws[p] = trans[oy + y, ox + x]
+                ws[PIXELS + p] = d_trans[oy + y, ox + x] * ws[p]
+                ws[2 * PIXELS + p] = np.float32(last[oy + y, ox + x])
+                final = max(final, last[oy + y, ox + x])
                 for c in range(D):
-                    dpix[c, p] = d_image[oy + y, ox + x, c]
+                    back[c * PIXELS + p] = d_image[oy + y, ox + x, c]
         for k in range(starts[t + 1] - 1, starts[t] - 1, -1):
             for c in range(6 + D):
-                grads[k, c] = np.float32(0)
-            if k > final:
+                grads[k, c] = zero
+            if k - starts[t] > final:
                 continue
             i = ids[k]
-            u, v = flat[i, 0] - np.float32(ox) - np.float32(0.5), flat[i, 1] - np.float32(oy) - np.float32(0.5)
+            position = np.float32(k - starts[t])
+            u, v = flat[i, 0] - np.float32(ox) - half, flat[i, 1] - np.float32(oy) - half
             ca, cb, cc = flat[i, 3], flat[i, 4], flat[i, 5]
             o = opacities[i] * flat[i, 6]
-            power = np.float32(math.log(o * 255.0)) + np.float32(1e-4)
-            det = ca * cc - cb * cb
-            ry = np.float32(math.sqrt(max(np.float32(2) * power * ca / det, np.float32(0))))
-            y0, y1 = max(int(math.ceil(v - ry)), 0), min(int(math.floor(v + ry)) + 1, ny)
-            g_u = np.float32(0)
-            g_v = np.float32(0)
-            g_a = np.float32(0)
-            g_b = np.float32(0)
-            g_c = np.float32(0)
-            g_o = np.float32(0)
+            y0, y1 = max(int(math.ceil(v - flat[i, 7])), 0), min(int(math.floor(v + flat[i, 7])) + 1, ny)
+            g_o = zero
+            g_xx = zero
+            g_xy = zero
+            g_yy = zero
+            g_x = zero
+            g_y = zero
             for y in range(y0, y1):
                 dy = np.float32(y) - v
-                mid = u - cb * dy / ca
-                room = np.float32(2) * power * ca - det * dy * dy
-                half = np.float32(math.sqrt(max(room, np.float32(0)))) / ca + np.float32(1e-3)
-                x0, x1 = max(int(math.ceil(mid - half)), 0), min(int(math.floor(mid + half)) + 1, nx)
-                if x0 >= x1:
-                    continue
-                base = y * TILE
-                for x in range(x0, x1):
-                    grow[x] = np.float32(0)
+                base = np.uint64(y) * ROW
+                for x in range(ROW):
+                    ws[P3 + base + x] = zero
                 for c in range(D):
                     value = colors[i, c]
-                    for x in range(x0, x1):
-                        grow[x] += value * dpix[c, base + x]
-                for x in range(x0, x1):
+                    row = np.uint64(c) * P1 + base
+                    for x in range(ROW):
+                        ws[P3 + base + x] += value * back[row + x]
+                r_0 = zero
+                r_x = zero
+                r_xx = zero
+                for x in range(ROW):
                     dx = np.float32(x) - u
-                    sigma = np.float32(0.5) * (ca * dx * dx + cc * dy * dy) + cb * dx * dy
-                    vis = _exp_neg(-max(sigma, np.float32(0)))
+                    sigma = half * (ca * dx * dx + cc * dy * dy) + cb * dx * dy
+                    sigma = sigma if sigma > zero else zero
+                    vis = _exp_neg(-sigma)
                     raw = o * vis
-                    alpha = min(raw, ALPHA_MAX)
-                    alpha = alpha if (alpha >= ALPHA_MIN and k <= last_t[base + x]) else np.float32(0)
-                    keep = np.float32(1) / (np.float32(1) - alpha)
-                    before = T[base + x] * keep
+                    alpha = raw if raw < ALPHA_MAX else ALPHA_MAX
+                    alpha = alpha if alpha >= ALPHA_MIN else zero
+                    alpha = alpha if position <= ws[P2 + base + x] else zero
+                    keep = one / (one - alpha)
+                    before = ws[base + x] * keep
+                    dot = ws[P3 + base + x]
+                    behind = ws[P1 + base + x]
+                    d_alpha = before * dot - behind * keep
                     weight = alpha * before
-                    d_alpha = before * grow[x] - rest[base + x] * keep
-                    rest[base + x] += weight * grow[x]
-                    T[base + x] = before
-                    wrow[x] = weight
-                    d_alpha = d_alpha if (alpha > np.float32(0) and raw <= ALPHA_MAX) else np.float32(0)
-                    g_o += vis * d_alpha
-                    d_sigma = -raw * d_alpha
-                    g_a += np.float32(0.5) * dx * dx * d_sigma
-                    g_b += dx * dy * d_sigma
-                    g_c += np.float32(0.5) * dy * dy * d_sigma
-                    g_u -= (ca * dx + cb * dy) * d_sigma
-                    g_v -= (cc * dy + cb * dx) * d_sigma
+                    ws[P1 + base + x] = behind + weight * dot
+                    ws[base + x] = before
+                    ws[P4 + base + x] = weight
+                    d_alpha = d_alpha if alpha > zero else zero
+                    d_alpha = d_alpha if raw <= ALPHA_MAX else zero
+                    gain = vis * d_alpha
+                    r_0 += gain
+                    r_x += gain * dx
+                    r_xx += gain * dx * dx
                 for c in range(D):
-                    total = np.float32(0)
-                    for x in range(x0, x1):
-                        total += wrow[x] * dpix[c, base + x]
+                    total = zero
+                    row = np.uint64(c) * P1 + base
+                    for x in range(ROW):
+                        total += ws[P4 + base + x] * back[row + x]
                     grads[k, 6 + c] += total
-            grads[k, 0] = g_u
-            grads[k, 1] = g_v
-            grads[k, 2] = g_a
-            grads[k, 3] = g_b
-            grads[k, 4] = g_c
+                g_o += r_0
+                g_x += r_x
+                g_y += r_0 * dy
+                g_xx += r_xx
+                g_xy += r_x * dy
+                g_yy += r_0 * dy * dy
+            # d sigma = -o vis d alpha, and sigma is quadratic in (dx, dy)
+            grads[k, 0] = o * (ca * g_x + cb * g_y)
+            grads[k, 1] = o * (cc * g_y + cb * g_x)
+            grads[k, 2] = -half * o * g_xx
+            grads[k, 3] = -o * g_xy
+            grads[k, 4] = -half * o * g_yy
             grads[k, 5] = g_o
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 BAND = 16
-JIT = dict(nogil=True, cache=True, fastmath={"nsz", "arcp", "contract"}, boundscheck=False)
+JIT = dict(nogil=True, cache=True, fastmath={"nsz", "arcp", "contract"}, boundscheck=False, error_model="numpy")
 
 
 @njit(**JIT)

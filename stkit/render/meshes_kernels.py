@@ -68,9 +68,10 @@ def rasterize(first, step, inverse, rows, fx, fy, cx, cy, face_id, bary, depth):
                     u0 = inverse[f, 0] * rx + inverse[f, 1] * ry + inverse[f, 2]
                     u1 = inverse[f, 3] * rx + inverse[f, 4] * ry + inverse[f, 5]
                     u2 = inverse[f, 6] * rx + inverse[f, 7] * ry + inverse[f, 8]
-                    if u0 < 0 or u1 < 0 or u2 < 0:
-                        continue
                     s = u0 + u1 + u2
+                    least = -np.float32(3e-5) * s  # closes the cracks that rounding leaves between neighbours
+                    if u0 < least or u1 < least or u2 < least:
+                        continue
                     z = np.float32(1) / s
                     if face_id[y, x] < 0 or z < depth[y, x]:
                         face_id[y, x] = f
@@ -221,7 +222,8 @@ def edge_pairs(edges, n_edges, verts, fx, fy, cx, cy, depth, slack, pairs, where
             outer = flat_q if inside_low else flat_p
             z_edge = np.float32(1) / ((np.float32(1) - s) / za + s / zb)
             z_in, z_out = depth[inner // width, inner % width], depth[outer // width, outer % width]
-            if z_in == 0 or z_in < z_edge - slack or (z_out != 0 and z_out < z_edge + slack):
+            # just inside a rounded outline the surface is already much nearer than the edge: no lower limit on z_in
+            if z_in == 0 or z_in > z_edge + slack or (z_out != 0 and z_out < z_edge + slack):
                 continue
             axis = 1 if steep else 2
             if t > half:

@@ -1,0 +1,119 @@
+"""The built-in head: a procedural face model that anyone may use, for tracking and as the synthetic subject's body.
+
+It is a stand-in for Basel 2009: 80 identity and 64 expression directions, coefficients roughly N(0, 1), decimetres.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+
+from ..assets import cache_dir
+from . import builtin_motion, builtin_shape
+from .builtin_shape import EYE_HALF, EYE_X, EYE_Y, MOUTH_HALF, PARTS, Surface
+from .landmarks import MEDIAPIPE_68
+
+MAPPING = Path(__file__).with_name("builtin_mediapipe.npz")
+
+
+@dataclass(frozen=True)
+class BuiltinHead:
+    """See `stkit.face_models.FaceModel`; `surface` keeps the modelling coordinates (parts, chart, hair)."""
+
+    name: str
+    mean: Tensor
+    faces: Tensor
+    identity: Tensor
+    expression: Tensor
+    expression_names: tuple[str, ...]
+    identity_names: tuple[str, ...]
+    landmarks: Tensor
+    dense: Tensor
+    dense_mediapipe: Tensor  # (M,) MediaPipe index of each dense landmark
+    surface: Surface
+
+    @staticmethod
+    def load() -> "BuiltinHead":
+        """Model the head, or read it from the cache (about 4 s the first time on a machine)."""
+        sources = [Path(m.__file__).read_bytes() for m in (builtin_shape, builtin_motion)]
+        path = cache_dir() / f"builtin_head-{hashlib.sha256(b''.join(sources)).hexdigest()[:12]}.safetensors"
+        fields = list(Surface.__dataclass_fields__)
+        if path.exists():
+            data = load_file(path)
+            surface = Surface(*[data[k] for k in fields])
+            names_e = bytes(data["names_e"]).decode().split(",")
+            names_i = bytes(data["names_i"]).decode().split(",")
+            expression, identity = data["expression"], data["identity"]
+        else:
+            surface = builtin_shape.build()
+            names_e, expression = builtin_motion.expression_directions(surface)
+            names_i, identity = builtin_motion.identity_directions(surface)
+            expression, identity = expression.astype(np.float32), identity.astype(np.float32)
+            data = {k: np.ascontiguousarray(getattr(surface, k)) for k in fields}
+            text = {k: np.frombuffer(",".join(v).encode(), np.uint8) for k, v in (("names_e", names_e), ("names_i", names_i))}
+            temporary = path.with_suffix(f".{np.random.SeedSequence().entropy % 10**9}.tmp")
+            save_file({**data, **text, "expression": expression, "identity": identity}, temporary)
+            temporary.replace(path)
+        hand = hand_landmarks(surface)
+        if MAPPING.exists():
+            with np.load(MAPPING, allow_pickle=False) as table:
+                dense, dense_mediapipe = table["vertex"], table["mediapipe"]
+            by_index = dict(zip(dense_mediapipe.tolist(), dense.tolist()))
+            jaw = [by_index.get(k) for k in MEDIAPIPE_68[:17]]
+            hand[:17] = [h if j is None else j for h, j in zip(hand[:17], jaw)]
+        else:
+            dense, dense_mediapipe = hand[17:], np.array(MEDIAPIPE_68[17:])
+        t = lambda a: torch.from_numpy(np.ascontiguousarray(a))
+        return BuiltinHead(
+            "builtin", t(surface.verts.astype(np.float32)), t(surface.faces), t(identity), t(expression),
+            tuple(names_e), tuple(names_i), t(hand), t(dense.astype(np.int64)), t(dense_mediapipe.astype(np.int64)), surface,
+        )  # fmt: skip
+
+    def verts(self, identity: Tensor, beta: Tensor | None = None) -> Tensor:
+        """Canonical vertices (V, 3) of identity (80,) and expression beta (64,), decimetres."""
+        out = self.mean + torch.einsum("i,ivk->vk", identity, self.identity)
+        return out if beta is None else out + torch.einsum("e,evk->vk", beta, self.expression)
+
+    def part(self, *names: str) -> Tensor:
+        """Mask (V,) of the vertices that belong to the named parts."""
+        return torch.from_numpy(np.isin(self.surface.part, [PARTS.index(n) for n in names]))
+
+
+def hand_landmarks(s: Surface) -> np.ndarray:
+    """The 68 iBUG landmarks (68,) as vertices, placed by chart position; +x is the subject's left, so 0 is at x < 0."""
+    skin = np.flatnonzero((s.part == 0) & (s.front > 0.2))
+    c, v, am, ae = s.chart[skin], s.verts[skin], s.above_mouth[skin], s.above_eye[skin]
+
+    def at(x, y, where=None, space=None):
+        d = ((c if space is None else space) - [x, y]) ** 2
+        d = d.sum(1) + (0 if where is None else np.where(where, 0, 1e3))
+        return skin[int(np.argmin(d))]
+
+    xy = v[:, :2]
+    jaw = [(.70, .16), (.69, -.05), (.68, -.26), (.65, -.46), (.58, -.65), (.48, -.80), (.36, -.92), (.20, -1.01), (0, -1.04)]
+    out = [at(-x, y, space=xy) for x, y in jaw] + [at(x, y, space=xy) for x, y in jaw[-2::-1]]
+    brow = [(.47, .275), (.39, .335), (.30, .350), (.21, .335), (.125, .300)]
+    out += [at(-x, y, space=xy) for x, y in brow] + [at(x, y, space=xy) for x, y in brow[::-1]]
+    out += [at(0, y) for y in (.14, .00, -.14, -.285)]
+    out += [at(x, y, space=xy) for x, y in ((-.125, -.385), (-.065, -.405), (0, -.415), (.065, -.405), (.125, -.385))]
+    upper_lid, lower_lid = (ae > 0) & (ae < 1e-5), (ae < 0) & (ae > -1e-5)
+    corner = np.abs(ae) < 2e-3
+    for side in (-1, 1):
+        outer = at(side * (EYE_X + EYE_HALF), EYE_Y + .02, corner)
+        inner = at(side * (EYE_X - EYE_HALF), EYE_Y + .01, corner)
+        up = [at(side * (EYE_X + d), EYE_Y, upper_lid) for d in (.05, -.05)]
+        low = [at(side * (EYE_X + d), EYE_Y, lower_lid) for d in (-.05, .05)]
+        out += [outer, *up, inner, *low] if side < 0 else [inner, *up[::-1], outer, *low[::-1]]
+    corner = np.abs(am) < 5e-3
+    upper, lower = (am > 0) & (am < 1e-5), (am < 0) & (am > -1e-5)
+    right, left = at(-MOUTH_HALF - .008, -.62, corner), at(MOUTH_HALF + .008, -.62, corner)
+    tops = [(-.16, -.560), (-.055, -.530), (0, -.540), (.055, -.530), (.16, -.560)]
+    lows = [(.16, -.705), (.08, -.735), (0, -.745), (-.08, -.735), (-.16, -.705)]
+    out += [right, *[at(x, y, am > 0, xy) for x, y in tops], left, *[at(x, y, am < 0, xy) for x, y in lows]]
+    inner_r, inner_l = at(-MOUTH_HALF + .025, -.62, upper | lower), at(MOUTH_HALF - .025, -.62, upper | lower)
+    out += [inner_r, *[at(x, -.62, upper) for x in (-.10, 0, .10)], inner_l, *[at(x, -.62, lower) for x in (.10, 0, -.10)]]
+    return np.array(out)

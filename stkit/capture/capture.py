@@ -1,0 +1,130 @@
+"""The tracked clip that every later stage reads, and how canonical points get into its world."""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..cameras import Camera, front_camera
+from ..geometry import so3_exp, yaw_pitch_roll
+
+NECK_TOP, NECK_BOTTOM = -1.00, -1.60  # canonical decimetres: above, points follow the head; below, the chest
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A talking head, frame by frame. F frames of S x S pixels.
+
+    frames (F, S, S, 3) and mattes (F, S, S) uint8; landmarks (F, 68, 3): x, y in pixels and score; dense (F, M, 2) pixels;
+    identity (80,), scale () shared by all frames; beta (F, 64); pose (F, 6) head; torso (F, 6) rigid motion of the chest in
+    the world since the neutral frame; landmarks3d (F, 66, 3) world, decimetres; times (F,) seconds; neutral: frame index.
+    """
+
+    frames: np.ndarray
+    mattes: np.ndarray
+    landmarks: Tensor
+    dense: Tensor
+    identity: Tensor
+    scale: Tensor
+    beta: Tensor
+    pose: Tensor
+    torso: Tensor
+    landmarks3d: Tensor
+    times: Tensor
+    neutral: int
+    focal: float
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def size(self) -> int:
+        return self.frames.shape[1]
+
+    @property
+    def camera(self) -> Camera:
+        """The tracking camera at the frames' resolution."""
+        return front_camera(self.size, focal=self.focal)
+
+    def image(self, t: int) -> Tensor:
+        """Frame t over white (S, S, 3), float in [0, 1]."""
+        matte = self.matte(t)
+        return torch.from_numpy(self.frames[t]).float() / 255 * matte + (1 - matte)
+
+    def matte(self, t: int) -> Tensor:
+        """Foreground of frame t (S, S, 1) in [0, 1]."""
+        return torch.from_numpy(self.mattes[t]).float()[..., None] / 255
+
+    def split(self, held_out: float = 0.2) -> tuple[list[int], list[int]]:
+        """Frames for training and the last `held_out` share, which training never sees."""
+        cut = len(self) - max(1, round(held_out * len(self)))
+        return list(range(cut)), list(range(cut, len(self)))
+
+    def save(self, path: Path) -> None:
+        """Write one .npz (no pickled objects)."""
+        data = {f.name: getattr(self, f.name) for f in fields(self)}
+        np.savez(path, **{k: v.numpy() if isinstance(v, Tensor) else np.asarray(v) for k, v in data.items()})
+
+    @staticmethod
+    def load(path: Path) -> "Capture":
+        """Read what `save` wrote. Raises ValueError naming the file if a field is missing or has the wrong shape."""
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                values = {f.name: data[f.name] for f in fields(Capture)}
+        except (KeyError, ValueError, OSError) as e:
+            raise ValueError(f"{path}: not a capture of this version ({e}); delete its stage folder and run again") from e
+        arrays = ("frames", "mattes")
+        out = {k: v if k in arrays else torch.from_numpy(v) for k, v in values.items() if v.ndim or k == "scale"}
+        out |= {"neutral": int(values["neutral"]), "focal": float(values["focal"]), "source": str(values["source"])}
+        capture = Capture(**out)
+        n = len(capture.frames)
+        if capture.beta.shape != (n, 64) or capture.pose.shape != (n, 6) or capture.landmarks3d.shape != (n, 66, 3):
+            raise ValueError(f"{path}: shapes do not agree with {n} frames; delete its stage folder and run again")
+        return capture
+
+    def subset(self, indices: list[int]) -> "Capture":
+        """The same clip with only these frames; the neutral index moves along, or to the nearest kept frame."""
+        index = torch.tensor(indices)
+        part = {k: getattr(self, k)[index] for k in ("landmarks", "dense", "beta", "pose", "torso", "landmarks3d", "times")}
+        nearest = int((index - self.neutral).abs().argmin())
+        return replace(self, frames=self.frames[indices], mattes=self.mattes[indices], neutral=nearest, **part)
+
+
+def skin_weight(points: Tensor) -> Tensor:
+    """How much canonical points (..., 3) follow the head: 1 above the jaw, 0 on the chest, smooth in between (..., 1)."""
+    h = points[..., 1:2] + 0.30 * (points[..., 2:3] + 0.55)  # the nape turns with the head a little lower than the throat
+    t = ((h - NECK_BOTTOM) / (NECK_TOP - NECK_BOTTOM)).clamp(0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def head_transform(capture: Capture, t: int) -> dict[str, Tensor]:
+    """What `to_world` needs for frame t: scale, head pose, chest motion and the pose at the neutral frame."""
+    return {"scale": capture.scale, "pose": capture.pose[t], "torso": capture.torso[t], "rest": capture.pose[capture.neutral]}
+
+
+def to_world(points: Tensor, scale: Tensor, pose: Tensor, torso: Tensor, rest: Tensor) -> Tensor:
+    """World points (N, 3), decimetres, of canonical points (N, 3).
+
+    The head moves by x_world = S R x + T (lineage.md 1.1). Shoulders do not turn with the head, so points below the neck
+    blend to the chest: its place at the neutral frame, moved by `torso`. The paper is silent on this; GHA crops shoulders.
+    """
+    head = scale * points @ so3_exp(pose[:3]).T + pose[3:]
+    still = scale * points @ so3_exp(rest[:3]).T + rest[3:]
+    chest = still @ so3_exp(torso[:3]).T + torso[3:]
+    w = skin_weight(points)
+    return w * head + (1 - w) * chest
+
+
+def choose_neutral(beta: Tensor, pose: Tensor, frames: list[int] | None = None) -> int:
+    """The frame with the smallest |beta| among near-frontal ones (lineage.md 7, reading 19)."""
+    yaw, pitch, roll = yaw_pitch_roll(so3_exp(pose[:, :3]))
+    turned = (yaw - yaw.median()).abs() + (pitch - pitch.median()).abs() + 2 * yaw.abs()
+    cost = beta.norm(dim=1) / beta.norm(dim=1).median().clamp_min(1e-6) + turned / 0.35
+    if frames is not None:
+        allowed = torch.full_like(cost, torch.inf)
+        allowed[frames] = 0
+        cost = cost + allowed
+    return int(cost.argmin())

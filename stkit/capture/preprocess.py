@@ -1,0 +1,76 @@
+"""Stage 01: a video, or the synthetic subject, becomes a `Capture`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .. import face_models
+from ..cameras import FOCAL, front_camera
+from ..face_models.landmarks import KEPT_66, MEDIAPIPE_68
+from ..geometry import so3_exp
+from . import synthetic
+from .capture import Capture, choose_neutral
+from .chest import track_chest
+from .detect import detect
+from .fitting import Fit, FitSettings, fit_clip
+from .video import read_video
+
+
+@dataclass(frozen=True)
+class PreprocessSettings:
+    """size: pixels of the square frames; max_frames: taken evenly over the clip; fit: the tracker's settings."""
+
+    size: int = 256
+    max_frames: int = 200
+    fit_steps: int = 500
+    seed: int = 0
+
+
+def preprocess(source: str, settings: PreprocessSettings, progress=lambda x, **k: x) -> tuple[Capture, Fit]:
+    """Track `source`: the path of a video or image folder, or 'synthetic' (or 'synthetic:SEED').
+
+    Nothing of the synthetic subject's truth is used: it is filmed before a backdrop and tracked like any video.
+    """
+    if source.startswith("synthetic"):
+        subject = synthetic_subject(source, settings.max_frames)
+        frames = range(len(subject.performance.times))
+        shots = [synthetic.film(subject, settings.size, t) for t in progress(frames, desc="filming the synthetic subject")]
+        video = np.stack([(x * 255).round().byte().numpy() for x in shots])
+        times = subject.performance.times.numpy()
+    else:
+        video, times = read_video(Path(source), settings.max_frames)
+    found = detect(video, settings.size, source, progress)
+    camera = front_camera(settings.size)
+    model = face_models.get("builtin")
+    fit = fit_clip(found.points, camera, model, FitSettings(steps=settings.fit_steps, seed=settings.seed), progress)
+    neutral = choose_neutral(fit.beta, fit.pose)
+
+    landmarks = torch.cat([torch.as_tensor(found.points[:, MEDIAPIPE_68], dtype=torch.float32), fit.scores[..., None]], -1)
+    torso = track_chest(found.frames, found.mattes, landmarks[:, 8, :2].numpy(), neutral, camera)
+    world = fitted_landmarks(fit, model)[:, KEPT_66]
+    capture = Capture(
+        frames=found.frames, mattes=found.mattes, landmarks=landmarks,
+        dense=torch.as_tensor(found.points[:, model.dense_mediapipe.numpy()], dtype=torch.float32),
+        identity=fit.identity, scale=fit.scale, beta=fit.beta, pose=fit.pose, torso=torso, landmarks3d=world,
+        times=torch.as_tensor(times[found.kept]), neutral=neutral, focal=FOCAL, source=str(source),
+    )  # fmt: skip
+    return capture, fit
+
+
+def synthetic_subject(source: str, frames: int) -> synthetic.Subject:
+    """The subject that 'synthetic' or 'synthetic:SEED' names, filmed for 6 seconds in `frames` frames."""
+    _, _, seed = source.partition(":")
+    try:
+        return synthetic.make_subject(int(seed or 0), frames, seconds=6.0)
+    except ValueError as e:
+        raise ValueError(f"{source!r}: write 'synthetic' or 'synthetic:SEED' with a whole number") from e
+
+
+def fitted_landmarks(fit: Fit, model) -> torch.Tensor:
+    """The 68 landmarks of the fitted model in the world (F, 68, 3)."""
+    ids = model.landmarks
+    x = model.mean[ids] + torch.einsum("i,ivk->vk", fit.identity, model.identity[:, ids])
+    x = x + torch.einsum("fe,evk->fvk", fit.beta, model.expression[:, ids])
+    return fit.scale * torch.einsum("fij,fvj->fvi", so3_exp(fit.pose[:, :3]), x) + fit.pose[:, None, 3:]

@@ -1,0 +1,140 @@
+"""The synthetic subject: the built-in head with a look and a scripted performance, where every stage can meet the truth."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import face_models
+from ..cameras import Camera, front_camera
+from ..geometry import euler_yxz, generator
+from ..render import render_mesh
+from .appearance import Style, albedo, normals_of, random_style, shade
+from .capture import to_world
+
+FPS = 25.0
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What the subject does: beta (F, 64), pose (F, 6), torso (F, 6), times (F,) seconds."""
+
+    beta: Tensor
+    pose: Tensor
+    torso: Tensor
+    times: Tensor
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A person made from a seed; scale is 1, so canonical decimetres are world decimetres."""
+
+    seed: int
+    identity: Tensor
+    style: Style
+    performance: Performance
+
+    def render(self, t: int | None, camera: Camera, beta: Tensor | None = None, pose: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Image (H, W, 3) over white and matte (H, W, 1) of frame t (or of a given beta and pose), truth for any camera."""
+        p = self.performance
+        beta = p.beta[t] if beta is None else beta
+        pose = p.pose[t] if pose is None else pose
+        torso = p.torso[t] if t is not None else torch.zeros(6)
+        head = face_models.get("builtin")
+        canonical = head.verts(self.identity, beta)
+        world = to_world(canonical, torch.tensor(1.0), pose, torso, rest_pose())
+        colours = shade(albedo(head.surface, self.style), normals_of(world, head.faces), head.surface, self.style)
+        out = render_mesh(world, head.faces, colours, camera.resized(2 * camera.width), background=1.0)
+        half = lambda x: torch.nn.functional.avg_pool2d(x.permute(2, 0, 1), 2).permute(1, 2, 0)
+        return half(out.image).clamp(0, 1), half(out.mask).clamp(0, 1)
+
+    def landmarks(self, t: int) -> Tensor:
+        """True 68 landmarks of frame t in the world (68, 3), decimetres."""
+        head = face_models.get("builtin")
+        points = head.verts(self.identity, self.performance.beta[t])[head.landmarks]
+        return to_world(points, torch.tensor(1.0), self.performance.pose[t], self.performance.torso[t], rest_pose())
+
+
+def rest_pose() -> Tensor:
+    """The pose (6,) in which the subject's chest is modelled: upright, framed with the shoulders."""
+    return torch.tensor([0.0, 0, 0, 0, 0.22, 0.35])
+
+
+def make_subject(seed: int, frames: int = 150, seconds: float | None = None) -> Subject:
+    """A subject and a performance of `frames` frames over `seconds` (default: 25 a second), from a seed."""
+    g = generator(seed, "identity")
+    identity = torch.randn(80, generator=g) * 0.8
+    identity[40:] *= 0.35
+    identity = identity.clamp(-1.8, 1.8)
+    return Subject(seed, identity, random_style(seed), perform(seed, frames, seconds))
+
+
+def perform(seed: int, frames: int, seconds: float | None = None) -> Performance:
+    """Speech-like jaw and lips, blinks, brows, and head turns of +-30 degrees yaw."""
+    head = face_models.get("builtin")
+    names = head.expression_names
+    seconds = frames / FPS if seconds is None else seconds
+    fine = max(int(seconds * 100), 2)
+    time = np.linspace(0, seconds, fine)
+    rng = np.random.default_rng(seed + 5)
+
+    def wander(rate: float) -> np.ndarray:
+        """Unit-variance noise that changes about `rate` times a second."""
+        kernel = np.exp(-(((np.arange(-200, 201) / 100) * rate * 1.6) ** 2))
+        x = np.convolve(rng.normal(size=fine + 400), kernel, "valid")
+        return x / np.sqrt((kernel**2).sum())
+
+    talking = 1 / (1 + np.exp(-3 * (wander(0.5) + 0.6)))
+    beta = np.zeros((fine, 64))
+    put = lambda name, values: beta.__setitem__((slice(None), names.index(name)), beta[:, names.index(name)] + values)
+    jaw = talking * np.clip(0.75 + 0.85 * wander(4.0), 0, 2.3)
+    put("jaw_open", jaw)
+    put("pucker", talking * np.clip(wander(2.5), -0.2, 1.6))
+    put("mouth_wide", talking * np.clip(wander(2.5), -0.4, 1.4) * 0.8)
+    put("funnel", talking * np.clip(wander(3.0), 0, 1.2) * 0.6)
+    put("upper_lip_up", talking * np.clip(wander(4.0), -0.2, 1) * 0.4)
+    put("lower_lip_down", talking * np.clip(wander(4.0), 0, 1) * 0.5)
+    smile = np.clip(wander(0.35), 0, 1.5) * (1 - 0.5 * talking)
+    for side in ("left", "right"):
+        put(f"smile_{side}", smile * rng.uniform(0.85, 1.0))
+        put(f"cheek_raise_{side}", smile * 0.6)
+        put(f"brow_inner_up_{side}", np.clip(wander(0.6), -0.5, 1.5) * 0.4)
+        put(f"brow_down_{side}", np.clip(wander(0.4), 0, 1) * 0.4)
+    brows = np.clip(wander(0.7), -0.3, 1.6) * 0.9
+    for side in ("left", "right"):
+        put(f"brow_outer_up_{side}", brows)
+        put(f"brow_inner_up_{side}", brows * 0.8)
+    blink, at = np.zeros(fine), rng.uniform(0.3, 1.2)
+    while at < seconds:
+        blink = np.maximum(blink, np.exp(-(((time - at) / 0.085) ** 2)))
+        at += rng.uniform(1.2, 3.2)
+    for side in ("left", "right"):
+        put(f"blink_{side}", 2.9 * blink)
+    yaw = np.radians(30) * np.sin(2 * np.pi * time * max(2.0 / seconds, 0.35) + rng.uniform(0, 0.6)) * (0.90 + 0.1 * np.sin(time))
+    pitch = np.radians(5) * np.clip(wander(0.5), -1.6, 1.6)
+    roll = np.radians(4) * np.clip(wander(0.4), -1.6, 1.6)
+    sway = np.stack([0.05 * wander(0.35), 0.025 * wander(0.35), 0.03 * wander(0.3)], 1)
+    lean = np.radians(1.2) * wander(0.3)
+    pick = np.linspace(0, fine - 1, frames).round().astype(int)
+    f32 = lambda a: torch.from_numpy(np.ascontiguousarray(a[pick], dtype=np.float32))
+    rest = rest_pose()
+    rotation = euler_yxz(f32(yaw), f32(pitch), f32(roll))
+    pose = torch.cat([rotation, rest[3:] + 1.3 * f32(sway)], 1)
+    zero = torch.zeros(frames)
+    torso = torch.cat([torch.stack([zero, zero, f32(lean)], 1), f32(sway)], 1)
+    return Performance(f32(beta), pose, torso, f32(time))
+
+
+def backdrop(size: int, seed: int) -> Tensor:
+    """A plain room behind the subject (S, S, 3): two walls and light, so that matting has something to remove."""
+    y, x = torch.meshgrid(torch.linspace(0, 1, size), torch.linspace(0, 1, size), indexing="ij")
+    tint = torch.rand(3, generator=generator(seed, "backdrop")) * 0.25
+    base = torch.tensor([0.50, 0.56, 0.60]) - 0.1 + tint
+    return (base * (0.75 + 0.30 * (1 - y) + 0.10 * x)[..., None]).clamp(0, 1)
+
+
+def film(subject: Subject, size: int, t: int) -> Tensor:
+    """Frame t as a camera would record it (S, S, 3): the subject before the backdrop, in [0, 1]."""
+    image, matte = subject.render(t, front_camera(size))
+    return image - (1 - matte) + (1 - matte) * backdrop(size, subject.seed)

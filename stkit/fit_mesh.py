@@ -1,0 +1,129 @@
+"""Stage 02's optimisation: Eq. 4-5 with the two silent terms, each with its switch."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .capture import Capture, head_transform, to_world
+from .geometry import generator
+from .mesh_head import MeshHead, MeshSettings, canonical_landmarks, dense_landmarks, new_mesh_head
+from .render import render_mesh
+from .training import cosine, run_steps
+
+
+@dataclass(frozen=True)
+class MeshTraining:
+    """Steps, learning rates and the weights of the losses (paper values; Laplacian and offset as upstream)."""
+
+    steps: int = 700
+    coarse_cell: float = 0.16
+    refine_at: float = 0.4
+    lr: float = 1e-3
+    lr_landmarks: float = 1e-4
+    w_rgb: float = 0.1
+    w_deform: float = 1.0
+    w_silhouette: float = 0.1
+    w_sdf: float = 0.01
+    w_laplacian: float = 100.0
+    w_offset: float = 0.01
+    refresh_every: int = 20
+    resolution: int = 256
+    model: MeshSettings = field(default_factory=MeshSettings)
+    seed: int = 0
+
+
+def iou_loss(a: Tensor, b: Tensor) -> Tensor:
+    """1 - soft intersection over union of two masks (H, W, 1) (kaolin's mask_iou)."""
+    return 1 - (a * b).sum() / (a + b - a * b).sum().clamp_min(1e-6)
+
+
+def laplacian_loss(verts: Tensor, faces: Tensor) -> Tensor:
+    """Mean squared uniform Laplacian of vertices (V, 3), per dm^2."""
+    i = torch.cat([faces[:, 0], faces[:, 1], faces[:, 2]])
+    j = torch.cat([faces[:, 1], faces[:, 2], faces[:, 0]])
+    total = torch.zeros_like(verts).index_add(0, i, verts[j])
+    degree = torch.zeros(len(verts)).index_add(0, i, torch.ones(len(i)))
+    return (total / degree.clamp_min(1)[:, None] - verts).square().mean()
+
+
+def fit_mesh(
+    capture: Capture, settings: MeshTraining, frames: list[int], checkpoint: Path | None = None, progress=lambda x, **k: x
+) -> tuple[MeshHead, dict[str, list[float]]]:
+    """Optimise a mesh head on the given frames. Returns it and the history of every loss term."""
+    from dataclasses import replace
+
+    torch.manual_seed(settings.seed)
+    head = new_mesh_head(capture, replace(settings.model, cell=settings.coarse_cell))
+    nets = [p for n, p in head.named_parameters() if n != "landmarks"]
+    optimiser = torch.optim.Adam([{"params": nets, "lr": settings.lr}, {"params": [head.landmarks], "lr": settings.lr_landmarks}])
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: cosine(k, settings.steps))
+    gen = generator(settings.seed, "mesh")
+    camera = capture.camera.resized(settings.resolution)
+    targets = {t: _target(capture, t, settings.resolution) for t in frames}
+    every = {t: torch.cat([canonical_landmarks(capture, t), dense_landmarks(capture, t)]) for t in frames}
+    dense_rest = dense_landmarks(capture, capture.neutral)
+    refine = int(settings.refine_at * settings.steps)
+
+    def before(k: int) -> None:
+        cell = settings.coarse_cell if k < refine else settings.model.cell
+        if abs(head.grid.cell - cell) > 1e-9:
+            head.regrid(cell)
+        elif k % settings.refresh_every == 0:
+            head.refresh()
+
+    def step(k: int) -> dict[str, float]:
+        t = frames[int(torch.randint(len(frames), (1,), generator=gen))]
+        beta, pose = capture.beta[t], capture.pose[t]
+        verts, faces, f = head.extract()
+        share = head.share(verts)
+        moved = head.deformation(verts, share, beta, pose)
+        world = to_world(verts + moved, **head_transform(capture, t))
+        colour = head.color(f, share, beta, pose)
+        out = render_mesh(world, faces, colour, camera, background=0.0)
+        image, matte = targets[t]
+        points = torch.cat([head.landmarks, dense_rest])
+        shift = head.deformation(points, torch.ones(len(points)), beta, pose)
+        error = (points + shift - every[t]).square().sum(1)
+        terms = {
+            "rgb": settings.w_rgb * (out.image - image).abs().mean(),
+            "deform": settings.w_deform * (error[:66].mean() + error[66:].mean()) / 2,
+            "silhouette": settings.w_silhouette * iou_loss(out.mask, matte),
+            "sdf": settings.w_sdf * head.sdf_at(head.landmarks).abs().mean(),
+            "laplacian": settings.w_laplacian * laplacian_loss(world, faces),
+            "offset": settings.w_offset * moved.square().sum(1).mean(),
+        }
+        loss = sum(terms.values())
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        return {"loss": loss.item(), **{n: v.item() for n, v in terms.items()}, "vertices": len(verts)}
+
+    state = {"head": head, "optimiser": optimiser, "schedule": schedule, "generator": gen}
+    history = run_steps(settings.steps, step, state, checkpoint, before, progress, "mesh")
+    head.refresh()
+    return head, history
+
+
+def _target(capture: Capture, t: int, size: int) -> tuple[Tensor, Tensor]:
+    """Frame times matte over black (H, W, 3) and matte (H, W, 1) at `size` pixels; upstream's stage 1 uses black."""
+    image = torch.from_numpy(capture.frames[t]).float() / 255 * capture.matte(t)
+    matte = capture.matte(t)
+    if capture.size != size:
+        shrink = lambda x: torch.nn.functional.interpolate(x.permute(2, 0, 1)[None], (size, size), mode="area")[0].permute(1, 2, 0)
+        image, matte = shrink(image), shrink(matte)
+    return image, matte
+
+
+@torch.no_grad()
+def render_mesh_head(head: MeshHead, capture: Capture, t: int, camera=None, background: float = 1.0):
+    """The mesh head as frame t of a capture, from its camera or another: a MeshImage."""
+    verts, faces, f = head.extract()
+    share = head.share(verts)
+    moved = head.deformation(verts, share, capture.beta[t], capture.pose[t])
+    world = to_world(verts + moved, **head_transform(capture, t))
+    colour = head.color(f, share, capture.beta[t], capture.pose[t])
+    return render_mesh(world, faces, colour, camera or capture.camera, background=background)

@@ -1,0 +1,193 @@
+"""Stage 02's model: a DMTet surface with features, deformed by expression and pose (Sec. 3.2, Eq. 3).
+
+Canonical decimetres. The SDF is negative inside. f is the geometry net's output (lineage.md 7, reading 9).
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from . import networks
+from .capture import Capture
+from .cameras import DISTANCE
+from .dmtet import TetGrid, active_tets, make_grid, marching_tetrahedra
+from .geometry import nearest, so3_exp
+from .networks import MLP, expression_share, gamma
+from .runs import load_tensors, save_tensors
+
+
+@dataclass(frozen=True)
+class MeshSettings:
+    """Widths of the nets, size of f, spacing of the grid (dm) and how the SDF starts ('head' or 'sphere')."""
+
+    width: int = 64
+    pose_width: int = 48
+    feature: int = 32
+    cell: float = 0.1
+    band: float = 0.5
+    init: str = "head"
+    deform_scale: float = 0.3
+
+
+class Deformation(nn.Module):
+    """MLP_deform: how far a canonical point moves for (beta, pose); shared by the mesh and the Gaussian stage.
+
+    Expression acts near the landmarks, pose elsewhere, blended by `expression_share` (lineage.md 1.3; Eq. 3 and 6 read with
+    beta, lineage.md 7, reading 7).
+    """
+
+    def __init__(self, width: int, pose_width: int, scale: float):
+        super().__init__()
+        self.expression = networks.expression_deform_net(width)
+        self.pose = networks.pose_deform_net(pose_width)
+        self.scale = scale
+
+    def forward(self, x: Tensor, share: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
+        """Displacements (N, 3) of points x (N, 3); share (N,) from `expression_share`; beta (64,), pose (6,)."""
+        e = gamma(x)
+        by_expression = self.expression.shared(e, beta).tanh()
+        by_pose = self.pose.shared(e, gamma(pose)).tanh()
+        s = share[:, None]
+        return self.scale * (s * by_expression + (1 - s) * by_pose)
+
+
+class ColorNet(nn.Module):
+    """MLP_color: f with beta near the landmarks, f with pose elsewhere; sigmoid colours (N, channels)."""
+
+    def __init__(self, width: int, pose_width: int, feature: int, channels: int = 3):
+        super().__init__()
+        self.expression = networks.expression_color_net(width, feature, channels)
+        self.pose = networks.pose_color_net(pose_width, feature, channels)
+
+    def forward(self, f: Tensor, share: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
+        """Colours (N, channels) in [0, 1] of features f (N, feature)."""
+        s = share[:, None]
+        return (s * self.expression.shared(f, beta) + (1 - s) * self.pose.shared(f, gamma(pose))).sigmoid()
+
+
+class MeshHead(nn.Module):
+    """Grid, SDF, features, deformation and colour. `landmarks` (66, 3): neutral canonical landmarks, learnable."""
+
+    def __init__(self, settings: MeshSettings, landmarks: Tensor, low: Tensor, high: Tensor, surface: Tensor):
+        """surface (P, 6): points and outward normals of the starting surface, canonical; low, high (3,): the grid's box."""
+        super().__init__()
+        s = self.settings = settings
+        self.geometry: MLP = networks.geometry_net(s.width, s.feature)
+        self.deformation = Deformation(s.width, s.pose_width, s.deform_scale)
+        self.color = ColorNet(s.width, s.pose_width, s.feature)
+        self.landmarks = nn.Parameter(landmarks.clone())
+        for name, value in (("low", low), ("high", high), ("surface", surface)):
+            self.register_buffer(name, value.clone())
+        self.regrid(s.cell)
+
+    def regrid(self, cell: float) -> None:
+        """Lay a new grid of spacing `cell` (dm); the nets are functions of space and stay as they are."""
+        keep = lambda v: self.start_sdf(torch.from_numpy(v).float()).abs().numpy() < self.settings.band
+        self.grid: TetGrid = make_grid(self.low.numpy(), self.high.numpy(), cell, keep)
+        self.base = self.start_sdf(self.grid.verts)
+        self.encoded = gamma(self.grid.verts)
+        self.refresh()
+
+    def start_sdf(self, points: Tensor) -> Tensor:
+        """The SDF (N,) that training starts from: the fitted head's surface, or GHA's sphere.
+
+        Upstream fits its net to a sphere of radius 1 dm first (lineage.md 1.2); here the net adds to a fixed start, which
+        needs no pre-training and holds the sides that no frame shows.
+        """
+        if self.settings.init == "sphere":
+            return points.norm(dim=-1) - 1.0
+        d, i = nearest(points, self.surface[:, :3], k=4)
+        offset = points[:, None] - self.surface[i, :3]
+        signed = (offset * self.surface[i, 3:]).sum(-1)
+        side = torch.sign((signed / d.clamp_min(1e-4)).mean(1))
+        return side * d[:, 0]
+
+    def sdf_at(self, points: Tensor) -> Tensor:
+        """SDF (N,) at any canonical points (N, 3), decimetres; negative inside."""
+        return self.start_sdf(points.detach()) + self.geometry(gamma(points))[:, 0]
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Evaluate the SDF on the whole grid and choose the tetrahedra near the surface for the steps that follow."""
+        sdf = torch.cat([self.geometry(e)[:, 0] for e in self.encoded.split(65536)]) + self.base
+        self.active, ids = active_tets(self.grid, sdf, 1.8 * self.grid.cell)
+        self.active_ids = torch.from_numpy(ids)
+        self.full_sdf = sdf
+
+    def extract(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Neutral mesh now: vertices (V, 3), faces (F, 3) and features f (V, feature), differentiable."""
+        out = self.geometry(self.encoded[self.active_ids])
+        full = lambda x: torch.zeros(len(self.base), *x.shape[1:]).index_copy(0, self.active_ids, x)
+        sdf = self.full_sdf.index_copy(0, self.active_ids, self.base[self.active_ids] + out[:, 0])
+        verts = self.grid.verts + full(0.45 * self.grid.cell * out[:, 1:4].tanh())
+        points, faces, ends, weight = marching_tetrahedra(self.grid, verts, sdf, self.active)
+        features = (full(out[:, 4:])[ends] * weight[..., None]).sum(1)
+        return points, faces, features
+
+    def share(self, points: Tensor) -> Tensor:
+        """Expression share (N,) of canonical points, from their distance to the neutral landmarks."""
+        return expression_share(nearest(points, self.landmarks)[0][:, 0])
+
+    def save(self, path: Path) -> None:
+        """Weights, box and starting surface as safetensors, settings in its header."""
+        save_tensors(path, self.state_dict(), {"mesh": {**asdict(self.settings), "cell": self.grid.cell}})
+
+    @staticmethod
+    def load(path: Path) -> "MeshHead":
+        """Read what `save` wrote."""
+        state, meta = load_tensors(path, "mesh")
+        settings = MeshSettings(**meta["mesh"])
+        head = MeshHead(settings, state["landmarks"], state["low"], state["high"], state["surface"])
+        head.load_state_dict(state)
+        head.refresh()
+        return head
+
+
+def new_mesh_head(capture: Capture, settings: MeshSettings) -> MeshHead:
+    """A mesh head for a capture: its box, neutral landmarks and starting surface come from the fitted face model."""
+    from . import face_models
+
+    model = face_models.get("builtin")
+    canonical = model.verts(capture.identity, capture.beta[capture.neutral])
+    landmarks = neutral_landmarks(capture)
+    half = 0.5 * DISTANCE / capture.focal / float(capture.scale)
+    x0, y0, _ = (capture.pose[capture.neutral, 3:] / capture.scale).tolist()
+    low = torch.tensor([-half - x0 - 0.25, -half - y0 - 0.35, -1.95])
+    high = torch.tensor([half - x0 + 0.25, min(half - y0 + 0.1, 2.0), 1.05])
+    return MeshHead(settings, landmarks, low, high, outer_surface(model, canonical))
+
+
+def outer_surface(model, verts: Tensor) -> Tensor:
+    """Points and outward normals (P, 6) of what one sees of the built-in head: skin, hair shell, ears, eye fronts."""
+    from .capture.appearance import normals_of
+
+    normals = normals_of(verts, model.faces)
+    s = model.surface
+    hairy = torch.from_numpy(s.hair > 0.25)
+    keep = (model.part("skin") & ~hairy) | (model.part("hair") & hairy) | model.part("ear_l", "ear_r")
+    keep |= model.part("eye_l", "eye_r") & (normals[:, 2] > 0.6)
+    return torch.cat([verts, normals], 1)[keep].float()
+
+
+def neutral_landmarks(capture: Capture) -> Tensor:
+    """The 66 landmarks of the neutral frame in canonical space (66, 3), decimetres."""
+    return canonical_landmarks(capture, capture.neutral)
+
+
+def canonical_landmarks(capture: Capture, t: int) -> Tensor:
+    """x_can = R^T (x_world - T) / S of frame t's 66 landmarks (66, 3): what the deformation must explain."""
+    R, T = so3_exp(capture.pose[t, :3]), capture.pose[t, 3:]
+    return (capture.landmarks3d[t] - T) @ R / capture.scale
+
+
+def dense_landmarks(capture: Capture, t: int) -> Tensor:
+    """The fitted model's denser landmark set at frame t in canonical space (M, 3); upstream uses every 100th vertex."""
+    from . import face_models
+
+    model = face_models.get("builtin")
+    ids = model.dense
+    x = model.mean[ids] + torch.einsum("i,ivk->vk", capture.identity, model.identity[:, ids])
+    return x + torch.einsum("e,evk->vk", capture.beta[t], model.expression[:, ids])
+

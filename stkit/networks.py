@@ -1,0 +1,108 @@
+"""The small MLPs of the method and the positional encoding gamma (lineage.md 1.3)."""
+
+import torch
+from torch import Tensor, nn
+
+OCTAVES = 4
+
+
+def gamma(x: Tensor) -> Tensor:
+    """Positional encoding: x with sin and cos at 1, 2, 4, 8 times x; (..., d) -> (..., 9 d)."""
+    scaled = torch.cat([x * 2.0**k for k in range(OCTAVES)], -1)
+    return torch.cat([x, scaled.sin(), scaled.cos()], -1)
+
+
+class MLP(nn.Module):
+    """Fully connected layers with LeakyReLU(0.01); the raw input is joined again at layer len(dims) // 2.
+
+    dims lists the layer widths, input first: (27, 256, 256, 256, 256, 256, 132) is Gaussian-Head-Avatar's geometry net.
+    """
+
+    def __init__(self, dims: tuple[int, ...], zero_last: bool = False):
+        super().__init__()
+        self.skip = len(dims) // 2
+        self.layers = nn.ModuleList(
+            nn.Linear(a + (dims[0] if k == self.skip else 0), b) for k, (a, b) in enumerate(zip(dims, dims[1:]))
+        )
+        if zero_last:
+            nn.init.normal_(self.layers[-1].weight, std=1e-3)
+            nn.init.zeros_(self.layers[-1].bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = x
+        for k, layer in enumerate(self.layers):
+            if k == self.skip:
+                h = torch.cat([h, x], -1)
+            h = layer(h)
+            if k < len(self.layers) - 1:
+                h = nn.functional.leaky_relu(h, 0.01)
+        return h
+
+    def shared(self, per_point: Tensor, per_frame: Tensor) -> Tensor:
+        """`forward` on [per_point (N, a), per_frame (b,)]: the frame's part is multiplied once, not once a point."""
+        x0 = per_point
+        h = None
+        for k, layer in enumerate(self.layers):
+            if k == 0:
+                h = _split(layer, x0, per_frame)
+            elif k == self.skip:
+                width = h.shape[-1]
+                a = torch.nn.functional.linear(h, layer.weight[:, :width], layer.bias)
+                h = a + _split_weight(layer.weight[:, width:], x0, per_frame)
+            else:
+                h = layer(h)
+            if k < len(self.layers) - 1:
+                h = nn.functional.leaky_relu(h, 0.01)
+        return h
+
+
+def _split(layer: nn.Linear, x: Tensor, frame: Tensor) -> Tensor:
+    return _split_weight(layer.weight, x, frame) + layer.bias
+
+
+def _split_weight(weight: Tensor, x: Tensor, frame: Tensor) -> Tensor:
+    n = x.shape[-1]
+    return x @ weight[:, :n].T + weight[:, n:] @ frame
+
+
+def geometry_net(width: int = 256, feature: int = 128) -> MLP:
+    """gamma(x) 27 -> sdf 1, offset 3, feature."""
+    return MLP((27, *[width] * 5, 4 + feature), zero_last=True)
+
+
+def expression_deform_net(width: int = 256, expressions: int = 64) -> MLP:
+    """gamma(x) 27 and beta -> displacement 3 (before tanh and deform_scale)."""
+    return MLP((27 + expressions, *[width] * 5, 3), zero_last=True)
+
+
+def pose_deform_net(width: int = 256) -> MLP:
+    """gamma(x) 27 and gamma(pose) 54 -> displacement 3."""
+    return MLP((81, *[width] * 2, 3), zero_last=True)
+
+
+def expression_color_net(width: int = 256, feature: int = 128, channels: int = 3, expressions: int = 64) -> MLP:
+    """f and beta -> colour logits."""
+    return MLP((feature + expressions, *[width] * 2, channels))
+
+
+def pose_color_net(width: int = 128, feature: int = 128, channels: int = 3) -> MLP:
+    """f and gamma(pose) 54 -> colour logits."""
+    return MLP((feature + 54, width, channels))
+
+
+def expression_attribute_net(width: int = 256, feature: int = 128, expressions: int = 64) -> MLP:
+    """f and beta -> log-scale 3, quaternion 4, opacity logit 1 (changes, before attributes_scale)."""
+    return MLP((feature + expressions, *[width] * 3, 8), zero_last=True)
+
+
+def pose_attribute_net(width: int = 128, feature: int = 128) -> MLP:
+    """f and gamma(pose) 54 -> log-scale 3, quaternion 4, opacity logit 1."""
+    return MLP((feature + 54, *[width] * 2, 8), zero_last=True)
+
+
+def expression_share(distance: Tensor, near: float = 0.1, far: float = 0.25) -> Tensor:
+    """How much a point obeys expression rather than pose: 1 within 3.2 cm of a landmark, 0 beyond 5 cm (lineage.md 1.3).
+
+    `distance` (N,) in decimetres; the thresholds compare its SQUARE, as upstream's knn does.
+    """
+    return ((far - distance.square()) / (far - near)).clamp(0, 1)

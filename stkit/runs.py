@@ -1,0 +1,148 @@
+"""Run folders: runs/<name>/<stage>/ with artifacts, run.json and results.json; whole or absent, never half."""
+
+import hashlib
+import json
+import os
+import platform
+import resource
+import shutil
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from . import __version__
+from .assets import repository, sha256
+
+STAGES = ("preprocess", "mesh", "gaussians", "weights", "edit", "animate")
+
+
+def runs_root() -> Path:
+    """`STKIT_RUNS`, or runs/ in the checkout."""
+    return Path(os.environ.get("STKIT_RUNS") or repository() / "runs")
+
+
+def run_folder(name: str) -> Path:
+    """runs/<name>. Raises ValueError for names that are not plain folder names."""
+    if not name or name in (".", "..") or set(name) & set("/\\:*?\"<>| "):
+        raise ValueError(f"run name {name!r}: use letters, digits, '-', '_' and '.'")
+    return runs_root() / name
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], meta: dict) -> None:
+    """Write safetensors with a JSON header entry, under a temporary name first."""
+    temporary = Path(path).with_suffix(".tmp")
+    save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary, {"stkit": json.dumps(meta)})
+    temporary.replace(path)
+
+
+def load_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
+    """Tensors and header of a file of ours. Raises ValueError naming the file when it is not a `kind`."""
+    try:
+        with safe_open(path, "pt") as f:
+            meta = json.loads((f.metadata() or {}).get("stkit", "{}"))
+            tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, json.JSONDecodeError) as e:
+        raise ValueError(f"{path}: cannot be read as safetensors ({e}); delete its stage folder and run the stage again") from e
+    if kind not in meta:
+        raise ValueError(f"{path}: holds {sorted(meta) or 'no stkit data'}, not a {kind}; was a file copied between stages?")
+    return tensors, meta
+
+
+def _plain(value):
+    if is_dataclass(value):
+        return {k: _plain(v) for k, v in asdict(value).items()}
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def fingerprint(parameters, inputs: dict[str, str]) -> str:
+    """One hash of what a stage's result depends on: parameters, the hashes of its inputs, and the code of the package."""
+    text = json.dumps([_plain(parameters), inputs, __version__, os.environ.get("STKIT_CODE_HASH") or code_hash()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def code_hash() -> str:
+    """Version tag for reuse; development checkouts may set STKIT_CODE_HASH to force stages to run again."""
+    return __version__
+
+
+def peak_gb() -> float:
+    """Peak memory of this process so far, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+class Stage:
+    """One stage of one run. `folder` is where results will be; `work` is where they are made."""
+
+    def __init__(self, run: str, name: str, parameters, inputs: dict[str, Path]):
+        self.run, self.name, self.parameters = run, name, _plain(parameters)
+        self.folder = run_folder(run) / name
+        for label, path in inputs.items():
+            if not Path(path).exists():
+                raise FileNotFoundError(f"{path}: stage '{name}' needs {label}, which is missing; run the stage before it")
+        self.inputs = {label: sha256(Path(path)) for label, path in inputs.items()}
+        self.key = fingerprint(self.parameters, self.inputs)
+        self.work = self.folder.with_name(f".{name}.{self.key[:10]}.part")
+        self.results: dict[str, object] = {}
+
+    def finished(self) -> bool:
+        """Whether a whole result with the same parameters, inputs and version is already there."""
+        try:
+            return json.loads((self.folder / "run.json").read_text())["key"] == self.key
+        except (OSError, json.JSONDecodeError, KeyError):
+            return False
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where an interrupted optimisation goes on from; another set of parameters has another one."""
+        return self.work / "checkpoint.pt"
+
+    def record(self, name: str, value) -> None:
+        """Keep a number or short text for results.json."""
+        self.results[name] = _plain(value)
+
+    @contextmanager
+    def making(self):
+        """Work in `work`; on success write run.json and results.json and rename the folder into place."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        start = time.monotonic()
+        yield self.work
+        self.checkpoint.unlink(missing_ok=True)
+        info = {
+            "stage": self.name, "run": self.run, "key": self.key, "parameters": self.parameters, "inputs": self.inputs,
+            "seconds": round(time.monotonic() - start, 2), "peak_gb": round(peak_gb(), 3), "stkit": __version__,
+            "torch": torch.__version__, "python": platform.python_version(), "machine": machine(),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
+        }  # fmt: skip
+        (self.work / "results.json").write_text(json.dumps(self.results, indent=1))
+        (self.work / "run.json").write_text(json.dumps(info, indent=1))
+        old = self.folder.with_name(f".{self.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if self.folder.exists():
+            self.folder.rename(old)
+        self.work.rename(self.folder)
+        shutil.rmtree(old, ignore_errors=True)
+        for stale in self.folder.parent.glob(f".{self.name}.*.part"):
+            shutil.rmtree(stale, ignore_errors=True)
+
+
+def machine() -> str:
+    """What this run was computed on, in words."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    return f"{device}, {len(os.sched_getaffinity(0))} cores, {platform.machine()}"
+
+
+def read_json(path: Path) -> dict:
+    """A JSON file's object, or {} where there is none."""
+    try:
+        return json.loads(Path(path).read_text())
+    except (OSError, json.JSONDecodeError):
+        return {}

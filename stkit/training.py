@@ -1,0 +1,60 @@
+"""One loop for every optimisation: progress, checkpoints, and going on after an interruption.
+
+A checkpoint is written with torch.save and read with weights_only=True, so nothing in it can run code.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+CHECKPOINT_SECONDS = 20.0
+
+
+def run_steps(
+    steps: int, step: Callable[[int], dict[str, float]], state: dict[str, object], checkpoint: Path | None = None,
+    before: Callable[[int], None] = lambda k: None, progress=lambda x, **k: x, title: str = "",
+) -> dict[str, list[float]]:  # fmt: skip
+    """Call step(k) for k in 0..steps-1 and collect what it returns, saving `state` every 20 s and going on from there.
+
+    `state` maps names to objects with state_dict/load_state_dict, or to torch.Generators. `before(k)` runs before step k,
+    and once right after a checkpoint is read. The checkpoint is removed by the caller once the result is written.
+    """
+    history: dict[str, list[float]] = {}
+    start = 0
+    if checkpoint is not None and checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        if saved["steps"] == steps and saved["state"].keys() == state.keys():
+            start, history = saved["step"], saved["history"]
+            for name, value in saved["state"].items():
+                target = state[name]
+                target.set_state(value) if isinstance(target, torch.Generator) else target.load_state_dict(value)
+            print(f"going on from step {start} of {steps} ({checkpoint.name})")
+    last = time.monotonic()
+    bar = progress(range(start, steps), desc=title, initial=start, total=steps)
+    for k in bar:
+        before(k)
+        for name, value in step(k).items():
+            history.setdefault(name, []).append(float(value))
+        if hasattr(bar, "set_postfix") and k % 10 == 0 and "loss" in history:
+            bar.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
+        if checkpoint is not None and time.monotonic() - last > CHECKPOINT_SECONDS:
+            _save(checkpoint, k + 1, steps, state, history)
+            last = time.monotonic()
+    return history
+
+
+def _save(path: Path, step: int, steps: int, state: dict, history: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = {n: o.get_state() if isinstance(o, torch.Generator) else o.state_dict() for n, o in state.items()}
+    temporary = path.with_suffix(".tmp")
+    torch.save({"step": step, "steps": steps, "state": values, "history": history}, temporary)
+    temporary.replace(path)
+
+
+def cosine(k: int, steps: int, floor: float = 0.1) -> float:
+    """Learning-rate factor at step k: 1 at the start, `floor` at the end."""
+    import math
+
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(k / max(steps, 1), 1)))

@@ -56,15 +56,18 @@ class Deformation(nn.Module):
 class ColorNet(nn.Module):
     """MLP_color: f with beta near the landmarks, f with pose elsewhere; sigmoid colours (N, channels)."""
 
-    def __init__(self, width: int, pose_width: int, feature: int, channels: int = 3):
+    def __init__(self, width: int, pose_width: int, feature: int, channels: int = 3, direct: bool = False):
+        """`direct` adds the first `channels` features to the logits: a start close to the picture, for short runs."""
         super().__init__()
+        self.direct = channels if direct else 0
         self.expression = networks.expression_color_net(width, feature, channels)
         self.pose = networks.pose_color_net(pose_width, feature, channels)
 
     def forward(self, f: Tensor, share: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
         """Colours (N, channels) in [0, 1] of features f (N, feature)."""
         s = share[:, None]
-        return (s * self.expression.shared(f, beta) + (1 - s) * self.pose.shared(f, gamma(pose))).sigmoid()
+        logits = s * self.expression.shared(f, beta) + (1 - s) * self.pose.shared(f, gamma(pose))
+        return (logits + f[:, : self.direct] if self.direct else logits).sigmoid()
 
 
 class MeshHead(nn.Module):

@@ -1,0 +1,159 @@
+"""Stage 03's model: 3D Gaussians on the mesh's vertices, one feature each, moved by MLP_deform, coloured and shaped by nets
+(Eq. 6). Canonical decimetres; colours RGB; degree-0 (no spherical harmonics), as the lineage has it.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from . import networks
+from .cameras import Camera
+from .capture import skin_weight, to_world
+from .geometry import axis_angle_to_quat, nearest, quat_multiply
+from .mesh_head import ColorNet, Deformation, MeshHead
+from .networks import expression_share, gamma
+from .render import rasterize
+from .runs import load_tensors, save_tensors
+
+
+@dataclass(frozen=True)
+class GaussianSettings:
+    """Widths of the nets, how many points in the mouth, and how far attributes may depend on expression and pose."""
+
+    width: int = 64
+    pose_width: int = 48
+    feature: int = 32
+    mouth_points: int = 1200
+    deform_scale: float = 0.3
+    attributes_scale: float = 0.2
+    opacity: float = 0.3
+    direct_color: bool = True
+
+
+class AttributeNet(nn.Module):
+    """MLP_attr: changes (N, 8) of log-scale 3, quaternion 4 and opacity logit 1 with expression and pose."""
+
+    def __init__(self, width: int, pose_width: int, feature: int):
+        super().__init__()
+        self.expression = networks.expression_attribute_net(width, feature)
+        self.pose = networks.pose_attribute_net(pose_width, feature)
+
+    def forward(self, f: Tensor, share: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
+        s = share[:, None]
+        return s * self.expression.shared(f, beta) + (1 - s) * self.pose.shared(f, gamma(pose))
+
+
+class GaussianHead(nn.Module):
+    """N Gaussians with features. Deformation is kept from stage 02 and frozen; colour and attribute nets are new."""
+
+    def __init__(self, settings: GaussianSettings, points: int):
+        super().__init__()
+        s = self.settings = settings
+        self.xyz = nn.Parameter(torch.zeros(points, 3))
+        self.feature = nn.Parameter(torch.zeros(points, s.feature))
+        self.log_scales = nn.Parameter(torch.zeros(points, 3))
+        self.quats = nn.Parameter(torch.zeros(points, 4))
+        self.opacity_logits = nn.Parameter(torch.zeros(points))
+        self.deformation = Deformation(s.width, s.pose_width, s.deform_scale)
+        self.color = ColorNet(s.width, s.pose_width, s.feature, direct=s.direct_color)
+        self.attributes = AttributeNet(s.width, s.pose_width, s.feature)
+        self.register_buffer("landmarks", torch.zeros(66, 3))
+        self.register_buffer("shared", torch.zeros(points))
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Recompute each point's expression share after positions moved."""
+        self.shared = expression_share(nearest(self.xyz, self.landmarks)[0][:, 0])
+
+    def gaussians(self, beta: Tensor, pose: Tensor, scale: Tensor, torso: Tensor, rest: Tensor) -> dict[str, Tensor]:
+        """World-space Gaussians for one frame: means (N, 3), quats (N, 4), scales (N, 3), opacities (N,), colors (N, 3).
+
+        Arguments after pose are those of `stkit.capture.to_world`. The frozen deformation is evaluated without gradient.
+        """
+        with torch.set_grad_enabled(any(p.requires_grad for p in self.deformation.parameters()) and torch.is_grad_enabled()):
+            shift = self.deformation(self.xyz.detach(), self.shared, beta, pose)
+        canonical = self.xyz + shift
+        means = to_world(canonical, scale, pose, torso, rest)
+        change = self.attributes(self.feature, self.shared, beta, pose)
+        a = self.settings.attributes_scale
+        log_scales = self.log_scales + a * change[:, :3]
+        quats = self.quats + a * change[:, 3:7]
+        opacities = (self.opacity_logits + a * change[:, 7]).sigmoid()
+        head, chest = axis_angle_to_quat(pose[:3]), quat_multiply(axis_angle_to_quat(torso[:3]), axis_angle_to_quat(rest[:3]))
+        w = skin_weight(self.xyz.detach())
+        turn = nn.functional.normalize(w * head + (1 - w) * chest, dim=-1)
+        colors = self.color(self.feature, self.shared, beta, pose)
+        return {
+            "means": means, "quats": quat_multiply(turn, nn.functional.normalize(quats, dim=-1)),
+            "scales": scale * log_scales.exp(), "opacities": opacities, "colors": colors,
+        }  # fmt: skip
+
+    def render(self, camera: Camera, extra: Tensor | None = None, background: float = 1.0, **frame) -> tuple[Tensor, Tensor]:
+        """Image (H, W, 3 [+ extra channels]) and alpha (H, W, 1) for one frame (arguments of `gaussians`).
+
+        `extra` (N, E) is splatted beside the colours with the same weights, over 0.
+        """
+        g = self.gaussians(**frame)
+        values, ground = g["colors"], torch.full((1, 3), background)
+        if extra is not None:
+            values, ground = torch.cat([values, extra], 1), torch.cat([ground, torch.zeros(1, extra.shape[1])], 1)
+        image, alpha, _ = rasterize(
+            g["means"], g["quats"], g["scales"], g["opacities"], values, camera.viewmat[None], camera.K[None], camera.width,
+            camera.height, backgrounds=ground, meta=False,
+        )  # fmt: skip
+        return image[0], alpha[0]
+
+    def save(self, path: Path, kind: str = "gaussians") -> None:
+        """Write safetensors; `kind` is 'gaussians' or 'edited'."""
+        save_tensors(path, self.state_dict(), {kind: True, "gaussians": asdict(self.settings)})
+
+    @staticmethod
+    def load(path: Path) -> "GaussianHead":
+        """Read what `save` wrote."""
+        state, meta = load_tensors(path, "gaussians")
+        head = GaussianHead(GaussianSettings(**meta["gaussians"]), len(state["xyz"]))
+        head.load_state_dict(state)
+        return head
+
+
+@torch.no_grad()
+def from_mesh(mesh: MeshHead, settings: GaussianSettings, colours, generator: torch.Generator) -> GaussianHead:
+    """Put a Gaussian on every vertex of the neutral mesh and `mouth_points` in the mouth (lineage.md 1.6).
+
+    `colours(verts) -> (N, 3)` starts the first three features; the other features come from the geometry net. Upstream
+    passes features through atanh and meets infinities; here they are used as they are.
+    """
+    verts, faces, f = mesh.extract()
+    mouth = mouth_points(mesh.landmarks, settings.mouth_points, generator)
+    points = torch.cat([verts, mouth])
+    head = GaussianHead(settings, len(points))
+    head.landmarks.copy_(mesh.landmarks)
+    head.xyz.copy_(points)
+    spread = f.std(0).clamp_min(1e-4)
+    head.feature[: len(verts)] = 0.3 * (f - f.mean(0)) / spread
+    head.feature[len(verts) :] = 0.0
+    head.feature[:, :3] = colours(points).clamp(0.02, 0.98).logit()
+    d, _ = nearest(points, points, k=4)
+    size = d[:, 1:].square().mean(1).sqrt().clamp(0.005, 0.2)
+    head.log_scales.copy_((0.8 * size).log()[:, None].expand(-1, 3))
+    head.quats.copy_(torch.tensor([1.0, 0, 0, 0]).expand(len(points), 4))
+    start = torch.full((len(points),), settings.opacity)
+    start[: len(verts)] = max(settings.opacity, 0.7)
+    head.opacity_logits.copy_(start.logit())
+    if settings.direct_color:  # the nets begin as small corrections
+        for net in (head.color.expression, head.color.pose):
+            nn.init.normal_(net.layers[-1].weight, std=1e-3)
+            nn.init.zeros_(net.layers[-1].bias)
+    head.deformation.load_state_dict(mesh.deformation.state_dict())
+    head.refresh()
+    return head
+
+
+def mouth_points(landmarks: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Points (count, 3) in a box of 0.8 times the mouth's extent, at and behind the lips (lineage.md 1.6)."""
+    mouth = landmarks[48:66].detach()
+    centre = torch.cat([mouth[:, :2].mean(0), mouth[:, 2:].min(0).values])
+    half = 0.8 * (mouth - centre).abs().max(0).values
+    return centre + (2 * torch.rand(count, 3, generator=generator) - 1) * half

@@ -1,0 +1,107 @@
+"""Image and landmark metrics, as the field defines them (lineage.md 6). Images (H, W, C) in [0, 1] unless said."""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+def psnr(image: Tensor, truth: Tensor) -> float:
+    """20 log10(1 / rmse) over all pixels and channels, dB."""
+    return float(-10 * torch.log10((image - truth).square().mean().clamp_min(1e-12)))
+
+
+def _window(size: int = 11, sigma: float = 1.5) -> Tensor:
+    x = torch.arange(size, dtype=torch.float32) - size // 2
+    g = torch.exp(-(x**2) / (2 * sigma**2))
+    return g / g.sum()
+
+
+def ssim(image: Tensor, truth: Tensor) -> Tensor:
+    """Mean SSIM: 11x11 Gaussian window, sigma 1.5, C1 = 0.01^2, C2 = 0.03^2, zero padding, per channel; differentiable."""
+    x, y = image.permute(2, 0, 1), truth.permute(2, 0, 1)
+    g = _window().to(x)
+    maps = torch.cat([x, y, x * x, y * y, x * y])[:, None]
+    maps = torch.nn.functional.conv2d(maps, g.view(1, 1, 1, -1), padding=(0, 5))
+    maps = torch.nn.functional.conv2d(maps, g.view(1, 1, -1, 1), padding=(5, 0))[:, 0]
+    mx, my, xx, yy, xy = maps.split(len(x))
+    c1, c2 = 0.01**2, 0.03**2
+    value = (2 * mx * my + c1) * (2 * (xy - mx * my) + c2) / ((mx * mx + my * my + c1) * (xx - mx * mx + yy - my * my + c2))
+    return value.mean()
+
+
+def iou(a: Tensor, b: Tensor, threshold: float = 0.5) -> float:
+    """Intersection over union of two masks after thresholding."""
+    x, y = a > threshold, b > threshold
+    return float((x & y).sum() / (x | y).sum().clamp_min(1))
+
+
+def nme(points: Tensor, truth: Tensor, eye: Tensor) -> Tensor:
+    """Mean distance (...,) of 2D points (..., N, 2) to the truth in units of the eye distance (...,)."""
+    return (points - truth).norm(dim=-1).mean(-1) / eye
+
+
+def correlation(a: Tensor, b: Tensor) -> float:
+    """Pearson correlation of two sequences (T,)."""
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-12))
+
+
+def perceptual(image: Tensor, truth: Tensor, net: str = "vgg") -> float | None:
+    """LPIPS with inputs scaled to [-1, 1], or None where the backbone's weights are not on this machine."""
+    model = _lpips(net)
+    if model is None:
+        return None
+    pair = [x.permute(2, 0, 1)[None].float() * 2 - 1 for x in (image, truth)]
+    with torch.no_grad():
+        return float(model(*pair))
+
+
+@lru_cache(maxsize=2)
+def _lpips(net: str):
+
+
+
+    from .assets import asset_path
+
+    backbone = asset_path(f"lpips_{net}_backbone")
+    if backbone is None:
+        return None
+    import lpips
+
+    model = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
+    features = torch.load(backbone, weights_only=True)
+    wanted = {k: v for k, v in features.items() if k.startswith("features.")}
+    slices = [m for n, m in model.net.named_children() if n.startswith("slice")]
+    for part in slices:
+        for index, layer in part.named_children():
+            for name, parameter in layer.named_parameters():
+                parameter.data.copy_(wanted[f"features.{index}.{name}"])
+    return model.eval()
+
+
+def clip_scores(image: Tensor, edited: Tensor, before: str, after: str) -> dict[str, float] | None:
+    """CLIP-S, CLIP-DS and image similarity (lineage.md 6) with ViT-L/14, or None where its folder is not on this machine.
+
+    `before` and `after` are captions, not the instruction. Images are resized to 224 without a crop.
+    """
+    from .assets import asset_path
+
+    folder = asset_path("clip_vit_l14")
+    if folder is None:
+        return None
+    from transformers import CLIPModel, CLIPTokenizer
+
+    model = CLIPModel.from_pretrained(folder, use_safetensors=True).eval()
+    tokens = CLIPTokenizer.from_pretrained(folder)([before, after], padding=True, return_tensors="pt")
+    mean = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
+    std = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
+    pixels = torch.stack([x.permute(2, 0, 1) for x in (image, edited)]).float()
+    size = model.config.vision_config.image_size
+    pixels = torch.nn.functional.interpolate(pixels, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
+    unit = lambda x: torch.nn.functional.normalize(getattr(x, "pooler_output", x), dim=-1)
+    with torch.no_grad():
+        i0, i1 = unit(model.get_image_features((pixels - mean) / std))
+        t0, t1 = unit(model.get_text_features(**tokens))
+    cos = lambda a, b: float(torch.nn.functional.cosine_similarity(a, b, dim=0))
+    return {"clip_s": cos(i1, t1), "clip_ds": cos(i1 - i0, t1 - t0), "clip_image": cos(i0, i1)}

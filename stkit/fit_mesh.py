@@ -28,6 +28,8 @@ class MeshTraining:
     w_sdf: float = 0.01
     w_laplacian: float = 100.0
     w_offset: float = 0.01
+    deform_frames: int = 6
+    beta_noise: float = 0.5
     refresh_every: int = 20
     resolution: int = 256
     model: MeshSettings = field(default_factory=MeshSettings)
@@ -64,6 +66,8 @@ def fit_mesh(
     targets = {t: _target(capture, t, settings.resolution) for t in frames}
     every = {t: torch.cat([canonical_landmarks(capture, t), dense_landmarks(capture, t)]) for t in frames}
     dense_rest = dense_landmarks(capture, capture.neutral)
+    expression = landmark_expression(capture)
+    noise = settings.beta_noise * capture.beta.std(0)
     refine = int(settings.refine_at * settings.steps)
 
     def before(k: int) -> None:
@@ -84,11 +88,18 @@ def fit_mesh(
         out = render_mesh(world, faces, colour, camera, background=0.0)
         image, matte = targets[t]
         points = torch.cat([head.landmarks, dense_rest])
-        shift = head.deformation(points, torch.ones(len(points)), beta, pose)
-        error = (points + shift - every[t]).square().sum(1)
+        ones = torch.ones(len(points))
+        errors = []
+        for _ in range(settings.deform_frames):  # landmarks are cheap: L_def looks at several frames, and a little around them
+            i = frames[int(torch.randint(len(frames), (1,), generator=gen))]
+            jitter = noise * torch.randn(len(noise), generator=gen)
+            goal = every[i] + torch.einsum("e,evk->vk", jitter, expression)
+            shift = head.deformation(points, ones, capture.beta[i] + jitter, capture.pose[i])
+            error = (points + shift - goal).square().sum(1)
+            errors.append((error[:66].mean() + error[66:].mean()) / 2)
         terms = {
             "rgb": settings.w_rgb * (out.image - image).abs().mean(),
-            "deform": settings.w_deform * (error[:66].mean() + error[66:].mean()) / 2,
+            "deform": settings.w_deform * sum(errors) / len(errors),
             "silhouette": settings.w_silhouette * iou_loss(out.mask, matte),
             "sdf": settings.w_sdf * head.sdf_at(head.landmarks).abs().mean(),
             "laplacian": settings.w_laplacian * laplacian_loss(world, faces),
@@ -106,6 +117,15 @@ def fit_mesh(
     history = run_steps(settings.steps, step, state, checkpoint, before, progress, "mesh")
     head.refresh()
     return head, history
+
+
+def landmark_expression(capture: Capture) -> Tensor:
+    """The face model's expression directions at the 66 and the dense landmarks (64, 66 + M, 3)."""
+    from . import face_models
+    from .face_models.landmarks import KEPT_66
+
+    model = face_models.get("builtin")
+    return model.expression[:, torch.cat([model.landmarks[KEPT_66], model.dense])]
 
 
 def _target(capture: Capture, t: int, size: int) -> tuple[Tensor, Tensor]:

@@ -75,7 +75,7 @@ def mesh_prior_views(capture: Capture, head: MeshHead, azimuths: tuple[float, ..
     direct, w1 = look_up(world, normals)
     mirrored, w2 = look_up(*twin(moved, _normals(moved, faces)))
     known = torch.where(w1 > 0.3, direct, mirrored)
-    filled = spread(world, known, ((w1 > 0.3) | (w2 > 0.3))[:, 0])
+    filled = spread(world, known, ((w1 > 0.3) | (w2 > 0.3))[:, 0], hairy(capture, verts))
     images, alphas, trusts = [], [], []
     cameras = orbit_cameras(capture, azimuths)
     for view in cameras:
@@ -90,7 +90,7 @@ def mesh_prior_views(capture: Capture, head: MeshHead, azimuths: tuple[float, ..
         rest = 1 - wa - wb
         colour, trust = torch.ones(*hit.shape, 3), torch.zeros(*hit.shape, 1)
         colour[hit] = (wa * a + wb * b + rest * fill).clamp(0, 1)
-        trust[hit] = wa + 0.6 * wb + 0.25 * rest
+        trust[hit] = wa + 0.6 * wb + 0.4 * rest
         images.append(colour * out.mask + 1 - out.mask)
         alphas.append(out.mask)
         trusts.append(torch.where(hit[..., None], trust, 0.5 * torch.ones_like(trust)))
@@ -109,12 +109,27 @@ def world_mirror(place: dict[str, Tensor]):
     return mirror
 
 
-def spread(points: Tensor, colours: Tensor, known: Tensor, rounds: int = 30) -> Tensor:
-    """Colours (V, 3) everywhere: unknown points take the mean of near known ones, then are smoothed among neighbours."""
-    d, i = nearest(points[~known], points[known], k=12)
-    w = 1 / (d + 0.05)
+def hairy(capture: Capture, points: Tensor) -> Tensor:
+    """Which canonical points (V, 3) lie where the fitted head grows hair (V,) bool."""
+    from .. import face_models
+
+    model = face_models.get("builtin")
+    verts = model.verts(capture.identity, capture.beta[capture.neutral])
+    outer = model.part("skin", "hair", "ear_l", "ear_r")
+    label = torch.from_numpy(model.surface.hair > 0.3)[outer]
+    return label[nearest(points, verts[outer])[1][:, 0]]
+
+
+def spread(points: Tensor, colours: Tensor, known: Tensor, label: Tensor, rounds: int = 30) -> Tensor:
+    """Colours (V, 3) everywhere: unknown points take the mean of the nearest known ones of their label, then are smoothed."""
     out = colours.clone()
-    out[~known] = (colours[known][i] * w[..., None]).sum(1) / w.sum(1, keepdim=True)
+    for kind in (label, ~label):
+        ask, source = ~known & kind, known & kind
+        if not source.any():
+            source = known
+        d, i = nearest(points[ask], points[source], k=min(12, int(source.sum())))
+        w = 1 / (d + 0.05)
+        out[ask] = (colours[source][i] * w[..., None]).sum(1) / w.sum(1, keepdim=True)
     _, around = nearest(points, points, k=9)
     for _ in range(rounds):
         out[~known] = out[around[~known]].mean(1)

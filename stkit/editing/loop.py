@@ -1,0 +1,165 @@
+"""Stage 05's optimisation: edit the renders, fit the head to the edits, weigh by Eq. 8, repeat (Sec. 3.3)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..capture import Capture, to_world
+from ..diffusion.editors import Editor
+from ..diffusion.views import Views
+from ..fit_gaussians import frame_arguments
+from ..gaussian_head import GaussianHead
+from ..geometry import generator
+from ..training import run_steps
+from .strength import sample_strength
+from .weights import ALPHA, eq8, landmark_set, point_weights, weight_image
+
+
+@dataclass(frozen=True)
+class EditSettings:
+    """The paper's alpha 5 and boundary 0.5; an edit every 10 steps, all of them again every 2,500 (reading 21).
+
+    mode: 'pixel' multiplies the per-pixel loss by the splatted w; 'grad' leaves the loss and scales each Gaussian's
+    gradients. frames: how many video frames join the views. Rates are the Gaussian stage's, times lr_factor.
+    """
+
+    prompt: str
+    steps: int = 600
+    alpha: float = ALPHA
+    b_boundary: float = 0.5
+    landmarks: str = "66"
+    mode: str = "pixel"
+    sampler: str = "truncate"
+    edit_every: int = 10
+    refresh_every: int = 2500
+    frames: int = 18
+    lr_color: float = 5e-3
+    lr_xyz: float = 5e-5
+    lr_scales: float = 1e-3
+    lr_nets: float = 4e-4
+    seed: int = 0
+
+
+@dataclass
+class Shot:
+    """One training image of the edit stage: its camera, what the head does in it, the unedited truth and the edited target."""
+
+    name: str
+    camera: object
+    frame: dict[str, Tensor]
+    original: Tensor
+    target: Tensor
+    b: float
+
+
+def make_shots(capture: Capture, views: Views | None, frames: list[int], count: int) -> list[Shot]:
+    """The views at the neutral frame and `count` video frames spread over `frames` (reading 20)."""
+    shots = []
+    if views is not None:
+        neutral = frame_arguments(capture, capture.neutral)
+        for camera, image, azimuth in zip(views.cameras, views.images, views.azimuths):
+            shots.append(Shot(f"view {azimuth:+.0f} deg", camera, neutral, image, image, 0.0))
+    for k in torch.linspace(0, len(frames) - 1, min(count, len(frames))).round().long().tolist():
+        t = frames[k]
+        shots.append(Shot(f"frame {t}", capture.camera, frame_arguments(capture, t), capture.image(t), capture.image(t), 0.0))
+    return shots
+
+
+@torch.no_grad()
+def shot_landmarks(head: GaussianHead, shot: Shot) -> Tensor:
+    """The 66 landmarks (66, 2) in the shot's pixels, from the head itself."""
+    place = {k: v for k, v in shot.frame.items() if k != "beta"}
+    moved = head.landmarks + head.deformation(head.landmarks, torch.ones(66), shot.frame["beta"], shot.frame["pose"])
+    return shot.camera.project(to_world(moved, **place))
+
+
+def edit_head(
+    head: GaussianHead, capture: Capture, views: Views | None, editor: Editor, settings: EditSettings, frames: list[int],
+    checkpoint: Path | None = None, progress=lambda x, **k: x,
+) -> tuple[dict[str, list[float]], list[Shot], list[dict]]:  # fmt: skip
+    """Edit `head` in place. Returns loss histories, the shots with their last targets, and a log of every edit (step, b).
+
+    All Gaussian attributes and the colour and attribute nets learn; the deformation stays frozen, so that the edited head
+    is animated as before (reading 25). Raises the editor's PromptError before any step if it cannot do the prompt.
+    """
+    if settings.mode not in ("pixel", "grad"):
+        raise ValueError(f"mode {settings.mode!r} is not 'pixel' or 'grad'")
+    editor.check(settings.prompt)
+    gen = generator(settings.seed, "edit")
+    shots = make_shots(capture, views, frames, settings.frames)
+    w = point_weights(head, landmark_set(capture, settings.landmarks), settings.alpha)
+    maps = {id(s): weight_image(head, w, s.camera, s.frame) for s in shots}
+    head.deformation.requires_grad_(False)
+    nets = [*head.color.parameters(), *head.attributes.parameters()]
+    optimiser = torch.optim.Adam(
+        [{"params": [head.feature], "lr": settings.lr_color}, {"params": [head.xyz], "lr": settings.lr_xyz},
+         {"params": [head.log_scales, head.quats], "lr": settings.lr_scales},
+         {"params": [head.opacity_logits], "lr": 2 * settings.lr_scales}, {"params": nets, "lr": settings.lr_nets}], eps=1e-15,
+    )  # fmt: skip
+    store = _Store(shots)
+    log = store.log
+
+    def edit(shot: Shot, k: int) -> None:
+        with torch.no_grad():
+            render = head.render(shot.camera, **shot.frame)[0].clamp(0, 1)
+        b = float(sample_strength(1, gen, settings.sampler)[0])
+        shot.target = editor.edit(render, settings.prompt, b, shot.original, gen, landmarks=shot_landmarks(head, shot))
+        shot.b = b
+        log.append({"step": k, "shot": shot.name, "b": round(b, 4)})
+
+    def step(k: int) -> dict[str, float]:
+        if k % settings.refresh_every == 0:
+            for shot in shots:
+                edit(shot, k)
+        elif k % settings.edit_every == 0:
+            edit(shots[int(torch.randint(len(shots), (1,), generator=gen))], k)
+        shot = shots[int(torch.randint(len(shots), (1,), generator=gen))]
+        image = _render(head, shot, w, settings)
+        difference = (image - shot.target).abs()  # Eq. 7
+        if settings.mode == "pixel":
+            difference = eq8(difference, maps[id(shot)], shot.b, settings.b_boundary)
+        loss = difference.mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return {"loss": loss.item(), "b": shot.b}
+
+    state = {"head": head, "optimiser": optimiser, "generator": gen, "targets": store}
+    history = run_steps(settings.steps, step, state, checkpoint, progress=progress, title="edit")
+    return history, shots, log
+
+
+def _render(head: GaussianHead, shot: Shot, w: Tensor, settings: EditSettings) -> Tensor:
+    """The shot's image; in 'grad' mode every Gaussian's outputs pass on only w or 1 - w of their gradient.
+
+    The hooks sit on generated outputs, because the shared nets would not see hooks on leaf parameters (reading 1).
+    """
+    if settings.mode == "pixel":
+        return head.render(shot.camera, **shot.frame)[0]
+    from ..render import rasterize
+
+    share = w if shot.b >= settings.b_boundary else 1 - w
+    g = head.gaussians(**shot.frame)
+    for value in g.values():
+        if value.requires_grad:
+            value.register_hook(lambda grad: grad * share.view(-1, *[1] * (grad.ndim - 1)))
+    image, _, _ = rasterize(*(g[k] for k in ("means", "quats", "scales", "opacities", "colors")), shot.camera.viewmat[None],
+                            shot.camera.K[None], shot.camera.width, shot.camera.height, backgrounds=torch.ones(1, 3), meta=False)  # fmt: skip
+    return image[0]
+
+
+class _Store:
+    """Targets, strengths and log in the shape that a checkpoint can hold."""
+
+    def __init__(self, shots: list[Shot]):
+        self.shots, self.log = shots, []
+
+    def state_dict(self) -> dict:
+        return {"targets": [s.target for s in self.shots], "b": [s.b for s in self.shots], "log": self.log}
+
+    def load_state_dict(self, state: dict) -> None:
+        for shot, target, b in zip(self.shots, state["targets"], state["b"]):
+            shot.target, shot.b = target, b
+        self.log[:] = state["log"]

@@ -1,13 +1,13 @@
 """Stage 02's optimisation: Eq. 4-5 with the two silent terms, each with its switch."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .capture import Capture, head_transform, to_world
-from .geometry import generator
+from .geometry import generator, so3_exp
 from .mesh_head import MeshHead, MeshSettings, canonical_landmarks, dense_landmarks, new_mesh_head
 from .render import render_mesh
 from .training import cosine, run_steps
@@ -31,6 +31,10 @@ class MeshTraining:
     deform_frames: int = 6
     beta_noise: float = 0.5
     refresh_every: int = 20
+    track_from: float = 0.3
+    lr_track: float = 1e-3
+    w_track: float = 2.0
+    track_steps: int = 25
     resolution: int = 256
     model: MeshSettings = field(default_factory=MeshSettings)
     seed: int = 0
@@ -52,14 +56,16 @@ def laplacian_loss(verts: Tensor, faces: Tensor) -> Tensor:
 
 def fit_mesh(
     capture: Capture, settings: MeshTraining, frames: list[int], checkpoint: Path | None = None, progress=lambda x, **k: x
-) -> tuple[MeshHead, dict[str, list[float]]]:
-    """Optimise a mesh head on the given frames. Returns it and the history of every loss term."""
-    from dataclasses import replace
-
+) -> tuple[MeshHead, Capture, dict[str, list[float]]]:
+    """Optimise a mesh head on the given frames. Returns it, the capture with refined tracking, and every loss term's history."""
     torch.manual_seed(settings.seed)
     head = new_mesh_head(capture, replace(settings.model, cell=settings.coarse_cell))
     nets = [p for n, p in head.named_parameters() if n != "landmarks"]
-    optimiser = torch.optim.Adam([{"params": nets, "lr": settings.lr}, {"params": [head.landmarks], "lr": settings.lr_landmarks}])
+    motion = nn.ParameterDict({k: torch.zeros(len(capture), 6) for k in ("pose", "torso")})
+    optimiser = torch.optim.Adam([
+        {"params": nets, "lr": settings.lr}, {"params": [head.landmarks], "lr": settings.lr_landmarks},
+        {"params": list(motion.parameters()), "lr": settings.lr_track},
+    ])  # fmt: skip
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: cosine(k, settings.steps))
     gen = generator(settings.seed, "mesh")
     camera = capture.camera.resized(settings.resolution)
@@ -83,7 +89,10 @@ def fit_mesh(
         verts, faces, f = head.extract()
         share = head.share(verts)
         moved = head.deformation(verts, share, beta, pose)
-        world = to_world(verts + moved, **head_transform(capture, t))
+        place = head_transform(capture, t)
+        if k >= settings.track_from * settings.steps:
+            place = {**place, "pose": place["pose"] + motion["pose"][t], "torso": place["torso"] + motion["torso"][t]}
+        world = to_world(verts + moved, **place)
         colour = head.color(f, share, beta, pose)
         out = render_mesh(world, faces, colour, camera, background=0.0)
         image, matte = targets[t]
@@ -104,6 +113,7 @@ def fit_mesh(
             "sdf": settings.w_sdf * head.sdf_at(head.landmarks).abs().mean(),
             "laplacian": settings.w_laplacian * laplacian_loss(world, faces),
             "offset": settings.w_offset * moved.square().sum(1).mean(),
+            "track": settings.w_track * (motion["pose"][t].square().sum() + motion["torso"][t].square().sum()),
         }
         loss = sum(terms.values())
         optimiser.zero_grad()
@@ -113,10 +123,56 @@ def fit_mesh(
         schedule.step()
         return {"loss": loss.item(), **{n: v.item() for n, v in terms.items()}, "vertices": len(verts)}
 
-    state = {"head": head, "optimiser": optimiser, "schedule": schedule, "generator": gen}
+    state = {"head": head, "motion": motion, "optimiser": optimiser, "schedule": schedule, "generator": gen}
     history = run_steps(settings.steps, step, state, checkpoint, before, progress, "mesh")
     head.refresh()
-    return head, history
+    moved = replace(capture, pose=capture.pose + motion["pose"].detach(), torso=capture.torso + motion["torso"].detach())
+    return head, refine_tracking(head, moved, capture, settings, progress), history
+
+
+def refine_tracking(head: MeshHead, start: Capture, capture: Capture, settings: MeshTraining, progress=lambda x, **k: x) -> Capture:
+    """Align every frame's head and chest to the picture, with the mesh head as it is: tracking by analysis and synthesis.
+
+    Landmarks alone leave one to two degrees of pitch, which moves the hair by pixels. Upstream optimises per-frame pose
+    offsets too (lineage.md 1.5). Frames that did not train the mesh are aligned in the same way; nothing else learns here.
+    """
+    size = min(settings.resolution, 192)
+    camera = capture.camera.resized(size)
+    with torch.no_grad():
+        verts, faces, f = head.extract()
+        share = head.share(verts)
+    poses, torsos = start.pose.clone(), start.torso.clone()
+    last = None
+    for t in progress(range(len(capture)), desc="aligning frames"):
+        image, matte = _target(capture, t, size)
+        with torch.no_grad():
+            still = verts + head.deformation(verts, share, capture.beta[t], capture.pose[t])
+            colour = head.color(f, share, capture.beta[t], capture.pose[t])
+        offset = torch.stack([start.pose[t] - capture.pose[t], start.torso[t] - capture.torso[t]])
+        if last is not None and not offset.any():
+            offset = last.clone()
+        offset.requires_grad_()
+        optimiser = torch.optim.Adam([offset], lr=4e-3)
+        for k in range(settings.track_steps):
+            for group in optimiser.param_groups:
+                group["lr"] = 4e-3 * cosine(k, settings.track_steps)
+            place = head_transform(capture, t)
+            world = to_world(still, place["scale"], place["pose"] + offset[0], place["torso"] + offset[1], place["rest"])
+            out = render_mesh(world, faces, colour, camera, background=0.0)
+            loss = (out.image - image).abs().mean() + iou_loss(out.mask, matte) + 0.5 * settings.w_track * offset.square().sum()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        last = offset.detach()
+        poses[t], torsos[t] = capture.pose[t] + last[0], capture.torso[t] + last[1]
+    change = poses - capture.pose
+    world = [_moved_landmarks(capture, t, change) for t in range(len(capture))]
+    return replace(capture, pose=poses, torso=torsos, landmarks3d=torch.stack(world))
+
+
+def _moved_landmarks(capture: Capture, t: int, change: Tensor) -> Tensor:
+    pose = capture.pose[t] + change[t]
+    return capture.scale * canonical_landmarks(capture, t) @ so3_exp(pose[:3]).T + pose[3:]
 
 
 def landmark_expression(capture: Capture) -> Tensor:

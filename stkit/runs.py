@@ -7,7 +7,7 @@ import platform
 import resource
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 
@@ -64,18 +64,21 @@ def _plain(value):
 
 
 def fingerprint(parameters, inputs: dict[str, str]) -> str:
-    """One hash of what a stage's result depends on: parameters, the hashes of its inputs, and the code of the package."""
-    text = json.dumps([_plain(parameters), inputs, __version__, os.environ.get("STKIT_CODE_HASH") or code_hash()], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """One hash of what a stage's result depends on: parameters, the hashes of its inputs, and the package's version."""
+    return hashlib.sha256(json.dumps([_plain(parameters), inputs, __version__], sort_keys=True).encode()).hexdigest()
 
 
-def code_hash() -> str:
-    """Version tag for reuse; development checkouts may set STKIT_CODE_HASH to force stages to run again."""
-    return __version__
+def reset_peak() -> None:
+    """Start a new peak-memory count for this process (Linux; elsewhere the peak counts from the process's start)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_gb() -> float:
-    """Peak memory of this process so far, in GB."""
+    """Peak resident memory of this process since `reset_peak`, in GB."""
+    with suppress(OSError, StopIteration):
+        line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM"))
+        return int(line.split()[1]) / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
@@ -92,6 +95,7 @@ class Stage:
         self.key = fingerprint(self.parameters, self.inputs)
         self.work = self.folder.with_name(f".{name}.{self.key[:10]}.part")
         self.results: dict[str, object] = {}
+        self.figures: list[dict[str, str]] = []
 
     def finished(self) -> bool:
         """Whether a whole result with the same parameters, inputs and version is already there."""
@@ -109,10 +113,24 @@ class Stage:
         """Keep a number or short text for results.json."""
         self.results[name] = _plain(value)
 
+    def figure(self, name: str, image, alt: str, caption: str) -> None:
+        """Keep a picture (PNG in the stage's folder) with its alt text and caption, for the run's page."""
+        from PIL import Image
+
+        from .plots import u8
+
+        Image.fromarray(u8(image)).save(self.work / f"{name}.png", optimize=True)
+        self.figures.append({"file": f"{name}.png", "alt": alt, "caption": caption})
+
+    def video(self, name: str, alt: str, caption: str) -> None:
+        """List an mp4 that was written into `work`, for the run's page."""
+        self.figures.append({"file": name, "alt": alt, "caption": caption})
+
     @contextmanager
     def making(self):
         """Work in `work`; on success write run.json and results.json and rename the folder into place."""
         self.work.mkdir(parents=True, exist_ok=True)
+        reset_peak()
         start = time.monotonic()
         yield self.work
         self.checkpoint.unlink(missing_ok=True)
@@ -123,6 +141,7 @@ class Stage:
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
         }  # fmt: skip
         (self.work / "results.json").write_text(json.dumps(self.results, indent=1))
+        (self.work / "figures.json").write_text(json.dumps(self.figures, indent=1))
         (self.work / "run.json").write_text(json.dumps(info, indent=1))
         old = self.folder.with_name(f".{self.name}.old")
         shutil.rmtree(old, ignore_errors=True)
@@ -130,7 +149,7 @@ class Stage:
             self.folder.rename(old)
         self.work.rename(self.folder)
         shutil.rmtree(old, ignore_errors=True)
-        for stale in self.folder.parent.glob(f".{self.name}.*.part"):
+        for stale in self.folder.parent.glob(f".{self.name}.*.part"):  # unfinished work with other parameters
             shutil.rmtree(stale, ignore_errors=True)
 
 

@@ -51,7 +51,7 @@ def find_regions(image: np.ndarray, landmarks: np.ndarray) -> dict[str, np.ndarr
     core = (face > 0.9) & (lips < 0.1) & (mouth < 0.1) & (eyes < 0.1) & (brows < 0.2)
     tone = np.median(image[core], 0) if core.sum() > 20 else np.array([0.7, 0.5, 0.4])
     chroma = lambda x: x / np.maximum(x.sum(-1, keepdims=True), 1e-3)
-    distance = np.abs(chroma(image) - chroma(tone)).sum(-1) * 4 + np.abs(image.mean(-1) - tone.mean()) * 0.9
+    distance = np.abs(chroma(image) - chroma(tone)).sum(-1) * 4 + np.abs(image.mean(-1) - tone.mean()) * 0.65
     skin_like = np.clip((0.62 - distance) / 0.22, 0, 1)
     high = fill(np.concatenate([p[:17], p[17:27] + 0.62 * eye * up]), hull=True) * foreground
     face = np.maximum(face, high * skin_like).astype(np.float32)  # the forehead, as far as it looks like skin

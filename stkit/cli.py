@@ -1,0 +1,149 @@
+"""The `stkit` command. Exit codes: 0 done, 1 a stage failed, 2 the request was wrong, 130 interrupted (run again to go on)."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+EXAMPLES = """examples:
+  stkit run synthetic --name demo
+  stkit run me.mp4 --name me --profile laptop --prompt "turn him into a bronze statue"
+  stkit run me.mp4 --name me --profile laptop --prompt "give her red hair" --driver other.mp4
+  stkit doctor
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stkit", description="From a talking-head video to an edited, animated 3D head (StyleTalker, rebuilt).",
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    run = commands.add_parser("run", help="all stages on one video; leaves runs/NAME/ with index.html and metrics.json")
+    run.add_argument("video", help="a video file, a folder of images, or 'synthetic' (also synthetic:SEED)")
+    run.add_argument("--name", default="demo", help="name of the run folder (default: demo)")
+    run.add_argument("--profile", choices=("quick", "laptop", "paper"), help="quick: minutes; laptop: under 20 min; paper: one GPU (default: STKIT_PROFILE or quick)")
+    run.add_argument("--prompt", default="turn him into a clown", help="what to do with the face (default: %(default)r)")
+    run.add_argument("--editor", default="paint", help="'paint', the stand-in without weights, or an InstructPix2Pix folder or hub id")
+    run.add_argument("--driver", help="what moves the result: a video, 'synthetic:SEED', or another run's name (default: its own clip)")
+    run.add_argument("--seed", type=int, default=0, help="one number for all randomness (default: 0)")
+    run.add_argument("--notebooks", action="store_true", help="run the notebooks with papermill instead of calling the stages; keeps them in runs/NAME/notebooks/")
+    page = commands.add_parser("page", help="write a run's index.html and metrics.json again")
+    page.add_argument("name")
+    table = commands.add_parser("table", help="the results of several runs as a Markdown table")
+    table.add_argument("names", nargs="+")
+    commands.add_parser("doctor", help="what this machine can do, what is missing, and what to do about it")
+    note = commands.add_parser("notebook", help="run one notebook with papermill; parameters are checked first")
+    note.add_argument("notebook", help="its number or name, such as 04 or 04_weigh_landmarks")
+    note.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="override a parameter (repeat for more)")
+    note.add_argument("-o", "--output", help="where the executed notebook goes (default: runs/notebooks/)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    try:
+        return {"run": run, "page": page, "table": table, "doctor": doctor, "notebook": notebook}[arguments.command](arguments)
+    except KeyboardInterrupt:
+        print("\ninterrupted; run the same command again to go on from here", file=sys.stderr)
+        return 130
+    except (ValueError, FileNotFoundError) as e:
+        print(f"stkit: {e}", file=sys.stderr)
+        return 2
+    except RuntimeError as e:
+        print(f"stkit: {e}", file=sys.stderr)
+        return 1
+
+
+def run(arguments) -> int:
+    from .diffusion.editors import get_editor
+    from .profiles import get_profile
+
+    start = time.monotonic()
+    profile = get_profile(arguments.profile).name
+    get_editor(arguments.editor).check(arguments.prompt)
+    if not arguments.video.startswith("synthetic") and not Path(arguments.video).exists():
+        raise FileNotFoundError(f"{arguments.video}: no such file or folder. Give a video, a folder of images, or 'synthetic'")
+    if arguments.notebooks:
+        from .papers import run_road
+
+        path = run_road(arguments.name, arguments.video, profile, arguments.seed, arguments.prompt, arguments.editor, arguments.driver)
+    else:
+        from .road import Road
+
+        path = Road(arguments.name, arguments.video, profile, arguments.seed).everything(arguments.prompt, arguments.editor, arguments.driver)
+    print(f"\ndone in {time.monotonic() - start:.0f} s. Open {path}")
+    return 0
+
+
+def page(arguments) -> int:
+    from .report import write_page
+
+    print(write_page(arguments.name))
+    return 0
+
+
+def table(arguments) -> int:
+    from .report import results_table
+
+    print(results_table(arguments.names))
+    return 0
+
+
+def notebook(arguments) -> int:
+    from .papers import execute, find_notebook, parse_parameters
+
+    path = find_notebook(arguments.notebook)
+    parameters = parse_parameters(path, arguments.parameter)
+    print(execute(path, parameters, Path(arguments.output) if arguments.output else None))
+    return 0
+
+
+def doctor(arguments) -> int:
+    """Print facts and remedies; exit code 1 if the core cannot run here."""
+    import importlib.metadata as md
+    import platform
+
+    def line(ok: bool | None, what: str, remedy: str = "") -> None:
+        mark = {True: "ok     ", False: "MISSING", None: "absent "}[ok]
+        print(f"{mark}  {what}" + (f"\n         -> {remedy}" if remedy and not ok else ""))
+
+    def version(name: str) -> str | None:
+        try:
+            return md.version(name)
+        except md.PackageNotFoundError:
+            return None
+
+    print(f"stkit {md.version('stkit')} · Python {platform.python_version()} · {len(os.sched_getaffinity(0))} cores · {platform.machine()}\n")
+    good = platform.python_version().startswith("3.11")
+    line(good, f"Python 3.11 (found {platform.python_version()})", "the lock is for 3.11: make the environment with python3.11")
+    for name in ("torch", "numba", "mediapipe", "av", "diffusers", "papermill", "jupyterlab"):
+        found = version(name)
+        good &= found is not None
+        line(found is not None, f"{name} {found or ''}", "pip install -r requirements.lock")
+    import torch
+
+    cuda = torch.cuda.is_available()
+    line(cuda or None, f"CUDA: {torch.cuda.get_device_name() if cuda else 'no GPU seen by torch'}", "fine: quick and laptop profiles run on the CPU; the paper profile wants a GPU")
+    found = version("gsplat")
+    line(True if found and cuda else None, f"gsplat {found or ''}" + ("" if cuda else " (runs on CUDA only; the CPU kernels take its place)"), "pip install 'stkit[gpu]' on a CUDA machine")
+    try:
+        import kaolin
+
+        line(True, f"kaolin {kaolin.__version__}")
+    except Exception:
+        line(None, "kaolin", "optional; on CUDA: see environment.yml (PyPI's 'kaolin' 0.1 is an empty placeholder)")
+    from .assets import asset_path, cache_dir, manifest
+
+    print(f"\nweights and data (cache: {cache_dir()})")
+    for name, entry in manifest().items():
+        here = asset_path(name)
+        line(True if here else None, f"{name}: {entry['what']}", f"without it: {entry['without']}. Get it: {entry['get']}")
+    free = os.statvfs(Path.cwd())
+    print(f"\ndisk free here: {free.f_bavail * free.f_frsize / 1e9:.1f} GB")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""The numbers of a run: each is computed on frames that training did not see, unless its name says otherwise."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .animate import Motion, measured_mouth, play
+from .cameras import Camera, orbit_camera
+from .capture import Capture, to_world
+from .capture.preprocess import synthetic_subject
+from .capture.synthetic import rest_pose
+from .editing.weights import landmark_set, point_weights, weight_image
+from .face_models.landmarks import KEPT_66, mouth_opening
+from .fit_gaussians import frame_arguments, render_frame
+from .fit_mesh import render_mesh_head
+from .gaussian_head import GaussianHead
+from .metrics import correlation, iou, perceptual, psnr, ssim
+
+
+def mesh_scores(head, capture: Capture, train: list[int], test: list[int]) -> dict[str, float]:
+    """Silhouette IoU on held-out and on training frames, and PSNR of the mesh's picture (256 px, white)."""
+    score = lambda frames: float(np.mean([iou(render_mesh_head(head, capture, t).mask, capture.matte(t)) for t in frames]))
+    colour = [psnr(render_mesh_head(head, capture, t).image, capture.image(t)) for t in test]
+    return {"mesh.iou_heldout": score(test), "mesh.iou_train": score(train[:: max(1, len(train) // 20)]), "mesh.psnr_heldout": float(np.mean(colour))}
+
+
+def held_out_scores(head: GaussianHead, capture: Capture, raw: Capture, train: list[int], test: list[int]) -> dict:
+    """PSNR and SSIM over white with the matte applied, on held-out and training frames; LPIPS where its weights are.
+
+    `capture` has the tracking refined by the mesh; `raw` has the landmark tracking alone, scored as '_raw'.
+    """
+    pairs = [(render_frame(head, capture, t), capture.image(t)) for t in test]
+    some = train[:: max(1, len(train) // 20)]
+    lpips = [perceptual(a, b) for a, b in pairs[:: max(1, len(pairs) // 10)]]
+    return {
+        "head.psnr_heldout": float(np.mean([psnr(a, b) for a, b in pairs])),
+        "head.ssim_heldout": float(np.mean([float(ssim(a, b)) for a, b in pairs])),
+        "head.lpips_heldout": "n/a: see `stkit assets get lpips_vgg_backbone`" if None in lpips else float(np.mean(lpips)),
+        "head.psnr_heldout_raw": float(np.mean([psnr(render_frame(head, raw, t), raw.image(t)) for t in test])),
+        "head.psnr_train": float(np.mean([psnr(render_frame(head, capture, t), capture.image(t)) for t in some])),
+    }
+
+
+def similarity(a: Tensor, b: Tensor) -> tuple[float, Tensor, Tensor]:
+    """Scale s, rotation Q and shift u with b ~ s Q a + u for points (N, 3) (Umeyama 1991)."""
+    ma, mb = a.mean(0), b.mean(0)
+    U, S, V = torch.linalg.svd((b - mb).T @ (a - ma))
+    D = torch.diag(torch.tensor([1.0, 1.0, float(torch.sign(torch.det(U @ V)))]))
+    Q = U @ D @ V
+    s = float((S * D.diagonal()).sum() / (a - ma).square().sum())
+    return s, Q, mb - s * Q @ ma
+
+
+def true_view(source: str, frames: int, capture: Capture, t: int, azimuth: float) -> tuple[Tensor, Camera]:
+    """The synthetic subject's true picture from a camera turned by `azimuth` degrees, and that camera in the tracked world.
+
+    One camera leaves depth and scale open, so true and tracked worlds are aligned by the landmarks' similarity transform.
+    """
+    subject = synthetic_subject(source, frames)
+    true_landmarks = torch.stack([subject.landmarks(k)[KEPT_66] for k in range(0, len(capture), 5)])
+    s, Q, u = similarity(true_landmarks.reshape(-1, 3), capture.landmarks3d[::5].reshape(-1, 3))
+    p = subject.performance
+    centre = to_world(torch.tensor([[0.0, 0.1, -0.35]]), torch.tensor(1.0), p.pose[t], p.torso[t], rest_pose())[0]
+    camera = orbit_camera(capture.camera, azimuth, target=centre)
+    image, _ = subject.render(t, camera)
+    R, shift = camera.viewmat[:3, :3], camera.viewmat[:3, 3]
+    viewmat = torch.eye(4)
+    viewmat[:3, :3] = R @ Q.T
+    viewmat[:3, 3] = s * shift - R @ Q.T @ u
+    return image, Camera(viewmat, camera.K, camera.width, camera.height)
+
+
+def novel_view_scores(head: GaussianHead, capture: Capture, test: list[int]) -> dict:
+    """PSNR against true views at +-30 degrees of held-out frames; only where truth exists (the synthetic subject)."""
+    if not capture.source.startswith("synthetic"):
+        return {"head.psnr_novel": "n/a: no truth for a real clip"}
+    values = []
+    for t in test[:: max(1, len(test) // 4)]:
+        for azimuth in (-30.0, 30.0):
+            truth, camera = true_view(capture.source, len(capture), capture, t, azimuth)
+            values.append(psnr(render_frame(head, capture, t, camera), truth))
+    return {"head.psnr_novel": float(np.mean(values))}
+
+
+def edit_change(original: GaussianHead, edited: GaussianHead, capture: Capture, frames: list[int]) -> dict[str, float]:
+    """Mean absolute change by the edit on held-out frames: where the face is (w >= 0.5) and on the rest of the figure (w < 0.15)."""
+    w = point_weights(original, landmark_set(capture))
+    inside, outside = [], []
+    for t in frames[:: max(1, len(frames) // 8)]:
+        arguments = frame_arguments(capture, t)
+        with torch.no_grad():
+            before, alpha = original.render(capture.camera, **arguments)
+            after, _ = edited.render(capture.camera, **arguments)
+        change = (after - before).abs().mean(-1, keepdim=True)
+        shown = alpha > 0.8
+        share = weight_image(original, w, capture.camera, arguments) / alpha.clamp_min(1e-3)
+        inside.append(float(change[shown & (share >= 0.5)].mean()))
+        outside.append(float(change[shown & (share < 0.15)].mean()))
+    return {"edit.inside": float(np.mean(inside)), "edit.outside": float(np.mean(outside))}
+
+
+def mouth_correlation(head: GaussianHead, subject: Capture, motion: Motion, driver: Capture) -> tuple[float, Tensor, Tensor]:
+    """Correlation of the driver's mouth opening with the one MediaPipe sees in the unedited result; and both sequences."""
+    wanted = mouth_opening(driver.landmarks[..., :2])[: len(motion)]
+    got = measured_mouth(play(head, subject, motion))
+    seen = torch.isfinite(got)
+    if seen.sum() < 5:
+        return float("nan"), wanted, got
+    return correlation(wanted[seen], got[seen]), wanted, got
+
+

@@ -1,0 +1,257 @@
+"""The road from a video to an animated, edited head: one method a stage, each reading the stage before and writing its own
+folder. Notebooks and the command line call the same methods; finished stages are reused, interrupted ones go on."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from . import metrics, stage_pictures
+from .capture import Capture
+from .capture.preprocess import preprocess
+from .capture.video import VideoError
+from .diffusion.editors import get_editor
+from .diffusion.views import FRONTAL, Views, mesh_prior_views
+from .editing.loop import EditSettings, edit_head
+from .evaluate import edit_change, held_out_scores, mesh_scores, novel_view_scores
+from .face_models.landmarks import KEPT_66
+from .fit_gaussians import fit_gaussians
+from .fit_mesh import fit_mesh
+from .gaussian_head import GaussianHead
+from .mesh_head import MeshHead
+from .profiles import get_profile
+from .progress import bar
+from .runs import Stage, run_folder
+
+
+@dataclass
+class Road:
+    """A run: its name, where its video comes from, its profile and seed. Stages take keyword changes to their settings."""
+
+    run: str = "demo"
+    source: str = "synthetic"
+    profile: str | None = None
+    seed: int = 0
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        self.settings = get_profile(self.profile)
+        self.folder = run_folder(self.run)
+        self.progress = (lambda x, **k: x) if self.quiet else bar
+
+    # ---- 01
+    def preprocess(self, **change) -> Capture:
+        """Stage 01. Writes preprocess/capture.npz."""
+        settings = replace(self.settings.preprocess, seed=self.seed, **change)
+        inputs = {} if self.source.startswith("synthetic") else {"video": _hashable(self.source)}
+        stage = Stage(self.run, "preprocess", {"source": self.source if not inputs else Path(self.source).name, **asdict(settings)}, inputs)
+        if self._reuse(stage):
+            return Capture.load(stage.folder / "capture.npz")
+        with stage.making() as work:
+            capture, fit = preprocess(self.source, settings, self.progress)
+            capture.save(work / "capture.npz")
+            eye = (capture.landmarks[:, 36, :2] - capture.landmarks[:, 45, :2]).norm(dim=1)
+            projected = capture.camera.project(capture.landmarks3d)
+            nme = metrics.nme(projected, capture.landmarks[:, KEPT_66, :2], eye)
+            stage.record("track.nme", float(nme.mean()))
+            stage.record("track.nme_worst", float(nme.max()))
+            stage.record("frames", len(capture))
+            stage.record("neutral", capture.neutral)
+            stage_pictures.tracking(stage, capture, fit.losses)
+        return capture
+
+    def capture(self) -> Capture:
+        """The capture of this run with the mesh stage's refined tracking where it exists; made if there is none."""
+        refined = self.folder / "mesh" / "capture.npz"
+        raw = self.folder / "preprocess" / "capture.npz"
+        if not raw.exists():
+            self._say("no capture yet: making it")
+            self.preprocess()
+        return Capture.load(refined if refined.exists() else raw)
+
+    # ---- 02
+    def mesh(self, **change) -> tuple[MeshHead, Capture]:
+        """Stage 02. Writes mesh/mesh_head.safetensors, mesh/mesh.obj and mesh/capture.npz with refined tracking."""
+        raw = self.folder / "preprocess" / "capture.npz"
+        if not raw.exists():
+            self._say("no capture yet: making it")
+            self.preprocess()
+        settings = replace(self.settings.mesh, seed=self.seed, **change)
+        stage = Stage(self.run, "mesh", asdict(settings), {"capture": raw})
+        if not self._reuse(stage):
+            capture = Capture.load(raw)
+            train, test = capture.split()
+            with stage.making() as work:
+                head, refined, history = fit_mesh(capture, settings, train, stage.checkpoint, self.progress)
+                head.save(work / "mesh_head.safetensors")
+                refined.save(work / "capture.npz")
+                verts, faces, _ = head.extract()
+                save_obj(work / "mesh.obj", verts, faces)
+                for name, value in mesh_scores(head, refined, train, test).items():
+                    stage.record(name, value)
+                stage.record("mesh.vertices", len(verts))
+                stage_pictures.mesh(stage, head, capture, refined, history)
+        return MeshHead.load(stage.folder / "mesh_head.safetensors"), Capture.load(stage.folder / "capture.npz")
+
+    # ---- 03
+    def views(self, azimuths: tuple[float, ...] = FRONTAL) -> Views:
+        """Mesh-prior views of the neutral frame: the stand-in for V3D."""
+        return mesh_prior_views(self.capture(), self._mesh_head(), azimuths)
+
+    def gaussians(self, use_views: bool = True, **change) -> GaussianHead:
+        """Stage 03. Writes gaussians/gaussian_head.safetensors."""
+        mesh = self._mesh_head()
+        settings = replace(self.settings.gaussians, seed=self.seed, **change)
+        settings = replace(settings, model=_fit_widths(settings.model, mesh))
+        folder = self.folder / "mesh"
+        inputs = {"mesh head": folder / "mesh_head.safetensors", "capture": folder / "capture.npz"}
+        stage = Stage(self.run, "gaussians", {**asdict(settings), "use_views": use_views}, inputs)
+        if not self._reuse(stage):
+            capture = self.capture()
+            train, test = capture.split()
+            with stage.making() as work:
+                views = self.views() if use_views else None
+                head, history = fit_gaussians(capture, mesh, views, settings, train, stage.checkpoint, self.progress)
+                head.save(work / "gaussian_head.safetensors")
+                for name, value in held_out_scores(head, capture, Capture.load(self.folder / "preprocess" / "capture.npz"), train, test).items():
+                    stage.record(name, value)
+                for name, value in novel_view_scores(head, capture, test).items():
+                    stage.record(name, value)
+                stage.record("head.gaussians", len(head.xyz))
+                stage.record("views", views.source if views else "none")
+                stage_pictures.gaussian(stage, head, capture, views, train, test, history)
+        return GaussianHead.load(stage.folder / "gaussian_head.safetensors")
+
+    # ---- 04
+    def weights(self, alpha: float = 5.0, landmarks: str = "66") -> Path:
+        """Stage 04: pictures of the weight map and its sweeps. Writes weights/."""
+        head = self._gaussian_head()
+        source = self.folder / "gaussians" / "gaussian_head.safetensors"
+        stage = Stage(self.run, "weights", {"alpha": alpha, "landmarks": landmarks}, {"head": source})
+        if not self._reuse(stage):
+            with stage.making():
+                stage_pictures.weights(stage, head, self.capture(), alpha, landmarks)
+        return stage.folder
+
+    # ---- 05
+    def edit(self, prompt: str, editor: str = "paint", **change) -> GaussianHead:
+        """Stage 05. Writes edit/edited_head.safetensors and edit/log.json with the b of every target."""
+        tool = get_editor(editor)
+        tool.check(prompt)
+        head = self._gaussian_head()
+        settings = EditSettings(prompt=prompt, **{"steps": self.settings.edit_steps, "frames": self.settings.edit_frames, "seed": self.seed, **change})
+        source = self.folder / "gaussians" / "gaussian_head.safetensors"
+        stage = Stage(self.run, "edit", {**asdict(settings), "editor": editor}, {"head": source})
+        if not self._reuse(stage):
+            capture = self.capture()
+            train, test = capture.split()
+            original = GaussianHead.load(source)
+            with stage.making() as work:
+                history, shots, log = edit_head(head, capture, self.views(), tool, settings, train, stage.checkpoint, self.progress)
+                head.save(work / "edited_head.safetensors", "edited")
+                (work / "log.json").write_text(_json(log))
+                for name, value in edit_change(original, head, capture, test).items():
+                    stage.record(name, value)
+                stage.record("edits", len(log))
+                stage.record("editor", tool.name)
+                stage.record("prompt", prompt)
+                stage_pictures.edit(stage, original, head, capture, shots, log, settings, tool, test, history)
+        return GaussianHead.load(stage.folder / "edited_head.safetensors")
+
+    # ---- 06
+    def animate(self, driver: str | None = None, edited: bool = True) -> Path:
+        """Stage 06. Writes animate/*.mp4 and head.ply; `driver` is another run's name or a video's path."""
+        head = self._gaussian_head()
+        source = self.folder / "gaussians" / "gaussian_head.safetensors"
+        changed = self.folder / "edit" / "edited_head.safetensors"
+        inputs = {"head": source}
+        if edited and changed.exists():
+            inputs["edited head"] = changed
+        driving = None
+        if driver:
+            driving = self._driver(driver)
+            inputs["driver"] = driving.folder / "preprocess" / "capture.npz"
+        stage = Stage(self.run, "animate", {"driver": driver, "frames": self.settings.video_frames}, inputs)
+        if not self._reuse(stage):
+            with stage.making() as work:
+                edited_head = GaussianHead.load(changed) if "edited head" in inputs else None
+                stage_pictures.animation(stage, work, head, edited_head, self.capture(), driving and driving.capture(), self.settings, self.seed, self.progress)
+        return stage.folder
+
+    def everything(self, prompt: str, editor: str = "paint", driver: str | None = None) -> Path:
+        """All stages in order, then the page. Returns runs/<name>/index.html."""
+        from .report import write_page
+
+        get_editor(editor).check(prompt)
+        self.preprocess()
+        self.mesh()
+        self.gaussians()
+        self.weights()
+        self.edit(prompt, editor)
+        self.animate(driver)
+        return write_page(self.run)
+
+    # ---- helpers
+    def _reuse(self, stage: Stage) -> bool:
+        if stage.finished():
+            self._say(f"{stage.name}: already done with these settings, reused ({stage.folder})")
+            return True
+        self._say(f"{stage.name}: running, profile {self.settings.name}")
+        return False
+
+    def _say(self, text: str) -> None:
+        if not self.quiet:
+            print(text, flush=True)
+
+    def _mesh_head(self) -> MeshHead:
+        path = self.folder / "mesh" / "mesh_head.safetensors"
+        return MeshHead.load(path) if path.exists() else self.mesh()[0]
+
+    def _gaussian_head(self) -> GaussianHead:
+        path = self.folder / "gaussians" / "gaussian_head.safetensors"
+        return GaussianHead.load(path) if path.exists() else self.gaussians()
+
+    def _driver(self, driver: str) -> "Road":
+        if driver.startswith("synthetic") or Path(driver).exists():
+            name = f"driver-{Path(driver.replace(':', '-')).stem}"
+            road = Road(name, driver, self.settings.name, self.seed, self.quiet)
+            road.preprocess()
+            return road
+        other = run_folder(driver)
+        if not (other / "preprocess" / "capture.npz").exists():
+            raise VideoError(f"driver {driver!r}: neither a video file, nor 'synthetic', nor a run with a capture in {other}")
+        return Road(driver, profile=self.settings.name, quiet=self.quiet)
+
+
+def _json(value) -> str:
+    import json
+
+    return json.dumps(value, indent=1)
+
+
+def _hashable(source: str) -> Path:
+    """What identifies an input: the file itself, or for a folder of images its first one; VideoError if missing."""
+    path = Path(source)
+    if not path.exists():
+        raise VideoError(f"{source}: no such file or folder. Give a video, a folder of images, or 'synthetic'")
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if p.is_file())
+        if not files:
+            raise VideoError(f"{source}: the folder is empty")
+        return files[0]
+    return path
+
+
+def _fit_widths(model, mesh: MeshHead):
+    """The Gaussian stage keeps the mesh stage's deformation net, so their widths must agree."""
+    s = mesh.settings
+    return replace(model, width=s.width, pose_width=s.pose_width, feature=s.feature, deform_scale=s.deform_scale)
+
+
+def save_obj(path: Path, verts: torch.Tensor, faces: torch.Tensor) -> None:
+    """Wavefront OBJ of vertices (V, 3), decimetres, and faces (F, 3)."""
+    lines = ["# stkit, canonical space: decimetres, +x subject's left, +y up, +z out of the face"]
+    lines += ["v {:.5f} {:.5f} {:.5f}".format(*v) for v in verts.detach().tolist()]
+    lines += ["f {} {} {}".format(*(i + 1 for i in f)) for f in faces.tolist()]
+    path.write_text("\n".join(lines) + "\n")
+

@@ -1,0 +1,236 @@
+"""What each stage shows of itself on the run's page: pictures and clips with alt text and captions."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import animate, plots
+from .capture import Capture
+from .capture.video import write_video
+from .diffusion.views import orbit_cameras
+from .editing.loop import EditSettings
+from .editing.strength import sample_strength
+from .editing.weights import landmark_set, point_weights, weight, weight_image
+from .evaluate import mouth_correlation
+from .fit_gaussians import frame_arguments, render_frame
+from .fit_mesh import render_mesh_head
+from .geometry import generator
+from .runs import Stage
+
+STAND_IN_VIEWS = "mesh-prior views (stand-in for V3D)"
+
+
+def spread(frames: list[int], count: int) -> list[int]:
+    """`count` of the frames, evenly."""
+    return [frames[k] for k in np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)]
+
+
+def marked(image, *sets) -> np.ndarray:
+    """An image with point sets ((N, 2), colour) drawn on it, enlarged twice so that points can be told apart."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.fromarray(plots.u8(image)).resize((image.shape[1] * 2, image.shape[0] * 2), Image.LANCZOS)
+    draw = ImageDraw.Draw(picture)
+    for points, colour in sets:
+        for x, y in np.asarray(points) * 2:
+            draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=colour)
+    return np.asarray(picture)
+
+
+def model_picture(capture: Capture, t: int) -> torch.Tensor:
+    """The fitted built-in head, grey, as frame t."""
+    from . import face_models
+    from .capture import head_transform, to_world
+    from .capture.appearance import normals_of, random_style, shade
+    from .render import render_mesh
+
+    model = face_models.get("builtin")
+    world = to_world(model.verts(capture.identity, capture.beta[t]), **head_transform(capture, t))
+    grey = shade(torch.full_like(world, 0.75), normals_of(world, model.faces), model.surface, random_style(1))
+    return render_mesh(world, model.faces, grey, capture.camera, background=1.0).image
+
+
+def tracking(stage: Stage, capture: Capture, losses: list[float]) -> None:
+    """Frames with detected and fitted landmarks, mattes, the fitted head; beta and pose over time."""
+    frames = spread(list(range(len(capture))), 5)
+    points = [marked(torch.from_numpy(capture.frames[t]) / 255, (capture.landmarks[t, :, :2], (86, 180, 233)),
+                     (capture.camera.project(capture.landmarks3d[t]), (213, 94, 0))) for t in frames]  # fmt: skip
+    rows = [points, [capture.image(t) for t in frames], [model_picture(capture, t) for t in frames]]
+    stage.figure("tracking", plots.sheet(rows, [f"frame {t}" for t in frames], ["landmarks", "matted", "fitted"]),
+                 "Five frames of the clip with landmarks, the same cut out over white, and the fitted grey head in the same poses",
+                 "Blue: MediaPipe's points. Orange: the fitted built-in head's 66 landmarks. Below: matte over white, and the fitted head.")  # fmt: skip
+
+    def draw(fig):
+        a, b, c = fig.subplots(1, 3)
+        big = capture.beta.std(0).argsort(descending=True)[:6]
+        a.plot(capture.beta[:, big], lw=1)
+        a.set(title="the six liveliest beta", xlabel="frame")
+        b.plot(torch.rad2deg(capture.pose[:, :3]), lw=1)
+        b.set(title="head rotation (degrees)", xlabel="frame")
+        b.legend(["x", "y", "z"], fontsize=8, frameon=False)
+        c.semilogy(losses, lw=1)
+        c.set(title="fit loss", xlabel="step")
+
+    stage.figure("signals", plots.figure(draw), "Curves of expression coefficients and head rotation over the frames, and the falling fit loss",
+                 "What the tracker hands on: expression and pose, frame by frame.")  # fmt: skip
+
+
+def mesh(stage: Stage, head, raw: Capture, capture: Capture, history: dict) -> None:
+    """Frames beside the mesh head, turned views, losses."""
+    train, test = capture.split()
+    frames = spread(train, 3) + spread(test, 2)
+    names = [f"frame {t}" + (" (held out)" if t in test else "") for t in frames]
+    stage.figure("mesh_frames", plots.sheet([[capture.image(t) for t in frames], [render_mesh_head(head, capture, t).image for t in frames]], names, ["truth", "mesh"]),
+                 "Video frames above, the deformed mesh with its colours below, in the same poses",
+                 "The mesh head follows outline and pose; its colour is coarse on purpose, detail comes with the Gaussians.")  # fmt: skip
+    angles = (-60.0, -30.0, 30.0, 60.0, 90.0, 180.0)
+    turned = [render_mesh_head(head, capture, capture.neutral, c).image for c in orbit_cameras(capture, angles)]
+    stage.figure("mesh_orbit", plots.sheet([turned], [f"{a:+.0f} deg" for a in angles]), "The mesh head at the neutral frame seen from six sides",
+                 "The same mesh from other sides. The back was never filmed: its shape is the fitted face model's.")  # fmt: skip
+    terms = {k: v for k, v in history.items() if k not in ("vertices",)}
+    stage.figure("mesh_losses", plots.curves(terms, "stage 02, weighted loss terms"), "Loss curves of the mesh stage falling over the steps",
+                 "Each term of Eq. 4-5 with its weight. The step in the curves is the change to the finer grid.")  # fmt: skip
+
+
+def gaussian(stage: Stage, head, capture: Capture, views, train: list[int], test: list[int], history: dict) -> None:
+    """Views, held-out frames, turned views, losses."""
+    if views is not None:
+        stage.figure("views", plots.sheet([list(views.images)], [f"{a:+.0f} deg" for a in views.azimuths]),
+                     "Six views of the head turned by 20, 40 and 60 degrees to both sides",
+                     f"Training views: {STAND_IN_VIEWS}. The neutral frame's colours on the fitted mesh; hidden parts by mirror and smooth fill.")  # fmt: skip
+    frames = spread(test, 5)
+    pairs = [[capture.image(t) for t in frames], [render_frame(head, capture, t) for t in frames]]
+    pairs.append([1 - 3 * (a - b).abs() for a, b in zip(*pairs)])
+    stage.figure("held_out", plots.sheet(pairs, [f"frame {t}" for t in frames], ["truth", "ours", "error x3"]),
+                 "Five held-out frames, the Gaussian head in the same poses, and where they differ", "Frames the training never saw.")  # fmt: skip
+    angles = (-60.0, -30.0, 0.0, 30.0, 60.0)
+    turned = [render_frame(head, capture, capture.neutral, c) for c in orbit_cameras(capture, angles)]
+    stage.figure("orbit", plots.sheet([turned], [f"{a:+.0f} deg" for a in angles]), "The Gaussian head at the neutral frame from five sides",
+                 "Novel views. Beyond what the video showed they are as good as the training views.")  # fmt: skip
+    stage.figure("losses", plots.curves(history, "stage 03"), "Loss curves of the Gaussian stage", "Image and mask loss over the steps.")
+
+
+def weights(stage: Stage, head, capture: Capture, alpha: float, landmarks: str) -> None:
+    """w and 1 - w on the head, sweeps of alpha and landmark set, the curve w(d)."""
+    t = capture.neutral
+    arguments = frame_arguments(capture, t)
+    image = render_frame(head, capture, t)
+    alpha_map = None
+
+    def picture(a: float, name: str, one_minus: bool = False):
+        nonlocal alpha_map
+        w = point_weights(head, landmark_set(capture, name), a)
+        with torch.no_grad():
+            alpha_map = head.render(capture.camera, **arguments)[1] if alpha_map is None else alpha_map
+        m = weight_image(head, 1 - w if one_minus else w, capture.camera, arguments)
+        return plots.u8(torch.from_numpy(plots.colour_map(m)) / 255 * alpha_map + 1 - alpha_map)
+
+    stage.figure("weight_map", plots.sheet([[image, picture(alpha, landmarks), picture(alpha, landmarks, True)]], ["head", f"w, alpha = {alpha:g}", "1 - w"], height=280),
+                 "The head, its weight map bright on the face and dark on hair and clothes, and the opposite map",
+                 f"Eq. 8's w (strong edits) and 1 - w (weak edits), {landmarks} landmarks; dark blue 0, yellow 1 (viridis).")  # fmt: skip
+    alphas = (1.0, 2.5, 5.0, 10.0, 20.0)
+    stage.figure("alpha_sweep", plots.sheet([[picture(a, s) for a in alphas] for s in ("66", "dense")], [f"alpha {a:g}" for a in alphas], ["66", "dense"]),
+                 "Weight maps for five values of alpha, with 66 landmarks above and the dense set below",
+                 "Small alpha edits everything, large alpha only dots around the landmarks. The dense set covers all skin.")  # fmt: skip
+
+    def draw(fig):
+        a, b = fig.subplots(1, 2)
+        d = torch.linspace(0, 1.2, 200)
+        for value in alphas:
+            a.plot(d * 10, weight(d, value), label=f"alpha {value:g}")
+        a.set(xlabel="distance to the nearest landmark (cm)", ylabel="w", title="w = 2 sigmoid(-alpha d)")
+        a.legend(fontsize=8, frameon=False)
+        b.hist(point_weights(head, landmark_set(capture, landmarks), alpha).numpy(), bins=40)
+        b.set(xlabel="w", title="how many Gaussians have which w")
+
+    stage.figure("weight_curves", plots.figure(draw), "Curves of w against distance for five alphas, and a histogram of w over the Gaussians",
+                 "w is 0.5 at 2.2 cm for the paper's alpha = 5.")  # fmt: skip
+    w = point_weights(head, landmark_set(capture, landmarks), alpha)
+    stage.record("weights.mean", float(w.mean()))
+    stage.record("weights.above_half", float((w > 0.5).float().mean()))
+
+
+def edit(stage: Stage, original, edited, capture: Capture, shots, log, settings: EditSettings, editor, test: list[int], history: dict) -> None:
+    """Before and after, targets, strengths, losses."""
+    label = f"'{settings.prompt}' by {editor.name}"
+    frames = spread(test, 5)
+    rows = [[capture.image(t) for t in frames], [render_frame(original, capture, t) for t in frames], [render_frame(edited, capture, t) for t in frames]]
+    stage.figure("before_after", plots.sheet(rows, [f"frame {t}" for t in frames], ["video", "head", "edited"]),
+                 f"Held-out video frames, the head before, and the head after the edit {settings.prompt!r}", f"Held-out frames before and after {label}.")  # fmt: skip
+    angles = (-60.0, -30.0, 0.0, 30.0, 60.0)
+    cameras = orbit_cameras(capture, angles)
+    rows = [[render_frame(h, capture, capture.neutral, c) for c in cameras] for h in (original, edited)]
+    stage.figure("edited_orbit", plots.sheet(rows, [f"{a:+.0f} deg" for a in angles], ["head", "edited"]), "The head before and after the edit from five sides",
+                 f"The edit is in 3D. {label}.")  # fmt: skip
+    image, prompt = capture.image(capture.neutral), settings.prompt
+    from .editing.loop import make_shots, shot_landmarks
+
+    shot = make_shots(capture, None, [capture.neutral], 1)[0]
+    levels = (0.1, 0.3, 0.5, 0.7, 0.9)
+    made = [editor.edit(image, prompt, b, image, generator(settings.seed, "grid"), landmarks=shot_landmarks(original, shot)) for b in levels]
+    stage.figure("strengths", plots.sheet([[image, *made]], ["original", *[f"b = {b}" for b in levels]]), "One frame edited at five strengths, from hardly visible to strong",
+                 f"What strength b does (paper Fig. 2, bottom): {label}.")  # fmt: skip
+
+    def draw(fig):
+        a, b = fig.subplots(1, 2)
+        a.plot(np.convolve(history["loss"], np.ones(9) / 9, "valid"), lw=1)
+        a.set(xlabel="step", ylabel="weighted L1", title="edit loss")
+        many = sample_strength(4000, generator(0, "b"), settings.sampler).numpy()
+        b.hist(many, bins=40, density=True, alpha=0.4, label=f"{settings.sampler}")
+        b.hist([e["b"] for e in log], bins=20, density=True, histtype="step", label="this run")
+        b.axvline(settings.b_boundary, color="k", ls="--", label="boundary")
+        b.set(xlabel="b", title="strengths")
+        b.legend(fontsize=8, frameon=False)
+
+    stage.figure("edit_curves", plots.figure(draw), "The edit's loss over the steps, and a histogram of the strengths with the boundary",
+                 "Right of the dashed line targets weigh w, left of it 1 - w.")  # fmt: skip
+
+
+def animation(stage: Stage, work: Path, head, edited, capture: Capture, driver: Capture | None, profile, seed: int, progress) -> None:
+    """Driven, orbiting and side-by-side clips, the ply, and the mouth's correlation with the driver."""
+    count = profile.video_frames
+    shown = edited or head
+    if driver is None:
+        driver = capture
+        motion = animate.own_motion(capture)
+        what = "its own clip"
+    else:
+        motion = animate.retarget(driver, capture)
+        what = "another clip"
+    indices = spread(list(range(len(motion))), count)
+    motion, source = animate.part(motion, indices), driver.subset(indices)
+    left = (np.stack([source.image(k).numpy() for k in range(len(source))]) * 255).astype(np.uint8)
+    clips = [left, animate.play(head, capture, motion, progress=progress)]
+    if edited is not None:
+        clips.append(animate.play(edited, capture, motion, progress=progress))
+    fps = max(5.0, min(25.0, len(indices) / max(float(source.times[-1] - source.times[0]), 0.5)))
+    if left.shape[1] != clips[1].shape[1]:
+        raise ValueError(f"driver frames are {left.shape[1]} px, the head renders {clips[1].shape[1]} px; preprocess both in one profile")
+    write_video(work / "driven.mp4", animate.side_by_side(*clips), fps)
+    stage.video("driven.mp4", "Video: the driver, the head doing the same, and the edited head", f"Driver, head{', edited head' if edited else ''}; driven by {what}.")
+    swing = animate.orbit(capture, count)
+    still = animate.still(capture, count)
+    turned = [animate.play(h, capture, still, swing, progress) for h in ([head, edited] if edited is not None else [head])]
+    write_video(work / "orbit.mp4", animate.side_by_side(*turned), 25)
+    stage.video("orbit.mp4", "Video: the camera swings to 45 degrees on both sides of the head", "The neutral frame from a moving camera.")
+    performance = animate.scripted(capture, count, seed)
+    write_video(work / "scripted.mp4", animate.play(shown, capture, performance, progress=progress), 25)
+    stage.video("scripted.mp4", "Video: the head speaks, blinks and turns by a script", "A scripted performance that nobody gave: speech-like lips, blinks, turns.")
+    stage.record("animate.points", animate.save_ply(shown, capture, work / "head.ply"))
+    r, wanted, got = mouth_correlation(head, capture, motion, source)
+    stage.record("animate.mouth_corr", r)
+    stage.record("animate.driver", what)
+    keys = spread(list(range(len(indices))), 5)
+    rows = [[c[k] for k in keys] for c in clips]
+    stage.figure("driven", plots.sheet(rows, [f"frame {indices[k]}" for k in keys], ["driver", "head", "edited"][: len(rows)]),
+                 "Five moments of the driver above the head and the edited head doing the same", f"Driven by {what}.")  # fmt: skip
+
+    def draw(fig):
+        ax = fig.add_subplot()
+        ax.plot(wanted, label="driver")
+        ax.plot(got, label="result (unedited head, seen by MediaPipe)")
+        ax.set(xlabel="frame", ylabel="mouth gap / eye distance", title=f"mouth opening, correlation {r:.2f}")
+        ax.legend(fontsize=8, frameon=False)
+
+    stage.figure("mouth", plots.figure(draw), "Curves of the mouth opening of driver and result over the frames", "Does the mouth follow?")

@@ -41,32 +41,23 @@ def held_out_scores(head: GaussianHead, capture: Capture, raw: Capture, train: l
     }
 
 
-def similarity(a: Tensor, b: Tensor) -> tuple[float, Tensor, Tensor]:
-    """Scale s, rotation Q and shift u with b ~ s Q a + u for points (N, 3) (Umeyama 1991)."""
-    ma, mb = a.mean(0), b.mean(0)
-    U, S, V = torch.linalg.svd((b - mb).T @ (a - ma))
-    D = torch.diag(torch.tensor([1.0, 1.0, float(torch.sign(torch.det(U @ V)))]))
-    Q = U @ D @ V
-    s = float((S * D.diagonal()).sum() / (a - ma).square().sum())
-    return s, Q, mb - s * Q @ ma
-
-
 def true_view(source: str, frames: int, capture: Capture, t: int, azimuth: float) -> tuple[Tensor, Camera]:
     """The synthetic subject's true picture from a camera turned by `azimuth` degrees, and that camera in the tracked world.
 
-    One camera leaves depth and scale open, so true and tracked worlds are aligned by the landmarks' similarity transform.
+    One camera cannot tell size from distance: scaling the world about the camera's centre leaves every pixel where it is.
+    That factor, and nothing else, is taken from frame t's true landmarks.
     """
     subject = synthetic_subject(source, frames)
-    true_landmarks = torch.stack([subject.landmarks(k)[KEPT_66] for k in range(0, len(capture), 5)])
-    s, Q, u = similarity(true_landmarks.reshape(-1, 3), capture.landmarks3d[::5].reshape(-1, 3))
+    C = capture.camera.centre()
+    true, tracked = subject.landmarks(t)[KEPT_66] - C, capture.landmarks3d[t] - C
+    s = (true * tracked).sum() / true.square().sum()
     p = subject.performance
     centre = to_world(torch.tensor([[0.0, 0.1, -0.35]]), torch.tensor(1.0), p.pose[t], p.torso[t], rest_pose())[0]
     camera = orbit_camera(capture.camera, azimuth, target=centre)
     image, _ = subject.render(t, camera)
-    R, shift = camera.viewmat[:3, :3], camera.viewmat[:3, 3]
-    viewmat = torch.eye(4)
-    viewmat[:3, :3] = R @ Q.T
-    viewmat[:3, 3] = s * shift - R @ Q.T @ u
+    viewmat = camera.viewmat.clone()
+    turned = viewmat[:3, :3] @ C
+    viewmat[:3, 3] = s * (turned + viewmat[:3, 3]) - turned
     return image, Camera(viewmat, camera.K, camera.width, camera.height)
 
 

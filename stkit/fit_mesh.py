@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from .capture import Capture, head_transform, to_world
-from .geometry import generator, so3_exp
-from .mesh_head import MeshHead, MeshSettings, canonical_landmarks, dense_landmarks, new_mesh_head
+from .geometry import generator, nearest, so3_exp
+from .mesh_head import MeshHead, MeshSettings, canonical_landmarks, neutral_landmarks, new_mesh_head
 from .render import render_mesh
 from .training import cosine, run_steps
 
@@ -28,16 +28,21 @@ class MeshTraining:
     w_sdf: float = 0.01
     w_laplacian: float = 100.0
     w_offset: float = 0.01
-    deform_frames: int = 6
+    deform_frames: int = 4
+    surface_points: int = 300
+    warm_steps: int = 400
     beta_noise: float = 0.5
     refresh_every: int = 20
     track_from: float = 0.3
     lr_track: float = 1e-3
-    w_track: float = 2.0
-    track_steps: int = 25
+    w_track: float = 0.4
+    track_steps: int = 30
     resolution: int = 256
     model: MeshSettings = field(default_factory=MeshSettings)
     seed: int = 0
+
+
+STEP = torch.tensor([[1.0, 1.0, 1.0, 1.0, 1.0, 5.0]]).expand(2, 6)  # scales of rotation (rad) and translation (dm) in tracking
 
 
 def iou_loss(a: Tensor, b: Tensor) -> Tensor:
@@ -70,10 +75,9 @@ def fit_mesh(
     gen = generator(settings.seed, "mesh")
     camera = capture.camera.resized(settings.resolution)
     targets = {t: _target(capture, t, settings.resolution) for t in frames}
-    every = {t: torch.cat([canonical_landmarks(capture, t), dense_landmarks(capture, t)]) for t in frames}
-    dense_rest = dense_landmarks(capture, capture.neutral)
-    expression = landmark_expression(capture)
-    noise = settings.beta_noise * capture.beta.std(0)
+    teacher = LandmarkTeacher(capture, frames, settings, gen)
+    if checkpoint is None or not checkpoint.exists():
+        warm_up(head, teacher, settings, progress)
     refine = int(settings.refine_at * settings.steps)
 
     def before(k: int) -> None:
@@ -96,19 +100,9 @@ def fit_mesh(
         colour = head.color(f, share, beta, pose)
         out = render_mesh(world, faces, colour, camera, background=0.0)
         image, matte = targets[t]
-        points = torch.cat([head.landmarks, dense_rest])
-        ones = torch.ones(len(points))
-        errors = []
-        for _ in range(settings.deform_frames):  # landmarks are cheap: L_def looks at several frames, and a little around them
-            i = frames[int(torch.randint(len(frames), (1,), generator=gen))]
-            jitter = noise * torch.randn(len(noise), generator=gen)
-            goal = every[i] + torch.einsum("e,evk->vk", jitter, expression)
-            shift = head.deformation(points, ones, capture.beta[i] + jitter, capture.pose[i])
-            error = (points + shift - goal).square().sum(1)
-            errors.append((error[:66].mean() + error[66:].mean()) / 2)
         terms = {
             "rgb": settings.w_rgb * (out.image - image).abs().mean(),
-            "deform": settings.w_deform * sum(errors) / len(errors),
+            "deform": settings.w_deform * teacher.loss(head),
             "silhouette": settings.w_silhouette * iou_loss(out.mask, matte),
             "sdf": settings.w_sdf * head.sdf_at(head.landmarks).abs().mean(),
             "laplacian": settings.w_laplacian * laplacian_loss(world, faces),
@@ -136,7 +130,7 @@ def refine_tracking(head: MeshHead, start: Capture, capture: Capture, settings: 
     Landmarks alone leave one to two degrees of pitch, which moves the hair by pixels. Upstream optimises per-frame pose
     offsets too (lineage.md 1.5). Frames that did not train the mesh are aligned in the same way; nothing else learns here.
     """
-    size = min(settings.resolution, 192)
+    size = min(settings.resolution, 176)
     camera = capture.camera.resized(size)
     with torch.no_grad():
         verts, faces, f = head.extract()
@@ -148,23 +142,24 @@ def refine_tracking(head: MeshHead, start: Capture, capture: Capture, settings: 
         with torch.no_grad():
             still = verts + head.deformation(verts, share, capture.beta[t], capture.pose[t])
             colour = head.color(f, share, capture.beta[t], capture.pose[t])
-        offset = torch.stack([start.pose[t] - capture.pose[t], start.torso[t] - capture.torso[t]])
+        offset = torch.stack([start.pose[t] - capture.pose[t], start.torso[t] - capture.torso[t]]) / STEP
         if last is not None and not offset.any():
             offset = last.clone()
         offset.requires_grad_()
         optimiser = torch.optim.Adam([offset], lr=4e-3)
+        place = head_transform(capture, t)
         for k in range(settings.track_steps):
             for group in optimiser.param_groups:
                 group["lr"] = 4e-3 * cosine(k, settings.track_steps)
-            place = head_transform(capture, t)
-            world = to_world(still, place["scale"], place["pose"] + offset[0], place["torso"] + offset[1], place["rest"])
+            change = offset * STEP  # a step of one in depth moves the picture far less than one in angle
+            world = to_world(still, place["scale"], place["pose"] + change[0], place["torso"] + change[1], place["rest"])
             out = render_mesh(world, faces, colour, camera, background=0.0)
             loss = (out.image - image).abs().mean() + iou_loss(out.mask, matte) + 0.5 * settings.w_track * offset.square().sum()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
         last = offset.detach()
-        poses[t], torsos[t] = capture.pose[t] + last[0], capture.torso[t] + last[1]
+        poses[t], torsos[t] = capture.pose[t] + last[0] * STEP[0], capture.torso[t] + last[1] * STEP[1]
     change = poses - capture.pose
     world = [_moved_landmarks(capture, t, change) for t in range(len(capture))]
     return replace(capture, pose=poses, torso=torsos, landmarks3d=torch.stack(world))
@@ -175,13 +170,54 @@ def _moved_landmarks(capture: Capture, t: int, change: Tensor) -> Tensor:
     return capture.scale * canonical_landmarks(capture, t) @ so3_exp(pose[:3]).T + pose[3:]
 
 
-def landmark_expression(capture: Capture) -> Tensor:
-    """The face model's expression directions at the 66 and the dense landmarks (64, 66 + M, 3)."""
-    from . import face_models
-    from .face_models.landmarks import KEPT_66
+class LandmarkTeacher:
+    """L_def: the deformation must carry the neutral landmarks to every frame's (paper: weight 1, the norm of the difference).
 
-    model = face_models.get("builtin")
-    return model.expression[:, torch.cat([model.landmarks[KEPT_66], model.dense])]
+    Besides the 66 it asks for the face model's denser points and for `surface_points` random points of its face; upstream
+    appends every 100th vertex. Points are cheap, so each step looks at several frames, and a little around them.
+    """
+
+    def __init__(self, capture: Capture, frames: list[int], settings: MeshTraining, gen: torch.Generator):
+        from . import face_models
+        from .face_models.landmarks import KEPT_66
+
+        model = face_models.get("builtin")
+        self.capture, self.frames, self.settings, self.gen = capture, frames, settings, gen
+        rest = model.verts(capture.identity, capture.beta[capture.neutral])
+        near = nearest(rest, neutral_landmarks(capture))[0][:, 0] < 0.45
+        face = torch.nonzero(model.part("skin") & near & torch.from_numpy(model.surface.front > 0.5))[:, 0]
+        ids = torch.cat([model.landmarks[KEPT_66], model.dense, face])
+        self.count = 66 + len(model.dense)
+        self.rest, self.expression = rest[ids], model.expression[:, ids]
+        self.noise = settings.beta_noise * capture.beta.std(0)
+
+    def loss(self, head: MeshHead) -> Tensor:
+        """Mean distance (dm) between deformed neutral points and where the face model has them."""
+        s, errors = self.settings, []
+        extra = torch.randint(self.count, len(self.rest), (s.surface_points,), generator=self.gen)
+        pick = torch.cat([torch.arange(self.count), extra])
+        start = torch.cat([head.landmarks, self.rest[pick[66:]]])
+        ones = torch.ones(len(start))
+        for _ in range(s.deform_frames):
+            t = self.frames[int(torch.randint(len(self.frames), (1,), generator=self.gen))]
+            beta = self.capture.beta[t] + self.noise * torch.randn(len(self.noise), generator=self.gen)
+            change = torch.einsum("e,evk->vk", beta - self.capture.beta[self.capture.neutral], self.expression[:, pick])
+            shift = head.deformation(start, ones, beta, self.capture.pose[t])
+            error = (start + shift - self.rest[pick] - change).square().sum(1).add(1e-8).sqrt()
+            errors.append((error[:66].mean() + error[66:].mean()) / 2)
+        return sum(errors) / len(errors)
+
+
+def warm_up(head: MeshHead, teacher: LandmarkTeacher, settings: MeshTraining, progress=lambda x, **k: x) -> None:
+    """Teach the deformation the landmarks alone first: a hundred times cheaper than rendering."""
+    optimiser = torch.optim.Adam(head.deformation.parameters(), lr=2e-3)
+    for k in progress(range(settings.warm_steps), desc="deformation"):
+        for group in optimiser.param_groups:
+            group["lr"] = 2e-3 * cosine(k, settings.warm_steps)
+        loss = teacher.loss(head)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
 
 
 def _target(capture: Capture, t: int, size: int) -> tuple[Tensor, Tensor]:

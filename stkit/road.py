@@ -96,11 +96,11 @@ class Road:
     # ---- 03
     def views(self, azimuths: tuple[float, ...] = FRONTAL) -> Views:
         """Mesh-prior views of the neutral frame: the stand-in for V3D."""
-        return mesh_prior_views(self.capture(), self._mesh_head(), azimuths)
+        return mesh_prior_views(self.capture(), self.mesh_head(), azimuths)
 
     def gaussians(self, use_views: bool = True, **change) -> GaussianHead:
         """Stage 03. Writes gaussians/gaussian_head.safetensors."""
-        mesh = self._mesh_head()
+        mesh = self.mesh_head()
         settings = replace(self.settings.gaussians, seed=self.seed, **change)
         settings = replace(settings, model=_fit_widths(settings.model, mesh))
         folder = self.folder / "mesh"
@@ -125,7 +125,7 @@ class Road:
     # ---- 04
     def weights(self, alpha: float = 5.0, landmarks: str = "66") -> Path:
         """Stage 04: pictures of the weight map and its sweeps. Writes weights/."""
-        head = self._gaussian_head()
+        head = self.gaussian_head()
         source = self.folder / "gaussians" / "gaussian_head.safetensors"
         stage = Stage(self.run, "weights", {"alpha": alpha, "landmarks": landmarks}, {"head": source})
         if not self._reuse(stage):
@@ -138,7 +138,7 @@ class Road:
         """Stage 05. Writes edit/edited_head.safetensors and edit/log.json with the b of every target."""
         tool = get_editor(editor)
         tool.check(prompt)
-        head = self._gaussian_head()
+        head = self.gaussian_head()
         settings = EditSettings(prompt=prompt, **{"steps": self.settings.edit_steps, "frames": self.settings.edit_frames, "seed": self.seed, **change})
         source = self.folder / "gaussians" / "gaussian_head.safetensors"
         stage = Stage(self.run, "edit", {**asdict(settings), "editor": editor}, {"head": source})
@@ -161,7 +161,7 @@ class Road:
     # ---- 06
     def animate(self, driver: str | None = None, edited: bool = True) -> Path:
         """Stage 06. Writes animate/*.mp4 and head.ply; `driver` is another run's name or a video's path."""
-        head = self._gaussian_head()
+        head = self.gaussian_head()
         source = self.folder / "gaussians" / "gaussian_head.safetensors"
         changed = self.folder / "edit" / "edited_head.safetensors"
         inputs = {"head": source}
@@ -203,11 +203,13 @@ class Road:
         if not self.quiet:
             print(text, flush=True)
 
-    def _mesh_head(self) -> MeshHead:
+    def mesh_head(self) -> MeshHead:
+        """The mesh head of this run; made if there is none."""
         path = self.folder / "mesh" / "mesh_head.safetensors"
         return MeshHead.load(path) if path.exists() else self.mesh()[0]
 
-    def _gaussian_head(self) -> GaussianHead:
+    def gaussian_head(self) -> GaussianHead:
+        """The Gaussian head of this run; made if there is none."""
         path = self.folder / "gaussians" / "gaussian_head.safetensors"
         return GaussianHead.load(path) if path.exists() else self.gaussians()
 

@@ -29,7 +29,7 @@ class Style:
 
 
 def random_style(seed: int) -> Style:
-    """A style from a seed; seed 0 gives the kit's demonstration subject."""
+    """A style from a seed; the same seed, the same look."""
     g = np.random.default_rng(seed + 77)
     pick = lambda table: tuple(float(c) for c in np.clip(np.array(table[g.integers(len(table))]) * g.normal(1, 0.06) + g.normal(0, 0.006, 3), 0.02, 0.98))
     angle = g.uniform(-0.8, 0.8)

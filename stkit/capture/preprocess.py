@@ -63,7 +63,7 @@ def synthetic_subject(source: str, frames: int) -> synthetic.Subject:
     """The subject that 'synthetic' or 'synthetic:SEED' names, filmed for 6 seconds in `frames` frames."""
     _, _, seed = source.partition(":")
     try:
-        return synthetic.make_subject(int(seed or 0), frames, seconds=6.0)
+        return synthetic.make_subject(int(seed or synthetic.DEMO_SEED), frames, seconds=6.0)
     except ValueError as e:
         raise ValueError(f"{source!r}: write 'synthetic' or 'synthetic:SEED' with a whole number") from e
 

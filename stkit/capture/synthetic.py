@@ -14,6 +14,7 @@ from .appearance import Style, albedo, normals_of, random_style, shade
 from .capture import to_world
 
 FPS = 25.0
+DEMO_SEED = 10  # the subject of 'synthetic' without a seed
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,9 @@ def rest_pose() -> Tensor:
 def make_subject(seed: int, frames: int = 150, seconds: float | None = None) -> Subject:
     """A subject and a performance of `frames` frames over `seconds` (default: 25 a second), from a seed."""
     g = generator(seed, "identity")
-    identity = torch.randn(80, generator=g) * 0.8
-    identity[40:] *= 0.35
-    identity = identity.clamp(-1.8, 1.8)
+    identity = torch.randn(80, generator=g) * 0.55
+    identity[40:] *= 0.3
+    identity = identity.clamp(-1.3, 1.3)
     return Subject(seed, identity, random_style(seed), perform(seed, frames, seconds))
 
 

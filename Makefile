@@ -1,0 +1,38 @@
+# make demo   the whole road on the synthetic subject, ends by naming one page
+# make demo VIDEO=face.mp4 PROMPT="turn him into a bronze statue" PROFILE=laptop NAME=me
+# make lab    JupyterLab on notebook 00
+# make test   all tests: pytest, then the notebooks through nbval
+
+PYTHON ?= python3.11
+VIDEO ?= synthetic
+PROMPT ?= turn him into a clown
+PROFILE ?= quick
+NAME ?= demo
+EDITOR_MODEL ?= paint
+DRIVER ?=
+
+ready := .venv/.ready
+
+.PHONY: demo lab test clean setup tables
+
+setup: $(ready)
+
+$(ready): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "stkit needs Python 3.11: install it, or say make PYTHON=/path/to/python3.11"; exit 1; }
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.lock
+	.venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(ready)
+
+demo: $(ready)
+	.venv/bin/stkit run "$(VIDEO)" --notebooks --name "$(NAME)" --profile "$(PROFILE)" --prompt "$(PROMPT)" --editor "$(EDITOR_MODEL)" $(if $(DRIVER),--driver "$(DRIVER)")
+
+lab: $(ready)
+	.venv/bin/jupyter lab notebooks/00_start_here.ipynb
+
+test: $(ready)
+	.venv/bin/python -m pytest -q tests
+	STKIT_PROFILE=quick STKIT_RUNS="$(CURDIR)/runs/.nbval" .venv/bin/python -m pytest -q --nbval-lax --nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg -p no:warnings notebooks
+
+clean:
+	rm -rf runs .pytest_cache build *.egg-info

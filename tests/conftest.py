@@ -1,0 +1,65 @@
+import os
+from pathlib import Path
+
+os.environ.setdefault("STKIT_QUIET", "1")
+
+import numpy as np
+import pytest
+import torch
+
+import stkit  # noqa: F401
+
+CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
+
+
+@pytest.fixture
+def clips() -> Path:
+    """The folder of real footage, which is never part of the repository."""
+    if not CLIPS.is_dir():
+        pytest.skip(f"real footage is not here ({CLIPS})")
+    return CLIPS
+
+
+@pytest.fixture(autouse=True)
+def runs_elsewhere(tmp_path, monkeypatch):
+    """Every test has its own runs folder."""
+    monkeypatch.setenv("STKIT_RUNS", str(tmp_path / "runs"))
+
+
+@pytest.fixture(scope="session")
+def capture():
+    """A short clip of the synthetic subject, tracked like a video: 24 frames of 128 pixels."""
+    from stkit.capture.preprocess import PreprocessSettings, preprocess
+
+    return preprocess("synthetic", PreprocessSettings(size=128, max_frames=24, fit_steps=200))[0]
+
+
+@pytest.fixture(scope="session")
+def mesh(capture):
+    """A small mesh head of the synthetic clip, its refined capture and loss history."""
+    from stkit.fit_mesh import MeshTraining, fit_mesh
+    from stkit.mesh_head import MeshSettings
+
+    settings = MeshTraining(steps=60, coarse_cell=0.22, resolution=128, track_steps=6, lr=2e-3,
+                            model=MeshSettings(width=32, pose_width=24, feature=16, cell=0.2))  # fmt: skip
+    return fit_mesh(capture, settings, capture.split()[0])
+
+
+@pytest.fixture(scope="session")
+def gaussians(mesh):
+    """A small Gaussian head of the synthetic clip."""
+    from stkit.diffusion.views import mesh_prior_views
+    from stkit.fit_gaussians import GaussianTraining, fit_gaussians
+    from stkit.gaussian_head import GaussianSettings
+
+    head, capture, _ = mesh
+    settings = GaussianTraining(steps=100, lr_nets=2e-3, model=GaussianSettings(width=32, pose_width=24, feature=16, mouth_points=200))
+    return fit_gaussians(capture, head, mesh_prior_views(capture, head, (-30.0, 30.0)), settings, capture.split()[0])[0]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def grey_video(frames: int, size: tuple[int, int] = (96, 96)) -> np.ndarray:
+    return np.full((frames, *size, 3), 128, np.uint8)

@@ -1,0 +1,231 @@
+import math
+
+import pytest
+import torch
+from conftest import seeded
+
+from stkit.diffusion.editors import InstructPix2PixEditor, PromptError
+from stkit.diffusion.paint import PaintEditor, find_recipe, instructions
+from stkit.diffusion.views import FRONTAL, mesh_prior_views
+from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.strength import HIGH, LOW, SAMPLERS, sample_strength
+from stkit.editing.weights import eq8, landmark_set, point_weights, weight, weight_image
+from stkit.face_models.landmarks import KEPT_66
+from stkit.fit_gaussians import frame_arguments
+from stkit.gaussian_head import GaussianHead
+
+
+def test_weight_at_the_distances_of_the_paper():
+    d = torch.tensor([0.0, math.log(3) / 5, 0.5, 1.0])
+    assert torch.allclose(weight(d), torch.tensor([1.0, 0.5, 0.1517, 0.0134]), atol=1e-3)
+    assert (weight(torch.linspace(0, 2, 50)).diff() < 0).all()
+
+
+def test_eq8_takes_the_branch_of_b():
+    x, w = torch.ones(2, 2, 3), torch.full((2, 2, 1), 0.3)
+    assert torch.allclose(eq8(x, w, 0.5), x * 0.3) and torch.allclose(eq8(x, w, 0.49), x * 0.7)
+    assert torch.allclose(eq8(x, w, 0.6) + eq8(x, w, 0.1), x)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_strengths_stay_in_range(name):
+    b = sample_strength(20_000, seeded(), name)
+    assert len(b) == 20_000 and b.min() >= LOW and b.max() <= HIGH and abs(float(b.mean()) - 0.5) < 0.01
+
+
+def test_truncated_strengths_have_the_derived_moments():
+    b = sample_strength(100_000, seeded())
+    assert abs(float(b.std()) - 0.274) < 0.005
+    for boundary, share in ((0.3, 0.713), (0.5, 0.5), (0.7, 0.287)):
+        assert abs(float((b >= boundary).float().mean()) - share) < 0.01
+    clipped = sample_strength(100_000, seeded(), "clip")
+    assert abs(float(((clipped == LOW) | (clipped == HIGH)).float().mean()) - 0.63) < 0.01
+
+
+def test_unknown_names_are_refused(capture):
+    with pytest.raises(ValueError, match="truncate"):
+        sample_strength(1, seeded(), "normal")
+    with pytest.raises(ValueError, match="dense"):
+        landmark_set(capture, "68")
+
+
+def test_weights_are_local_and_detached(gaussians, mesh):
+    head, capture = gaussians, mesh[1]
+    w = point_weights(head, landmark_set(capture))
+    assert not w.requires_grad and 0 <= w.min() and w.max() <= 1
+    dense = point_weights(head, landmark_set(capture, "dense"))
+    assert (dense >= w - 1e-6).all() and dense.mean() > w.mean()
+    image = weight_image(head, w, capture.camera, frame_arguments(capture, capture.neutral))
+    nose = capture.landmarks[capture.neutral, 30, :2].long()
+    assert image[nose[1], nose[0], 0] > 0.5 and image[-4, 6, 0] < 0.2 and image[1, 1, 0] == 0
+
+
+class Red:
+    """An editor that paints everything red in proportion to b."""
+
+    name, stand_in = "red", True
+
+    def check(self, prompt):
+        if prompt != "red":
+            raise PromptError("only red")
+
+    def edit(self, image, prompt, b, condition, generator, landmarks=None):
+        assert landmarks.shape == (66, 2) and image.shape == condition.shape
+        return image + b * (torch.tensor([1.0, 0, 0]) - image) * (condition.min(-1, keepdim=True).values < 0.97)
+
+
+@pytest.mark.parametrize("mode", ["pixel", "grad"])
+def test_edit_changes_the_face_more_than_the_rest(gaussians, mesh, tmp_path, mode):
+    gaussians.save(tmp_path / "head.safetensors")
+    capture, original = mesh[1], GaussianHead.load(tmp_path / "head.safetensors")
+    head = GaussianHead.load(tmp_path / "head.safetensors")
+    settings = EditSettings("red", steps=60, frames=4, mode=mode, b_boundary=0.02)  # every edit is strong
+    history, shots, log = edit_head(head, capture, None, Red(), settings, capture.split()[0])
+    assert len(history["loss"]) == 60 and len(log) == 4 + 5 and {s.b for s in shots} <= {e["b"] for e in log} | {s.b for s in shots}
+    arguments = frame_arguments(capture, capture.neutral)
+    with torch.no_grad():
+        change = (head.render(capture.camera, **arguments)[0] - original.render(capture.camera, **arguments)[0]).abs().mean(-1)
+    share = weight_image(original, point_weights(original, landmark_set(capture)), capture.camera, arguments)[..., 0]
+    cover = original.render(capture.camera, **arguments)[1][..., 0] > 0.9
+    assert change[cover & (share > 0.6)].mean() > 2 * change[cover & (share < 0.1)].mean()
+    for a, b in zip(head.deformation.parameters(), original.deformation.parameters()):
+        assert torch.equal(a, b)
+
+
+def test_edit_goes_on_from_a_checkpoint_to_the_same_result(gaussians, mesh, tmp_path, monkeypatch):
+    from stkit import training
+
+    gaussians.save(tmp_path / "head.safetensors")
+    capture = mesh[1]
+    settings = EditSettings("red", steps=24, frames=3)
+    whole = GaussianHead.load(tmp_path / "head.safetensors")
+    edit_head(whole, capture, None, Red(), settings, capture.split()[0])
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+
+    class Stop(Exception):
+        pass
+
+    def interrupted(items, **_):
+        for k in items:
+            if k == 13:
+                raise Stop
+            yield k
+
+    part = GaussianHead.load(tmp_path / "head.safetensors")
+    with pytest.raises(Stop):
+        edit_head(part, capture, None, Red(), settings, capture.split()[0], tmp_path / "c.pt", interrupted)
+    resumed = GaussianHead.load(tmp_path / "head.safetensors")
+    _, _, log = edit_head(resumed, capture, None, Red(), settings, capture.split()[0], tmp_path / "c.pt")
+    assert torch.equal(resumed.feature, whole.feature) and torch.equal(resumed.xyz, whole.xyz)
+    assert [e["step"] for e in log] == [0, 0, 0, 10, 20]
+
+
+def test_a_prompt_that_cannot_be_done_fails_before_any_step(gaussians, mesh):
+    with pytest.raises(PromptError, match="only red"):
+        edit_head(gaussians, mesh[1], None, Red(), EditSettings("blue"), mesh[1].split()[0])
+
+
+def test_paint_knows_a_dozen_instructions_in_free_words():
+    assert len(instructions()) >= 12
+    for words, name in (("Turn him into a clown!", "clown"), ("make her a bronze statue", "bronze statue"), ("give him red hair", "red hair"),
+                        ("as a Modigliani painting", "Modigliani painting"), ("what would she look like much older?", "old")):  # fmt: skip
+        assert find_recipe(words)[0] == name
+    with pytest.raises(PromptError, match="clown.*InstructPix2Pix"):
+        find_recipe("put him on a surfboard")
+
+
+@pytest.mark.parametrize("name", instructions())
+def test_paint_acts_on_the_face_and_grows_with_b(capture, name):
+    t = capture.neutral
+    image, points = capture.image(t), capture.landmarks[t, KEPT_66, :2]
+    edit = lambda b: PaintEditor().edit(image, name, b, image, seeded(), points)
+    change = [float((edit(b) - image).abs().mean()) for b in (0.05, 0.25, 0.5, 0.9)]
+    assert change[0] < change[1] < change[2] and change[2] > 8e-4 and change[3] > 0.6 * change[2]
+    out = edit(0.5)
+    assert out.shape == image.shape and out.min() >= 0 and out.max() <= 1 and torch.isfinite(out).all()
+    assert float((out[:6, :6] - image[:6, :6]).abs().max()) < 0.02, "the background stays white"
+
+
+def test_paint_finds_the_face_itself(capture):
+    image = torch.nn.functional.interpolate(capture.image(capture.neutral).permute(2, 0, 1)[None], scale_factor=2.0)[0].permute(1, 2, 0)
+    out = PaintEditor().edit(image, "clown", 0.5, image, seeded())
+    assert float((out - image).abs().max()) > 0.2
+    with pytest.raises(ValueError, match="no face"):
+        PaintEditor().edit(torch.ones(64, 64, 3), "clown", 0.5, torch.ones(64, 64, 3), seeded())
+
+
+def test_views_stand_where_v3d_would(mesh):
+    head, capture, _ = mesh
+    views = mesh_prior_views(capture, head)
+    assert views.azimuths == FRONTAL and sorted(FRONTAL) == [-60, -40, -20, 20, 40, 60] and views.source == "mesh-prior"
+    assert torch.isfinite(views.images).all() and views.images.min() >= 0 and views.images.max() <= 1
+    assert (views.alphas.mean((1, 2, 3)) > 0.1).all() and views.trust.min() >= 0 and views.trust.max() <= 1
+    front = mesh_prior_views(capture, head, (0.0,))
+    inner = (front.trust[0] > 0.9).expand(-1, -1, 3)
+    assert (front.images[0] - capture.image(capture.neutral)).abs()[inner].mean() < 0.03, "seen from the front it is the frame"
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline(tmp_path_factory):
+    """A randomly initialised InstructPix2Pix of the real classes, saved to disk."""
+    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInstructPix2PixPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    folder = tmp_path_factory.mktemp("tokenizer")
+    words = ["<|startoftext|>", "<|endoftext|>", *[c for c in "abcdefghijklmnopqrstuvwxyz"], *[c + "</w>" for c in "abcdefghijklmnopqrstuvwxyz"]]
+    (folder / "vocab.json").write_text("{" + ",".join(f'"{w}":{i}' for i, w in enumerate(words)) + "}")
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    torch.manual_seed(0)
+    text = CLIPTextConfig(vocab_size=len(words), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+                          max_position_embeddings=16, bos_token_id=0, eos_token_id=1, pad_token_id=1)  # fmt: skip
+    pipe = StableDiffusionInstructPix2PixPipeline(
+        vae=AutoencoderKL(block_out_channels=(8, 8, 8, 8), down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+                          latent_channels=4, norm_num_groups=4),
+        text_encoder=CLIPTextModel(text), tokenizer=CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16),
+        unet=UNet2DConditionModel(sample_size=8, in_channels=8, out_channels=4, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4,
+                                  cross_attention_dim=16, attention_head_dim=4, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+                                  up_block_types=("CrossAttnUpBlock2D", "UpBlock2D")),
+        scheduler=DDIMScheduler(clip_sample=False, set_alpha_to_one=False, steps_offset=1, beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012),
+        safety_checker=None, feature_extractor=None, image_encoder=None, requires_safety_checker=False,
+    )  # fmt: skip
+    out = tmp_path_factory.mktemp("ip2p") / "tiny"
+    pipe.save_pretrained(out, safe_serialization=True)
+    return out
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_instruct_pix2pix_loads_a_folder_and_acts_by_strength(tiny_pipeline):
+    editor = InstructPix2PixEditor(str(tiny_pipeline), steps=4, device="cpu")
+    image = torch.rand(64, 64, 3, generator=seeded(1))
+    a = editor.edit(image, "red hair", 0.7, image, seeded(2))
+    assert a.shape == image.shape and torch.isfinite(a).all() and a.min() >= 0 and a.max() <= 1
+    assert torch.equal(a, editor.edit(image, "red hair", 0.7, image, seeded(2))), "one seed, one result"
+    reconstruction = editor.edit(image, "red hair", 0.001, image, seeded(2))
+    change = [float((editor.edit(image, "red hair", b, image, seeded(2)) - reconstruction).abs().mean()) for b in (0.1, 0.9)]
+    assert change[0] < change[1]
+    with pytest.raises(PromptError):
+        editor.check("  ")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_first_ddim_step_is_upstreams(tiny_pipeline):
+    editor = InstructPix2PixEditor(str(tiny_pipeline), device="cpu")
+    for T, first in ((980, 932), (700, 666), (200, 191), (20, 20)):
+        steps = editor.timesteps(T / 1000)
+        assert int(steps[0]) == first and len(steps) == 20 and int(steps[-1]) == 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_guidance_follows_the_formula(tiny_pipeline):
+    """With s_T = s_I = 1 the mix is e(I, T) alone, so the text matters and the unconditional branches cancel."""
+    image = torch.rand(64, 64, 3, generator=seeded(1))
+    plain = InstructPix2PixEditor(str(tiny_pipeline), s_T=1.0, s_I=1.0, steps=3, device="cpu")
+    ignoring = InstructPix2PixEditor(str(tiny_pipeline), s_T=0.0, s_I=1.0, steps=3, device="cpu")
+    edit = lambda e, p: e.edit(image, p, 0.8, image, seeded(3))
+    assert torch.allclose(edit(ignoring, "red"), edit(ignoring, "blue hat"), atol=1e-6), "without s_T the words do nothing"
+    assert not torch.equal(edit(plain, "red"), edit(plain, "blue hat"))
+
+
+def test_missing_weights_say_what_to_do(tmp_path):
+    with pytest.raises(FileNotFoundError, match="editor='paint'"):
+        InstructPix2PixEditor(str(tmp_path / "nothing-here"))

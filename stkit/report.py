@@ -44,6 +44,8 @@ def collect(name: str) -> dict:
 def write_page(name: str) -> Path:
     """Write metrics.json and index.html of a run; returns the page's path."""
     folder = run_folder(name)
+    if not folder.exists():
+        raise ValueError(f"no run {name!r} in {folder.parent}; `stkit run VIDEO --name {name}` makes one")
     numbers = collect(name)
     (folder / "metrics.json").write_text(json.dumps(numbers, indent=1))
     parts = []

@@ -1,5 +1,6 @@
 """The tracked clip that every later stage reads, and how canonical points get into its world."""
 
+import zipfile
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -74,7 +75,7 @@ class Capture:
         try:
             with np.load(path, allow_pickle=False) as data:
                 values = {f.name: data[f.name] for f in fields(Capture)}
-        except (KeyError, ValueError, OSError) as e:
+        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as e:
             raise ValueError(f"{path}: not a capture of this version ({e}); delete its stage folder and run again") from e
         arrays = ("frames", "mattes")
         out = {k: v if k in arrays else torch.from_numpy(v) for k, v in values.items() if v.ndim or k == "scale"}

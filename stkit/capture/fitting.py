@@ -22,9 +22,10 @@ class FitSettings:
 
     steps: int = 500
     w_dense: float = 0.6
-    w_identity: float = 3e-5
+    w_identity: float = 1e-4
     w_expression: float = 1.5e-5
     w_smooth: float = 2e-3
+    w_depth: float = 5e-4
     seed: int = 0
 
 
@@ -70,6 +71,7 @@ def fit_clip(points: np.ndarray, camera: Camera, model: FaceModel, settings: Fit
         error = ((camera.project(world) - target) / eye).square().sum(-1)
         data = (weight * error).sum(1).mean() / 66
         prior = settings.w_identity * identity.square().sum() + settings.w_expression * beta.square().sum(1).mean()
+        prior = prior + settings.w_depth * (pose[:, 5] - pose[:, 5].mean()).square().mean()  # depth shows only as size
         smooth = torch.zeros(())
         if F > 2:
             smooth = beta.diff(n=2, dim=0).square().mean() * 0.5 + 300 * pose.diff(n=2, dim=0).square().mean()

@@ -47,7 +47,7 @@ class InstructPix2PixEditor:
         dtype = torch.float16 if self.device == "cuda" else torch.float32
         try:
             pipe = StableDiffusionInstructPix2PixPipeline.from_pretrained(
-                model, torch_dtype=dtype, safety_checker=None, requires_safety_checker=False, use_safetensors=True
+                model, dtype=dtype, safety_checker=None, requires_safety_checker=False, use_safetensors=True
             )
         except (OSError, ValueError) as e:
             where = "the folder is incomplete" if Path(model).is_dir() else "no such folder here, and the model hub did not answer"

@@ -63,10 +63,10 @@ class BuiltinHead:
             with np.load(MAPPING, allow_pickle=False) as table:
                 dense, dense_mediapipe = table["vertex"], table["mediapipe"]
             by_index = dict(zip(dense_mediapipe.tolist(), dense.tolist()))
-            jaw = [by_index.get(k) for k in MEDIAPIPE_68[:17]]
-            hand[:17] = [h if j is None else j for h, j in zip(hand[:17], jaw)]
+            seen = [by_index.get(k) for k in MEDIAPIPE_68[:36]]  # jaw, brows, nose: where the detector means them
+            hand[:36] = [h if j is None else j for h, j in zip(hand[:36], seen)]
         else:
-            dense, dense_mediapipe = hand[17:], np.array(MEDIAPIPE_68[17:])
+            dense, dense_mediapipe = hand[36:], np.array(MEDIAPIPE_68[36:])
         t = lambda a: torch.from_numpy(np.ascontiguousarray(a))
         return BuiltinHead(
             "builtin", t(surface.verts.astype(np.float32)), t(surface.faces), t(identity), t(expression),

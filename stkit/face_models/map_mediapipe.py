@@ -3,8 +3,8 @@
     python -m stkit.face_models.map_mediapipe
 
 Each of the 468 face points is taken from the frontal view, or, where that sees the surface at a grazing angle, from the
-view 28 degrees to the point's own side; the ray through the detected pixel names the vertex. Lips and lids come out right because the mouth is open and the eyes too. Points of the
-68-set around eyes, brows, nose and mouth keep our hand-placed vertices, whose meaning is exact.
+view 28 degrees to the point's own side; the ray through the detected pixel names the vertex. Lips and lids come out right because the mouth is open and the eyes too. Points of
+the 68-set around eyes and lips keep our hand-placed vertices, whose meaning (corner, lid, lip) is exact.
 """
 
 import numpy as np
@@ -56,7 +56,7 @@ def main() -> None:
                 best[k], vertex[k] = square, v
     hand = hand_landmarks(head.surface)
     for k, index in enumerate(MEDIAPIPE_68):
-        if k >= 17:
+        if k >= 36:
             vertex[index] = hand[k]
     keep = vertex >= 0
     np.savez(MAPPING, vertex=vertex[keep].astype(np.int32), mediapipe=np.flatnonzero(keep).astype(np.int32))

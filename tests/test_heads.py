@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import torch
+
+from stkit.animate import measured_mouth, own_motion, part, play, retarget, save_ply, scripted
+from stkit.evaluate import true_view
+from stkit.fit_gaussians import frame_arguments, render_frame
+from stkit.fit_mesh import fit_mesh, iou_loss, laplacian_loss, render_mesh_head
+from stkit.gaussian_head import GaussianHead, mouth_points
+from stkit.mesh_head import MeshHead, canonical_landmarks
+from stkit.metrics import correlation, iou, psnr
+
+
+def test_iou_loss_is_zero_for_equal_masks():
+    m = (torch.rand(8, 8, 1, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    assert float(iou_loss(m, m)) < 1e-6 and float(iou_loss(m, 1 - m)) == 1
+
+
+def test_laplacian_of_a_flat_regular_patch_is_small():
+    y, x = torch.meshgrid(torch.arange(6.0), torch.arange(6.0), indexing="ij")
+    v = torch.stack([x, y, torch.zeros_like(x)], -1).reshape(-1, 3)
+    quad = torch.tensor([[i * 6 + j, i * 6 + j + 1, (i + 1) * 6 + j + 1, (i + 1) * 6 + j] for i in range(5) for j in range(5)])
+    f = torch.cat([quad[:, [0, 1, 2]], quad[:, [0, 2, 3]]])
+    rough = v + 0.3 * torch.randn(v.shape, generator=torch.Generator().manual_seed(0))
+    assert laplacian_loss(rough, f) > 1.2 * laplacian_loss(v, f)
+
+
+def test_mesh_head_learns_outline_and_landmarks(mesh):
+    head, capture, history = mesh
+    train, test = capture.split()
+    assert np.mean(history["loss"][-10:]) < 0.8 * np.mean(history["loss"][:10])
+    assert np.mean([iou(render_mesh_head(head, capture, t).mask, capture.matte(t)) for t in test]) > 0.9
+    t = int(torch.argmax((capture.beta - capture.beta[capture.neutral]).norm(dim=1)))
+    goal = canonical_landmarks(capture, t)
+    with torch.no_grad():
+        moved = head.landmarks + head.deformation(head.landmarks, torch.ones(66), capture.beta[t], capture.pose[t])
+    assert (moved - goal).norm(dim=1).mean() < 0.6 * (head.landmarks - goal).norm(dim=1).mean()
+
+
+def test_refined_tracking_brings_outline_closer(mesh, capture):
+    head, refined, _ = mesh
+    score = lambda c: np.mean([iou(render_mesh_head(head, c, t).mask, c.matte(t)) for t in range(0, 24, 2)])
+    assert score(refined) >= score(capture) - 1e-3
+
+
+def test_training_the_mesh_twice_gives_the_same_bits(capture):
+    from stkit.fit_mesh import MeshTraining
+    from stkit.mesh_head import MeshSettings
+
+    settings = MeshTraining(steps=4, warm_steps=3, track_steps=1, resolution=64, coarse_cell=0.3, model=MeshSettings(width=16, pose_width=8, feature=8, cell=0.25))
+    a, b = (fit_mesh(capture, settings, [0, 3, 6]) for _ in range(2))
+    assert all(torch.equal(x, y) for x, y in zip(a[0].state_dict().values(), b[0].state_dict().values()))
+    assert torch.equal(a[1].pose, b[1].pose)
+
+
+def test_mesh_head_survives_its_file(mesh, tmp_path):
+    head, capture, _ = mesh
+    head.save(tmp_path / "m.safetensors")
+    back = MeshHead.load(tmp_path / "m.safetensors")
+    assert torch.allclose(render_mesh_head(back, capture, 2).image, render_mesh_head(head, capture, 2).image, atol=1e-5)
+    with pytest.raises(ValueError, match="not a gaussians"):
+        GaussianHead.load(tmp_path / "m.safetensors")
+    (tmp_path / "cut.safetensors").write_bytes((tmp_path / "m.safetensors").read_bytes()[:999])
+    with pytest.raises(ValueError, match="cut.safetensors"):
+        MeshHead.load(tmp_path / "cut.safetensors")
+
+
+def test_an_empty_field_is_refused_with_a_remedy(mesh):
+    head = mesh[0]
+    full, head.full_sdf = head.full_sdf, head.full_sdf.abs() + 1
+    base, head.base = head.base, head.base.abs() + 1
+    with pytest.raises(ValueError, match="there is no mesh"):
+        head.extract()
+    head.full_sdf, head.base = full, base
+
+
+def test_gaussian_head_shows_held_out_frames(gaussians, mesh):
+    capture = mesh[1]
+    test = capture.split()[1]
+    assert np.mean([psnr(render_frame(gaussians, capture, t), capture.image(t)) for t in test]) > 20
+    assert torch.equal(next(gaussians.deformation.parameters()), next(mesh[0].deformation.parameters())), "the deformation was frozen"
+    with torch.no_grad():
+        g = gaussians.gaussians(**frame_arguments(capture, 0))
+    assert all(torch.isfinite(v).all() for v in g.values()) and (g["scales"] > 0).all()
+
+
+def test_gaussian_head_survives_its_file(gaussians, mesh, tmp_path):
+    gaussians.save(tmp_path / "g.safetensors")
+    back = GaussianHead.load(tmp_path / "g.safetensors")
+    assert torch.equal(render_frame(back, mesh[1], 1), render_frame(gaussians, mesh[1], 1))
+
+
+def test_mouth_points_lie_at_the_lips(mesh):
+    head = mesh[0]
+    points = mouth_points(head.landmarks, 300, torch.Generator().manual_seed(0))
+    lips = head.landmarks[48:66].detach()
+    assert points.shape == (300, 3) and (points[:, :2] - lips[:, :2].mean(0)).abs().max() < 0.5
+
+
+def test_driving_by_itself_changes_nothing(mesh):
+    capture = mesh[1]
+    own, again = own_motion(capture), retarget(capture, capture)
+    assert torch.allclose(own.beta, again.beta, atol=1e-5) and torch.allclose(own.pose, again.pose, atol=1e-4)
+    calm = retarget(capture, capture, expression=0.0)
+    assert (calm.beta - capture.beta[capture.neutral]).abs().max() < 1e-6
+
+
+def test_the_rendered_mouth_follows(gaussians, mesh):
+    capture = mesh[1]
+    frames = play(gaussians, capture, scripted(capture, 24, seed=3))
+    assert frames.shape == (24, 128, 128, 3) and frames.dtype == np.uint8 and frames.std(0).max() > 20
+    from stkit.face_models.landmarks import mouth_opening
+
+    seen = measured_mouth(play(gaussians, capture, part(own_motion(capture), list(range(24)))))
+    wanted = mouth_opening(capture.landmarks[..., :2])
+    ok = torch.isfinite(seen)
+    assert ok.sum() > 18 and correlation(seen[ok], wanted[ok]) > 0.5
+
+
+def test_ply_has_the_fields_viewers_expect(gaussians, mesh, tmp_path):
+    n = save_ply(gaussians, mesh[1], tmp_path / "h.ply")
+    header, _, body = (tmp_path / "h.ply").read_bytes().partition(b"end_header\n")
+    names = [line.split()[-1].decode() for line in header.splitlines() if line.startswith(b"property")]
+    assert names == ["x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1", "scale_2",
+                     "rot_0", "rot_1", "rot_2", "rot_3"]  # fmt: skip
+    assert len(body) == n * len(names) * 4 and f"element vertex {n}".encode() in header
+
+
+def test_truth_from_another_side_and_from_the_front(mesh):
+    capture = mesh[1]
+    front, camera = true_view("synthetic", len(capture), capture, 20, 0.0)
+    assert torch.allclose(camera.viewmat[:3, :3], capture.camera.viewmat[:3, :3])
+    assert psnr(front, capture.image(20)) > 22, "from the front the truth is the frame"
+    assert true_view("synthetic", len(capture), capture, 20, 30.0)[0].std() > 0.05

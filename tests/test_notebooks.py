@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from stkit.assets import repository
+from stkit.papers import NotebookFailed, ParameterError, check_parameters, declared, execute, find_notebook, parse_parameters
+
+NOTEBOOKS = sorted((repository() / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_notebook_is_a_lesson(path: Path):
+    notebook = json.loads(path.read_text())
+    cells = notebook["cells"]
+    tags = [t for c in cells for t in c["metadata"].get("tags", [])]
+    text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    assert tags.count("parameters") == 1 and tags.count("nbval-check-output") >= 3
+    assert path.stat().st_size < 400_000 and "widgets" not in notebook["metadata"]
+    for word in ("You will learn", "You need", "Time, hardware", "Exercise", "Next" if not path.stem.startswith("06") else "Recap"):
+        assert word in text, f"{path.name} lacks {word!r}"
+    assert max(len(c.splitlines()) for c in code) <= 25
+    assert not any("!pip" in c or "import *" in c or "wget" in c for c in code)
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            checked = "nbval-check-output" in cell["metadata"].get("tags", [])
+            assert bool(cell["outputs"]) == checked, "outputs are kept for check cells, and only for them"
+            assert not any(o["output_type"] == "error" for o in cell["outputs"])
+    assert all(line.rstrip().startswith(("#", '"""')) or "#" in line for line in code[0].splitlines() if ":" in line and "=" in line), "every parameter has its help"
+
+
+def test_there_are_seven():
+    assert [p.stem[:2] for p in NOTEBOOKS] == ["00", "01", "02", "03", "04", "05", "06"]
+
+
+def test_parameters_are_checked_by_name_and_type():
+    path = find_notebook("04")
+    assert declared(path)["alpha"] == 5.0
+    assert check_parameters(path, {"alpha": 3}) == {"alpha": 3.0}
+    assert parse_parameters(path, ["alpha=2.5", "landmarks=dense", "seed=3"]) == {"alpha": 2.5, "landmarks": "dense", "seed": 3}
+    with pytest.raises(ParameterError, match="no parameter 'alfa'.*alpha"):
+        check_parameters(path, {"alfa": 5.0})
+    for bad in ({"alpha": "5"}, {"seed": 1.5}, {"run": 3}):
+        with pytest.raises(ParameterError, match="expected"):
+            check_parameters(path, bad)
+    with pytest.raises(ParameterError, match="NAME=VALUE"):
+        parse_parameters(path, ["alpha"])
+    with pytest.raises(FileNotFoundError, match="there are: 00_start_here"):
+        find_notebook("42")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_papermill_runs_two_parameter_sets(tmp_path):
+    path = find_notebook("00")
+    for seed in (0, 1):
+        out = execute(path, {"run": "p", "seed": seed}, tmp_path / f"{seed}.ipynb")
+        assert f"seed = {seed}" in out.read_text() and not list(tmp_path.glob("*.part.ipynb"))
+
+
+def cell(kind, source, **metadata):
+    base = {"cell_type": kind, "metadata": metadata, "source": source, "id": f"c{abs(hash(source)) % 10**6}"}
+    return base | ({"outputs": [], "execution_count": None} if kind == "code" else {})
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("source, says", [("raise ValueError('no')", "no"), ("import os; os._exit(0)", ""), ("import sys; sys.exit(0)", "")])
+def test_a_notebook_that_stops_keeps_no_finished_name(tmp_path, source, says):
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}, "language_info": {"name": "python"}}
+    cells = [cell("code", "a: int = 1  # one", tags=["parameters"]), cell("code", source), cell("code", "print(a)")]
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
+    with pytest.raises((NotebookFailed, RuntimeError), match=says):
+        execute(path, {"a": 2}, tmp_path / "out.ipynb")
+    assert not (tmp_path / "out.ipynb").exists()

@@ -34,10 +34,10 @@ QUICK = Profile(
 
 LAPTOP = Profile(
     "laptop", "the whole road in under twenty minutes on two cores, pictures worth looking at",
-    PreprocessSettings(size=256, max_frames=200, fit_steps=500),
-    MeshTraining(steps=700, coarse_cell=0.16, model=MeshSettings(cell=0.115)),
-    GaussianTraining(steps=2800),
-    edit_steps=600, edit_frames=18, video_frames=120,
+    PreprocessSettings(size=256, max_frames=120, fit_steps=400),
+    MeshTraining(steps=600, warm_steps=300, track_steps=24, coarse_cell=0.16, model=MeshSettings(cell=0.115)),
+    GaussianTraining(steps=2200),
+    edit_steps=500, edit_frames=16, video_frames=100,
 )  # fmt: skip
 
 PAPER = Profile(

@@ -31,6 +31,8 @@ def run_steps(
                 target = state[name]
                 target.set_state(value) if isinstance(target, torch.Generator) else target.load_state_dict(value)
             print(f"going on from step {start} of {steps} ({checkpoint.name})")
+    if not torch.cuda.is_available():  # torch's CPU indexing adds atomically otherwise: other bits each run
+        torch.use_deterministic_algorithms(True)
     last = time.monotonic()
     bar = progress(range(start, steps), desc=title, initial=start, total=steps)
     for k in bar:

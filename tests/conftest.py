@@ -40,7 +40,7 @@ def mesh(capture):
     from stkit.fit_mesh import MeshTraining, fit_mesh
     from stkit.mesh_head import MeshSettings
 
-    settings = MeshTraining(steps=60, coarse_cell=0.22, resolution=128, track_steps=6, lr=2e-3,
+    settings = MeshTraining(steps=60, coarse_cell=0.22, resolution=128, track_steps=10, lr=2e-3, warm_steps=250, deform_frames=3,
                             model=MeshSettings(width=32, pose_width=24, feature=16, cell=0.2))  # fmt: skip
     return fit_mesh(capture, settings, capture.split()[0])
 
@@ -53,7 +53,7 @@ def gaussians(mesh):
     from stkit.gaussian_head import GaussianSettings
 
     head, capture, _ = mesh
-    settings = GaussianTraining(steps=100, lr_nets=2e-3, model=GaussianSettings(width=32, pose_width=24, feature=16, mouth_points=200))
+    settings = GaussianTraining(steps=220, lr_nets=3e-3, ssim_every=4, model=GaussianSettings(width=32, pose_width=24, feature=16, mouth_points=200))
     return fit_gaussians(capture, head, mesh_prior_views(capture, head, (-30.0, 30.0)), settings, capture.split()[0])[0]
 
 

@@ -34,11 +34,19 @@ def collect(name: str) -> dict:
         context[stage] = {k: run[k] for k in ("machine", "torch", "stkit", "finished", "parameters")}
     first = context.get("preprocess", {}).get("parameters", {})
     out["computed_on"] = {
-        "source": first.get("source"), "size": first.get("size"),
+        "source": first.get("source"), "size": first.get("size"), "profile": _profile(first),
         "held_out": "the last 20 % of the frames, which no training saw; over white, matte applied; tracking (refined on the mesh) used all frames",
         "views": "mesh-prior (stand-in for V3D)", "stages": context,
     }  # fmt: skip
     return out
+
+
+def _profile(parameters: dict) -> str:
+    """The profile whose preprocess settings these are, or 'changed'."""
+    from .profiles import PROFILES
+
+    same = [p.name for p in PROFILES.values() if (p.preprocess.size, p.preprocess.max_frames) == (parameters.get("size"), parameters.get("max_frames"))]
+    return same[0] if same else "changed"
 
 
 def write_page(name: str) -> Path:

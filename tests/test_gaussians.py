@@ -20,6 +20,15 @@ NAMES = ("means", "quats", "scales", "opacities", "colors", "viewmats")
 ALPHA_CUT, ALPHA_CAP, T_STOP = 1 / 255, 0.999, 1e-4
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_torch_thread():
+    """Scenes are too small for torch's own threads, which stall when other work shares the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class Scene(NamedTuple):
     """float32 inputs of `rasterize`; `leaves` in the order of NAMES."""
 
@@ -79,7 +88,7 @@ def borderline(s: Scene, antialiased: bool, width: float) -> Tensor:
     pixels, out = torch.stack([xs, ys], -1).reshape(-1, 1, 2).double(), []
     for view, K in zip(views, s.Ks.double()):
         uv, z, sharp, blurred = project(means, quats, scales, view, K, s.width, s.height, 0.3)
-        order = torch.argsort(z)[(z < 0.01).sum() :]
+        order = torch.argsort(z)[int((z <= 0.01).sum()) :]
         factor = (sharp.det() / blurred.det()).clamp_min(0).sqrt() if antialiased else torch.ones_like(z)
         d = pixels - uv[order]
         raw = (opacities * factor)[order] * torch.exp(-0.5 * torch.einsum("pni,nij,pnj->pn", d, blurred[order].inverse(), d))
@@ -126,7 +135,7 @@ def test_cpu_equals_reference(render_mode, channels, backgrounds, rasterize_mode
 @pytest.mark.parametrize(
     "case",
     [{"thin": 1e-3, "thick": 1e-2}, {"thin": 1.0, "thick": 5.0}, {"thin": 1e-3, "thick": 0.8, "n": 40}, {"spread": 6.0},
-     {"size": (16, 16), "n": 600, "spread": 0.2, "cameras": 1}, {"size": (1, 70), "cameras": 1}, {"size": (65, 1), "cameras": 1}],
+     {"size": (16, 16), "n": 400, "spread": 0.2, "cameras": 1}, {"size": (1, 70), "cameras": 1}, {"size": (65, 1), "cameras": 1}],
     ids=["sub-pixel", "larger than the image", "needles", "around the camera", "one tile", "one column", "one row"],
 )  # fmt: skip
 def test_cpu_equals_reference_on_hard_scenes(case, rasterize_mode):
@@ -138,8 +147,8 @@ def test_cpu_equals_reference_on_hard_scenes(case, rasterize_mode):
 
 
 def test_opaque_layers_close_pixels_alike():
-    s = scene(n=200, thin=0.1)
-    s = s._replace(leaves=(*s.leaves[:3], torch.ones(200), *s.leaves[4:]))
+    s = scene(n=120, thin=0.1)
+    s = s._replace(leaves=(*s.leaves[:3], torch.ones(120), *s.leaves[4:]))
     fast, exact = render(s), render(s, "reference", torch.float64)
     assert (fast.alpha > 0.9998).any()
     assert_same_picture(s, fast, exact, False)
@@ -157,7 +166,7 @@ def test_cameras_are_rendered_one_by_one():
 
 @pytest.mark.parametrize("render_mode, rasterize_mode", [("RGB", "classic"), ("RGB+D", "antialiased"), ("ED", "classic")])
 def test_reference_passes_gradcheck(render_mode, rasterize_mode):
-    s = scene(n=4, channels=2, cameras=1, seed=11, size=(7, 5), spread=0.5, thin=0.15, thick=0.6)
+    s = scene(n=3, channels=2, cameras=1, seed=11, size=(5, 4), spread=0.5, thin=0.15, thick=0.6)
 
     def call(*leaves):
         return rasterize(
@@ -166,7 +175,7 @@ def test_reference_passes_gradcheck(render_mode, rasterize_mode):
         )[:2]  # fmt: skip
 
     leaves = [x.double().requires_grad_() for x in s.leaves]
-    assert float(call(*leaves)[1].mean()) > 0.2
+    assert call(*leaves)[1].detach().mean() > 0.1
     assert torch.autograd.gradcheck(call, leaves, eps=1e-6, atol=1e-6, rtol=1e-5)
 
 
@@ -246,7 +255,7 @@ def test_projected_means_and_depths_are_gsplats():
     assert torch.allclose(torch.stack([inverse[:, 0, 0], inverse[:, 0, 1], inverse[:, 1, 1]], -1), conics[0])
     info = rasterize(*s.leaves, s.Ks, s.width, s.height)[2]["cameras"][0]
     seen = info["depths"] > 0
-    assert seen.sum() > 40
+    assert seen.sum() > 30
     assert (info["means2d"].double() - uv[0])[seen].abs().max() < 1e-4 and (info["depths"].double() - z[0])[seen].abs().max() < 1e-5
 
 
@@ -265,8 +274,8 @@ def test_gradient_of_pixel_means_is_the_gradient_of_shifting_the_principal_point
     assert abs(float(info["cameras"][0]["means2d_grad"].sum()) - slope) < 1e-3 * abs(slope)
 
 
-float32 = lambda low, high: st.floats(low, high, width=32)
-row = st.tuples(*[float32(-2, 2)] * 2, st.one_of(float32(-2, 0), float32(1, 6)), *[float32(-1, 1)] * 4)
+float32 = lambda low, high: st.floats(low, high, width=32)  # quaternions are small integers: they may be 0, but not nearly so
+row = st.tuples(*[float32(-2, 2)] * 2, st.one_of(float32(-2, 0), float32(1, 6)), *[st.integers(-9, 9)] * 4)
 extremes = st.one_of(st.sampled_from([0.0, 1.0]), float32(0, 1))
 
 
@@ -291,7 +300,151 @@ def test_any_scene_renders_like_the_reference(s, rasterize_mode):
                    (("cpu", torch.float32), ("reference", torch.float64)))  # fmt: skip
     assert_same_picture(s, fast, exact, antialiased)
     assert all(torch.isfinite(d).all() for d in fast.grads)
-    assert float(fast.alpha.min(initial=0.0) if False else fast.alpha.min()) >= 0 and float(fast.alpha.max()) <= 1 - 0.9 * T_STOP
+    assert float(fast.alpha.min()) >= 0 and float(fast.alpha.max()) <= 1 - 0.9 * T_STOP
     singular = antialiased and bool((s.leaves[2] == 0).any())
     if not singular and not borderline(s, antialiased, 2e-7).any():
         assert_same_gradients(fast, exact, floor=2e-4)
+
+
+def lone(**changes) -> Scene:
+    """One opaque-ish round Gaussian in the middle of the image, four units away."""
+    s = scene(n=1, cameras=1, seed=4, size=(40, 24))
+    values = dict(zip(NAMES, s.leaves)) | {"means": torch.zeros(1, 3), "scales": torch.full((1, 3), 0.2), "opacities": torch.full((1,), 0.9)}
+    view = torch.eye(4)[None].clone()
+    view[0, 2, 3] = 4
+    values |= {"viewmats": view} | changes
+    return s._replace(leaves=tuple(values[k] for k in NAMES))
+
+
+@pytest.mark.parametrize("backend, dtype", [("cpu", torch.float32), ("reference", torch.float64)])
+@pytest.mark.parametrize("render_mode", ["RGB", "RGB+ED"])
+@pytest.mark.parametrize(
+    "changes",
+    [{"means": torch.tensor([[0.0, 0, -9]])}, {"means": torch.tensor([[0.0, 0, -4]])}, {"means": torch.tensor([[50.0, 0, 0]])},
+     {"opacities": torch.zeros(1)}, {"opacities": torch.full((1,), 0.0039)}, {n: torch.zeros(0, *x.shape[1:]) for n, x in
+     zip(NAMES[:5], lone().leaves)}],
+    ids=["behind", "at the camera", "out of view", "transparent", "under the cut", "no Gaussians"],
+)  # fmt: skip
+def test_nothing_in_view_leaves_the_background_and_no_gradient(changes, render_mode, backend, dtype):
+    s = lone(**changes)
+    out = render(s, backend, dtype, render_mode=render_mode)
+    assert (out.alpha == 0).all() and (out.image[..., :3] == s.backgrounds[:, None, None]).all() and (out.image[..., 3:] == 0).all()
+    assert all((d == 0).all() for d in out.grads)
+
+
+def test_expected_depth_of_one_gaussian_is_its_depth():
+    out = render(lone(), render_mode="ED")
+    hit = out.alpha[..., 0] > 0
+    assert hit.sum() > 50 and (out.image[hit] - 4).abs().max() < 1e-4
+
+
+def test_quaternions_need_not_be_unit():
+    s, long = scene(n=20), scene(n=20)
+    long.leaves[1].mul_(3.0)
+    a, b = render(s), render(long)
+    assert (a.image - b.image).abs().max() < 1e-5 and (a.grads[1] - 3 * b.grads[1]).abs().max() < 1e-3 * a.grads[1].abs().max()
+
+
+@pytest.mark.parametrize("rasterize_mode", ["classic", "antialiased"])
+@pytest.mark.parametrize("leaf", [1, 2], ids=["zero quats", "zero scales"])
+def test_degenerate_gaussians_have_finite_gradients_on_the_cpu(leaf, rasterize_mode):
+    s = scene(n=40)
+    s.leaves[leaf][::2] = 0
+    fast, exact = render(s, rasterize_mode=rasterize_mode), render(s, "reference", torch.float64, rasterize_mode=rasterize_mode)
+    assert_same_picture(s, fast, exact, rasterize_mode == "antialiased")
+    assert all(torch.isfinite(d).all() for d in fast.grads)
+
+
+@pytest.mark.xfail(strict=True, reason="reference: sqrt(det ratio) has an infinite slope at 0, and 0 * inf poisons the gradients")
+def test_degenerate_gaussians_have_finite_gradients_in_the_antialiased_reference():
+    s = scene(n=10)
+    s.leaves[2][0] = 0
+    assert all(torch.isfinite(d).all() for d in render(s, "reference", torch.float64, rasterize_mode="antialiased").grads)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("k", range(5), ids=NAMES[:5])
+def test_values_that_are_not_finite_are_refused_by_name_and_index(k, value):
+    s = scene(n=9)
+    s.leaves[k][4:6].view(2, -1)[:, -1] = value
+    for backend in ("cpu", "reference"):
+        with pytest.raises(ValueError, match=rf"{NAMES[k]}\[4\] is not finite \(2 of 9"):
+            rasterize(*s.leaves, s.Ks, s.width, s.height, backend=backend)
+
+
+def test_opposite_infinities_are_refused_and_large_finite_values_are_not():
+    s = scene(n=4)
+    s.leaves[4][0], s.leaves[4][3] = math.inf, -math.inf
+    with pytest.raises(ValueError, match=r"colors\[0\]"):
+        rasterize(*s.leaves, s.Ks, s.width, s.height)
+    s.leaves[4][:] = 3e38
+    assert rasterize(*s.leaves, s.Ks, s.width, s.height)[0].shape == (2, 37, 53, 3)
+
+
+@pytest.mark.xfail(strict=True, reason="viewmats, Ks and backgrounds are not checked: a NaN camera renders a silent black image")
+@pytest.mark.parametrize("name", ["viewmats", "Ks", "backgrounds"])
+def test_cameras_and_backgrounds_that_are_not_finite_are_refused(name):
+    s = scene(n=4)
+    broken = {"viewmats": s.leaves[5], "Ks": s.Ks, "backgrounds": s.backgrounds}[name]
+    broken.view(-1)[0] = math.nan
+    with pytest.raises(ValueError, match=name):
+        rasterize(*s.leaves, s.Ks, s.width, s.height, backgrounds=s.backgrounds)
+
+
+def arguments(**changes) -> dict:
+    s = scene(n=6)
+    return dict(zip(NAMES, s.leaves)) | {"Ks": s.Ks, "width": 53, "height": 37, "backgrounds": s.backgrounds} | changes
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [({"means": torch.zeros(6, 2)}, "means has shape"), ({"quats": torch.zeros(6, 3)}, "quats has shape"),
+     ({"quats": torch.zeros(5, 4)}, "quats has shape"), ({"scales": torch.zeros(6)}, "scales has shape"),
+     ({"opacities": torch.zeros(6, 1)}, "opacities has shape"), ({"colors": torch.zeros(6), "backgrounds": None}, "colors has shape"),
+     ({"colors": torch.zeros(5, 3)}, "colors has shape"), ({"colors": torch.zeros(2, 6, 3)}, "has shape"),
+     ({"viewmats": torch.eye(4)}, "viewmats has shape"), ({"viewmats": torch.zeros(2, 3, 4)}, "viewmats has shape"),
+     ({"Ks": torch.eye(3)}, "Ks has shape"), ({"Ks": torch.eye(3)[None]}, "Ks has shape"),
+     ({"backgrounds": torch.zeros(3)}, "backgrounds has shape"), ({"backgrounds": torch.zeros(2, 4)}, "backgrounds has shape"),
+     ({"render_mode": "rgb"}, "render_mode 'rgb'"), ({"rasterize_mode": "fast"}, "rasterize_mode 'fast'"),
+     ({"backend": "opengl"}, "backend 'opengl'")],
+)  # fmt: skip
+def test_wrong_shapes_and_unknown_modes_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        rasterize(**arguments(**changes))
+
+
+@pytest.mark.parametrize("rasterize_mode", ["classic", "antialiased"])
+def test_bits_do_not_depend_on_threads_or_repetition(monkeypatch, rasterize_mode):
+    s, results = scene(n=150, channels=5, size=(70, 50)), []
+    for threads in ("1", "2", "3", "3", "1"):
+        monkeypatch.setenv("STKIT_THREADS", threads)
+        results.append(render(s, render_mode="RGB+ED", rasterize_mode=rasterize_mode))
+    for other in results[1:]:
+        assert torch.equal(results[0].image, other.image) and torch.equal(results[0].alpha, other.alpha)
+        assert all(torch.equal(a, b) for a, b in zip(results[0].grads, other.grads))
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "3", "7"])
+def test_parallel_covers_every_item_once(monkeypatch, threads):
+    monkeypatch.setenv("STKIT_THREADS", threads)
+    for count in (0, 1, 5, 20):
+        done = []
+        parallel(lambda first, step, n=count, done=done: done.extend(range(first, n, step)), count)
+        assert sorted(done) == list(range(count))
+
+
+@pytest.mark.xfail(strict=True, reason="STKIT_THREADS=0 runs no kernel at all, so callers read uninitialised memory")
+def test_zero_threads_still_run_the_kernel(monkeypatch):
+    monkeypatch.setenv("STKIT_THREADS", "0")
+    calls = []
+    parallel(lambda first, step: calls.append((first, step)), 4)
+    assert calls
+
+
+@pytest.mark.xfail(strict=True, reason="the gsplat path adds the colour background to the depth of render modes D and ED")
+@pytest.mark.parametrize("render_mode", ["D", "ED"])
+def test_gsplat_backend_leaves_depth_without_a_background(monkeypatch, render_mode):
+    depth, alpha = torch.full((2, 37, 53, 1), 4.0), torch.full((2, 37, 53, 1), 0.25)
+    monkeypatch.setitem(sys.modules, "gsplat", SimpleNamespace(rasterization=lambda *_, **__: (depth, alpha, {})))
+    image, _, _ = rasterize(**arguments(render_mode=render_mode, backend="gsplat"))
+    assert torch.equal(image, depth)

@@ -13,7 +13,7 @@ DRIVER ?=
 
 ready := .venv/.ready
 
-.PHONY: demo lab test clean setup tables
+.PHONY: demo lab test clean setup figures
 
 setup: $(ready)
 
@@ -33,6 +33,11 @@ lab: $(ready)
 test: $(ready)
 	.venv/bin/python -m pytest -q tests
 	STKIT_PROFILE=quick STKIT_RUNS="$(CURDIR)/runs/.nbval" .venv/bin/python -m pytest -q --nbval-lax --nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg -p no:warnings notebooks
+
+# README's pictures, from: stkit run synthetic --name subject --profile laptop --driver synthetic:7
+figures: $(ready)
+	mkdir -p notebooks/figures
+	cp runs/subject/edit/before_after.png runs/subject/weights/weight_map.png notebooks/figures/
 
 clean:
 	rm -rf runs .pytest_cache build *.egg-info

@@ -58,7 +58,9 @@ def scripted(subject: Capture, frames: int = 75, seed: int = 0) -> Motion:
 
 
 @torch.no_grad()
-def play(head: GaussianHead, subject: Capture, motion: Motion, cameras: list[Camera] | Camera | None = None, progress=lambda x, **k: x) -> np.ndarray:
+def play(
+    head: GaussianHead, subject: Capture, motion: Motion, cameras: list[Camera] | Camera | None = None, progress=lambda x, **k: x
+) -> np.ndarray:
     """Frames (F, H, W, 3) uint8 of the head in motion, over white, from one camera or one for each frame."""
     fixed = head_transform(subject, subject.neutral)
     frames = []

@@ -23,12 +23,20 @@ def build_parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="all stages on one video; leaves runs/NAME/ with index.html and metrics.json")
     run.add_argument("video", help="a video file, a folder of images, or 'synthetic' (also synthetic:SEED)")
     run.add_argument("--name", default="demo", help="name of the run folder (default: demo)")
-    run.add_argument("--profile", choices=("quick", "laptop", "paper"), help="quick: minutes; laptop: under 20 min; paper: one GPU (default: STKIT_PROFILE or quick)")
+    run.add_argument(
+        "--profile",
+        choices=("quick", "laptop", "paper"),
+        help="quick: minutes; laptop: under 20 min; paper: one GPU (default: STKIT_PROFILE or quick)",
+    )
     run.add_argument("--prompt", default="turn him into a clown", help="what to do with the face (default: %(default)r)")
     run.add_argument("--editor", default="paint", help="'paint', the stand-in without weights, or an InstructPix2Pix folder or hub id")
     run.add_argument("--driver", help="what moves the result: a video, 'synthetic:SEED', or another run's name (default: its own clip)")
     run.add_argument("--seed", type=int, default=0, help="one number for all randomness (default: 0)")
-    run.add_argument("--notebooks", action="store_true", help="run the notebooks with papermill instead of calling the stages; keeps them in runs/NAME/notebooks/")
+    run.add_argument(
+        "--notebooks",
+        action="store_true",
+        help="run the notebooks with papermill instead of calling the stages; keeps them in runs/NAME/notebooks/",
+    )
     page = commands.add_parser("page", help="write a run's index.html and metrics.json again")
     page.add_argument("name")
     table = commands.add_parser("table", help="the results of several runs as a Markdown table")
@@ -72,7 +80,9 @@ def run(arguments) -> int:
     else:
         from .road import Road
 
-        path = Road(arguments.name, arguments.video, profile, arguments.seed).everything(arguments.prompt, arguments.editor, arguments.driver)
+        path = Road(arguments.name, arguments.video, profile, arguments.seed).everything(
+            arguments.prompt, arguments.editor, arguments.driver
+        )
     print(f"\ndone in {time.monotonic() - start:.0f} s. Open {path}")
     return 0
 
@@ -115,7 +125,9 @@ def doctor(arguments) -> int:
         except md.PackageNotFoundError:
             return None
 
-    print(f"stkit {md.version('stkit')} · Python {platform.python_version()} · {len(os.sched_getaffinity(0))} cores · {platform.machine()}\n")
+    print(
+        f"stkit {md.version('stkit')} · Python {platform.python_version()} · {len(os.sched_getaffinity(0))} cores · {platform.machine()}\n"
+    )
     good = platform.python_version().startswith("3.11")
     line(good, f"Python 3.11 (found {platform.python_version()})", "the lock is for 3.11: make the environment with python3.11")
     for name in ("torch", "numba", "mediapipe", "av", "diffusers", "papermill", "jupyterlab"):
@@ -125,9 +137,17 @@ def doctor(arguments) -> int:
     import torch
 
     cuda = torch.cuda.is_available()
-    line(cuda or None, f"CUDA: {torch.cuda.get_device_name() if cuda else 'no GPU seen by torch'}", "fine: quick and laptop profiles run on the CPU; the paper profile wants a GPU")
+    line(
+        cuda or None,
+        f"CUDA: {torch.cuda.get_device_name() if cuda else 'no GPU seen by torch'}",
+        "fine: quick and laptop profiles run on the CPU; the paper profile wants a GPU",
+    )
     found = version("gsplat")
-    line(True if found and cuda else None, f"gsplat {found or ''}" + ("" if cuda else " (runs on CUDA only; the CPU kernels take its place)"), "pip install 'stkit[gpu]' on a CUDA machine")
+    line(
+        True if found and cuda else None,
+        f"gsplat {found or ''}" + ("" if cuda else " (runs on CUDA only; the CPU kernels take its place)"),
+        "pip install 'stkit[gpu]' on a CUDA machine",
+    )
     try:
         import kaolin
 

@@ -103,7 +103,9 @@ def _march(tets, tet_edges, active, sdf, edge_vertex, edge_list, faces, owner):
     return nv, nf
 
 
-def marching_tetrahedra(grid: TetGrid, verts: Tensor, sdf: Tensor, active: np.ndarray | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def marching_tetrahedra(
+    grid: TetGrid, verts: Tensor, sdf: Tensor, active: np.ndarray | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The zero surface of sdf (N,) on the grid's (possibly moved) verts (N, 3).
 
     Returns vertices (V, 3), faces (F, 3) with normals pointing to positive sdf, the grid edge ends (V, 2) each vertex lies

@@ -21,7 +21,11 @@ def mesh_scores(head, capture: Capture, train: list[int], test: list[int]) -> di
     """Silhouette IoU on held-out and on training frames, and PSNR of the mesh's picture (256 px, white)."""
     score = lambda frames: float(np.mean([iou(render_mesh_head(head, capture, t).mask, capture.matte(t)) for t in frames]))
     colour = [psnr(render_mesh_head(head, capture, t).image, capture.image(t)) for t in test]
-    return {"mesh.iou_heldout": score(test), "mesh.iou_train": score(train[:: max(1, len(train) // 20)]), "mesh.psnr_heldout": float(np.mean(colour))}
+    return {
+        "mesh.iou_heldout": score(test),
+        "mesh.iou_train": score(train[:: max(1, len(train) // 20)]),
+        "mesh.psnr_heldout": float(np.mean(colour)),
+    }
 
 
 def held_out_scores(head: GaussianHead, capture: Capture, raw: Capture, train: list[int], test: list[int]) -> dict:
@@ -98,5 +102,3 @@ def mouth_correlation(head: GaussianHead, subject: Capture, motion: Motion, driv
     if seen.sum() < 5:
         return float("nan"), wanted, got
     return correlation(wanted[seen], got[seen]), wanted, got
-
-

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from . import networks
-from .capture import Capture
 from .cameras import DISTANCE
+from .capture import Capture
 from .dmtet import TetGrid, active_tets, make_grid, marching_tetrahedra
 from .geometry import nearest, so3_exp
 from .networks import MLP, expression_share, gamma
@@ -193,4 +193,3 @@ def dense_landmarks(capture: Capture, t: int) -> Tensor:
     ids = model.dense
     x = model.mean[ids] + torch.einsum("i,ivk->vk", capture.identity, model.identity[:, ids])
     return x + torch.einsum("e,evk->vk", capture.beta[t], model.expression[:, ids])
-

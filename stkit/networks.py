@@ -21,9 +21,7 @@ class MLP(nn.Module):
     def __init__(self, dims: tuple[int, ...], zero_last: bool = False):
         super().__init__()
         self.skip = len(dims) // 2
-        self.layers = nn.ModuleList(
-            nn.Linear(a + (dims[0] if k == self.skip else 0), b) for k, (a, b) in enumerate(zip(dims, dims[1:]))
-        )
+        self.layers = nn.ModuleList(nn.Linear(a + (dims[0] if k == self.skip else 0), b) for k, (a, b) in enumerate(zip(dims, dims[1:])))
         if zero_last:
             nn.init.normal_(self.layers[-1].weight, std=1e-3)
             nn.init.zeros_(self.layers[-1].bias)

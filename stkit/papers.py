@@ -62,7 +62,9 @@ def check_parameters(path: Path, given: dict[str, object]) -> dict[str, object]:
         if wanted is float and type(value) is int:
             value = float(value)
         if type(value) is not wanted:
-            raise ParameterError(f"{path.name}: parameter {name}={value!r} is {type(value).__name__}, expected {wanted.__name__} (such as {known[name]!r})")
+            raise ParameterError(
+                f"{path.name}: parameter {name}={value!r} is {type(value).__name__}, expected {wanted.__name__} (such as {known[name]!r})"
+            )
         out[name] = value
     return out
 
@@ -105,7 +107,9 @@ def execute(path: Path, parameters: dict[str, object], output: Path | None = Non
         )  # fmt: skip
     except PapermillExecutionError as e:
         shutil.move(part, failed)
-        raise NotebookFailed(f"{path.name}: cell {e.exec_count} failed with {e.ename}: {e.evalue}. The half-run notebook is {failed}") from e
+        raise NotebookFailed(
+            f"{path.name}: cell {e.exec_count} failed with {e.ename}: {e.evalue}. The half-run notebook is {failed}"
+        ) from e
     _complete(part, path)
     part.replace(output)
     failed.unlink(missing_ok=True)

@@ -86,8 +86,8 @@ def curves(history: dict[str, list[float]], title: str = "", log: bool = True, s
 
 def show(image, alt: str, caption: str = "", width: int | None = None) -> None:
     """Display an image in a notebook with its alt text, the caption below; the alt text also travels in the output's metadata."""
-    from IPython.display import Markdown, display
     from IPython.display import Image as Shown
+    from IPython.display import Markdown, display
     from PIL import Image
 
     if not alt.strip():

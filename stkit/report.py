@@ -45,7 +45,11 @@ def _profile(parameters: dict) -> str:
     """The profile whose preprocess settings these are, or 'changed'."""
     from .profiles import PROFILES
 
-    same = [p.name for p in PROFILES.values() if (p.preprocess.size, p.preprocess.max_frames) == (parameters.get("size"), parameters.get("max_frames"))]
+    same = [
+        p.name
+        for p in PROFILES.values()
+        if (p.preprocess.size, p.preprocess.max_frames) == (parameters.get("size"), parameters.get("max_frames"))
+    ]
     return same[0] if same else "changed"
 
 
@@ -60,15 +64,31 @@ def write_page(name: str) -> Path:
     edit = read_json(folder / "edit" / "results.json")
     after = folder / "edit" / "before_after.png"
     if after.exists():
-        parts.append(_figure("edit", {"file": "before_after.png", "alt": "Video frames, the head, and the edited head", "caption": f"Prompt: {edit.get('prompt', '')}"}))
+        parts.append(
+            _figure(
+                "edit",
+                {
+                    "file": "before_after.png",
+                    "alt": "Video frames, the head, and the edited head",
+                    "caption": f"Prompt: {edit.get('prompt', '')}",
+                },
+            )
+        )
     if (folder / "animate" / "driven.mp4").exists():
-        parts.append(_figure("animate", {"file": "driven.mp4", "alt": "Driver, head and edited head side by side", "caption": "Driver, head, edited head."}))
+        parts.append(
+            _figure(
+                "animate",
+                {"file": "driven.mp4", "alt": "Driver, head and edited head side by side", "caption": "Driver, head, edited head."},
+            )
+        )
     parts.append(_numbers(numbers))
     for stage in STAGES:
         pictures = read_json(folder / stage / "figures.json") or []
         if (folder / stage / "run.json").exists():
             run = read_json(folder / stage / "run.json")
-            parts.append(f"<h2 id='{stage}'>{TITLES[stage]}</h2><p>{run['seconds']:.0f} s, {run['peak_gb']:.1f} GB at most, on {html.escape(run['machine'])}.</p>")
+            parts.append(
+                f"<h2 id='{stage}'>{TITLES[stage]}</h2><p>{run['seconds']:.0f} s, {run['peak_gb']:.1f} GB at most, on {html.escape(run['machine'])}.</p>"
+            )
             parts += [_figure(stage, p) for p in pictures]
     source = numbers["computed_on"]["source"]
     stand_ins = (
@@ -108,10 +128,16 @@ def _numbers(numbers: dict) -> str:
     for key, meaning in MEANING.items():
         if key in numbers:
             v = numbers[key]
-            rows.append(f"<tr><td><code>{key}</code></td><td>{meaning}</td><td class='n'>{v if isinstance(v, str) else f'{v:.3f}'}</td></tr>")
+            rows.append(
+                f"<tr><td><code>{key}</code></td><td>{meaning}</td><td class='n'>{v if isinstance(v, str) else f'{v:.3f}'}</td></tr>"
+            )
     total = sum(v for k, v in numbers.items() if k.startswith("seconds."))
     rows.append(f"<tr><td><code>seconds.*</code></td><td>all stages</td><td class='n'>{total:.0f}</td></tr>")
-    return "<h2>Numbers</h2><table>" + "".join(rows) + "</table><p>All of them, with what they were computed on: <a href='metrics.json'>metrics.json</a>.</p>"
+    return (
+        "<h2>Numbers</h2><table>"
+        + "".join(rows)
+        + "</table><p>All of them, with what they were computed on: <a href='metrics.json'>metrics.json</a>.</p>"
+    )
 
 
 def results_table(names: list[str]) -> str:

@@ -113,7 +113,9 @@ class Road:
                 views = self.views() if use_views else None
                 head, history = fit_gaussians(capture, mesh, views, settings, train, stage.checkpoint, self.progress)
                 head.save(work / "gaussian_head.safetensors")
-                for name, value in held_out_scores(head, capture, Capture.load(self.folder / "preprocess" / "capture.npz"), train, test).items():
+                for name, value in held_out_scores(
+                    head, capture, Capture.load(self.folder / "preprocess" / "capture.npz"), train, test
+                ).items():
                     stage.record(name, value)
                 for name, value in novel_view_scores(head, capture, test).items():
                     stage.record(name, value)
@@ -139,7 +141,9 @@ class Road:
         tool = get_editor(editor)
         tool.check(prompt)
         head = self.gaussian_head()
-        settings = EditSettings(prompt=prompt, **{"steps": self.settings.edit_steps, "frames": self.settings.edit_frames, "seed": self.seed, **change})
+        settings = EditSettings(
+            prompt=prompt, **{"steps": self.settings.edit_steps, "frames": self.settings.edit_frames, "seed": self.seed, **change}
+        )
         source = self.folder / "gaussians" / "gaussian_head.safetensors"
         stage = Stage(self.run, "edit", {**asdict(settings), "editor": editor}, {"head": source})
         if not self._reuse(stage):
@@ -175,7 +179,9 @@ class Road:
         if not self._reuse(stage):
             with stage.making() as work:
                 edited_head = GaussianHead.load(changed) if "edited head" in inputs else None
-                stage_pictures.animation(stage, work, head, edited_head, self.capture(), driving and driving.capture(), self.settings, self.seed, self.progress)
+                stage_pictures.animation(
+                    stage, work, head, edited_head, self.capture(), driving and driving.capture(), self.settings, self.seed, self.progress
+                )
         return stage.folder
 
     def everything(self, prompt: str, editor: str = "paint", driver: str | None = None) -> Path:
@@ -256,4 +262,3 @@ def save_obj(path: Path, verts: torch.Tensor, faces: torch.Tensor) -> None:
     lines += ["v {:.5f} {:.5f} {:.5f}".format(*v) for v in verts.detach().tolist()]
     lines += ["f {} {} {}".format(*(i + 1 for i in f)) for f in faces.tolist()]
     path.write_text("\n".join(lines) + "\n")
-

@@ -28,7 +28,7 @@ def runs_root() -> Path:
 
 def run_folder(name: str) -> Path:
     """runs/<name>. Raises ValueError for names that are not plain folder names."""
-    if not name or name in (".", "..") or set(name) & set("/\\:*?\"<>| "):
+    if not name or name in (".", "..") or set(name) & set('/\\:*?"<>| '):
         raise ValueError(f"run name {name!r}: use letters, digits, '-', '_' and '.'")
     return runs_root() / name
 

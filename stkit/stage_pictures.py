@@ -151,11 +151,17 @@ def weights(stage: Stage, head, capture: Capture, alpha: float, landmarks: str) 
     stage.record("weights.above_half", float((w > 0.5).float().mean()))
 
 
-def edit(stage: Stage, original, edited, capture: Capture, shots, log, settings: EditSettings, editor, test: list[int], history: dict) -> None:
+def edit(
+    stage: Stage, original, edited, capture: Capture, shots, log, settings: EditSettings, editor, test: list[int], history: dict
+) -> None:
     """Before and after, targets, strengths, losses."""
     label = f"'{settings.prompt}' by {editor.name}"
     frames = spread(test, 5)
-    rows = [[capture.image(t) for t in frames], [render_frame(original, capture, t) for t in frames], [render_frame(edited, capture, t) for t in frames]]
+    rows = [
+        [capture.image(t) for t in frames],
+        [render_frame(original, capture, t) for t in frames],
+        [render_frame(edited, capture, t) for t in frames],
+    ]
     stage.figure("before_after", plots.sheet(rows, [f"frame {t}" for t in frames], ["video", "head", "edited"]),
                  f"Held-out video frames, the head before, and the head after the edit {settings.prompt!r}", f"Held-out frames before and after {label}.")  # fmt: skip
     angles = (-60.0, -30.0, 0.0, 30.0, 60.0)
@@ -168,7 +174,9 @@ def edit(stage: Stage, original, edited, capture: Capture, shots, log, settings:
 
     shot = make_shots(capture, None, [capture.neutral], 1)[0]
     levels = (0.1, 0.3, 0.5, 0.7, 0.9)
-    made = [editor.edit(image, prompt, b, image, generator(settings.seed, "grid"), landmarks=shot_landmarks(original, shot)) for b in levels]
+    made = [
+        editor.edit(image, prompt, b, image, generator(settings.seed, "grid"), landmarks=shot_landmarks(original, shot)) for b in levels
+    ]
     stage.figure("strengths", plots.sheet([[image, *made]], ["original", *[f"b = {b}" for b in levels]]), "One frame edited at five strengths, from hardly visible to strong",
                  f"What strength b does (paper Fig. 2, bottom): {label}.")  # fmt: skip
 
@@ -208,7 +216,11 @@ def animation(stage: Stage, work: Path, head, edited, capture: Capture, driver: 
     if left.shape[1] != clips[1].shape[1]:
         raise ValueError(f"driver frames are {left.shape[1]} px, the head renders {clips[1].shape[1]} px; preprocess both in one profile")
     write_video(work / "driven.mp4", animate.side_by_side(*clips), fps)
-    stage.video("driven.mp4", "Video: the driver, the head doing the same, and the edited head", f"Driver, head{', edited head' if edited else ''}; driven by {what}.")
+    stage.video(
+        "driven.mp4",
+        "Video: the driver, the head doing the same, and the edited head",
+        f"Driver, head{', edited head' if edited else ''}; driven by {what}.",
+    )
     swing = animate.orbit(capture, count)
     still = animate.still(capture, count)
     turned = [animate.play(h, capture, still, swing, progress) for h in ([head, edited] if edited is not None else [head])]
@@ -216,7 +228,11 @@ def animation(stage: Stage, work: Path, head, edited, capture: Capture, driver: 
     stage.video("orbit.mp4", "Video: the camera swings to 45 degrees on both sides of the head", "The neutral frame from a moving camera.")
     performance = animate.scripted(capture, count, seed)
     write_video(work / "scripted.mp4", animate.play(shown, capture, performance, progress=progress), 25)
-    stage.video("scripted.mp4", "Video: the head speaks, blinks and turns by a script", "A scripted performance that nobody gave: speech-like lips, blinks, turns.")
+    stage.video(
+        "scripted.mp4",
+        "Video: the head speaks, blinks and turns by a script",
+        "A scripted performance that nobody gave: speech-like lips, blinks, turns.",
+    )
     stage.record("animate.points", animate.save_ply(shown, capture, work / "head.ply"))
     r, wanted, got = mouth_correlation(head, capture, motion, source)
     stage.record("animate.mouth_corr", r)

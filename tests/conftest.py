@@ -53,7 +53,9 @@ def gaussians(mesh):
     from stkit.gaussian_head import GaussianSettings
 
     head, capture, _ = mesh
-    settings = GaussianTraining(steps=220, lr_nets=3e-3, ssim_every=4, model=GaussianSettings(width=32, pose_width=24, feature=16, mouth_points=200))
+    settings = GaussianTraining(
+        steps=220, lr_nets=3e-3, ssim_every=4, model=GaussianSettings(width=32, pose_width=24, feature=16, mouth_points=200)
+    )
     return fit_gaussians(capture, head, mesh_prior_views(capture, head, (-30.0, 30.0)), settings, capture.split()[0])[0]
 
 

@@ -172,7 +172,12 @@ def tiny_pipeline(tmp_path_factory):
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
     folder = tmp_path_factory.mktemp("tokenizer")
-    words = ["<|startoftext|>", "<|endoftext|>", *[c for c in "abcdefghijklmnopqrstuvwxyz"], *[c + "</w>" for c in "abcdefghijklmnopqrstuvwxyz"]]
+    words = [
+        "<|startoftext|>",
+        "<|endoftext|>",
+        *[c for c in "abcdefghijklmnopqrstuvwxyz"],
+        *[c + "</w>" for c in "abcdefghijklmnopqrstuvwxyz"],
+    ]
     (folder / "vocab.json").write_text("{" + ",".join(f'"{w}":{i}' for i, w in enumerate(words)) + "}")
     (folder / "merges.txt").write_text("#version: 0.2\n")
     torch.manual_seed(0)

@@ -309,7 +309,11 @@ def test_any_scene_renders_like_the_reference(s, rasterize_mode):
 def lone(**changes) -> Scene:
     """One opaque-ish round Gaussian in the middle of the image, four units away."""
     s = scene(n=1, cameras=1, seed=4, size=(40, 24))
-    values = dict(zip(NAMES, s.leaves)) | {"means": torch.zeros(1, 3), "scales": torch.full((1, 3), 0.2), "opacities": torch.full((1,), 0.9)}
+    values = dict(zip(NAMES, s.leaves)) | {
+        "means": torch.zeros(1, 3),
+        "scales": torch.full((1, 3), 0.2),
+        "opacities": torch.full((1,), 0.9),
+    }
     view = torch.eye(4)[None].clone()
     view[0, 2, 3] = 4
     values |= {"viewmats": view} | changes

@@ -47,7 +47,14 @@ def test_training_the_mesh_twice_gives_the_same_bits(capture):
     from stkit.fit_mesh import MeshTraining
     from stkit.mesh_head import MeshSettings
 
-    settings = MeshTraining(steps=4, warm_steps=3, track_steps=1, resolution=64, coarse_cell=0.3, model=MeshSettings(width=16, pose_width=8, feature=8, cell=0.25))
+    settings = MeshTraining(
+        steps=4,
+        warm_steps=3,
+        track_steps=1,
+        resolution=64,
+        coarse_cell=0.3,
+        model=MeshSettings(width=16, pose_width=8, feature=8, cell=0.25),
+    )
     a, b = (fit_mesh(capture, settings, [0, 3, 6]) for _ in range(2))
     assert all(torch.equal(x, y) for x, y in zip(a[0].state_dict().values(), b[0].state_dict().values()))
     assert torch.equal(a[1].pose, b[1].pose)

@@ -27,7 +27,9 @@ def test_a_notebook_is_a_lesson(path: Path):
             checked = "nbval-check-output" in cell["metadata"].get("tags", [])
             assert bool(cell["outputs"]) == checked, "outputs are kept for check cells, and only for them"
             assert not any(o["output_type"] == "error" for o in cell["outputs"])
-    assert all(line.rstrip().startswith(("#", '"""')) or "#" in line for line in code[0].splitlines() if ":" in line and "=" in line), "every parameter has its help"
+    assert all(line.rstrip().startswith(("#", '"""')) or "#" in line for line in code[0].splitlines() if ":" in line and "=" in line), (
+        "every parameter has its help"
+    )
 
 
 def test_there_are_seven():
@@ -64,7 +66,9 @@ def cell(kind, source, **metadata):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("source, says", [("raise ValueError('no')", "no"), ("import os; os._exit(0)", ""), ("import sys; sys.exit(0)", "")])
+@pytest.mark.parametrize(
+    "source, says", [("raise ValueError('no')", "no"), ("import os; os._exit(0)", ""), ("import sys; sys.exit(0)", "")]
+)
 def test_a_notebook_that_stops_keeps_no_finished_name(tmp_path, source, says):
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}, "language_info": {"name": "python"}}
     cells = [cell("code", "a: int = 1  # one", tags=["parameters"]), cell("code", source), cell("code", "print(a)")]

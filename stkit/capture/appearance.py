@@ -31,7 +31,9 @@ class Style:
 def random_style(seed: int) -> Style:
     """A style from a seed; the same seed, the same look."""
     g = np.random.default_rng(seed + 77)
-    pick = lambda table: tuple(float(c) for c in np.clip(np.array(table[g.integers(len(table))]) * g.normal(1, 0.06) + g.normal(0, 0.006, 3), 0.02, 0.98))
+    pick = lambda table: tuple(
+        float(c) for c in np.clip(np.array(table[g.integers(len(table))]) * g.normal(1, 0.06) + g.normal(0, 0.006, 3), 0.02, 0.98)
+    )
     angle = g.uniform(-0.8, 0.8)
     light = np.array([np.sin(angle), g.uniform(0.3, 0.8), np.cos(angle)])
     return Style(pick(SKINS), pick(HAIRS), pick(IRISES), pick(CLOTHES), g.uniform(0.3, 1), g.uniform(0, 0.5) * (g.random() < 0.5),
@@ -65,7 +67,9 @@ def albedo(s: Surface, style: Style) -> Tensor:
     arc = np.clip(1 - (a / (MOUTH_HALF + 0.01)) ** 2, 0, 1) ** 0.7
     top = 0.080 * arc + 0.010 * bump(a, 0 * y, 0.05, 0, 0.04, 1)
     low = 0.105 * arc
-    lips = smooth(top + 0.012, top - 0.008, s.above_mouth) * (s.above_mouth > 0) + smooth(low + 0.012, low - 0.01, -s.above_mouth) * (s.above_mouth <= 0)
+    lips = smooth(top + 0.012, top - 0.008, s.above_mouth) * (s.above_mouth > 0) + smooth(low + 0.012, low - 0.01, -s.above_mouth) * (
+        s.above_mouth <= 0
+    )
     lips = lips * (a < MOUTH_HALF + 0.01) * s.front * (s.part == 0)
     red = skin * [0.88, 0.60, 0.60] * (1 - 0.2 * style.lips) + np.array([0.10, 0.0, 0.02]) * style.lips
     out = mix(0.9 * lips, red)

@@ -33,7 +33,9 @@ def track_chest(frames: np.ndarray, mattes: np.ndarray, chin: np.ndarray, neutra
         while 0 <= t < F:
             guess = last.copy()
             found, ok, _ = cv2.calcOpticalFlowPyrLK(grey[neutral], grey[t], points, guess, flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **options)
-            back, ok2, _ = cv2.calcOpticalFlowPyrLK(grey[t], grey[neutral], found, points.copy(), flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **options)
+            back, ok2, _ = cv2.calcOpticalFlowPyrLK(
+                grey[t], grey[neutral], found, points.copy(), flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **options
+            )
             good = (ok[:, 0] > 0) & (ok2[:, 0] > 0) & (np.linalg.norm(back - points, axis=2)[:, 0] < 1.0)
             if good.sum() >= 10:
                 A, inliers = cv2.estimateAffinePartial2D(points[good] - S / 2, found[good] - S / 2, ransacReprojThreshold=2.0)

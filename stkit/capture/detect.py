@@ -69,7 +69,9 @@ def detect(frames: np.ndarray, size: int, name: str, progress=lambda x, **k: x) 
     if missing:
         print(f"note: {name}: no face in {len(missing)} frames, dropped: {_ranges(missing)}")
     if len(crowded) > 0.02 * len(points):
-        print(f"warning: {name}: a second face from frame {crowded[0]} on ({len(crowded)} frames); the largest is tracked. Crop the others out")
+        print(
+            f"warning: {name}: a second face from frame {crowded[0]} on ({len(crowded)} frames); the largest is tracked. Crop the others out"
+        )
     track = np.stack([points[t] for t in kept])
     x0, y0, side = square_crop(track, height, width)
     scale = size / side

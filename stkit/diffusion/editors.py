@@ -21,7 +21,9 @@ class Editor(Protocol):
         """Raise PromptError if the instruction cannot be followed."""
         ...
 
-    def edit(self, image: Tensor, prompt: str, b: float, condition: Tensor, generator: torch.Generator, landmarks: Tensor | None = None) -> Tensor:
+    def edit(
+        self, image: Tensor, prompt: str, b: float, condition: Tensor, generator: torch.Generator, landmarks: Tensor | None = None
+    ) -> Tensor:
         """Edited image (H, W, 3) in [0, 1] of `image`, at strength b in [0.02, 0.98], conditioned on the unedited frame.
 
         `landmarks` (66, 2) pixels help editors that work by regions.
@@ -39,7 +41,9 @@ class InstructPix2PixEditor:
 
     stand_in = False
 
-    def __init__(self, model: str = "timbrooks/instruct-pix2pix", s_T: float = 7.5, s_I: float = 1.5, steps: int = 20, device: str = "auto"):
+    def __init__(
+        self, model: str = "timbrooks/instruct-pix2pix", s_T: float = 7.5, s_I: float = 1.5, steps: int = 20, device: str = "auto"
+    ):
         from diffusers import DDIMScheduler, StableDiffusionInstructPix2PixPipeline
 
         self.name, self.s_T, self.s_I, self.steps = f"InstructPix2Pix ({model})", s_T, s_I, steps
@@ -92,7 +96,13 @@ class InstructPix2PixEditor:
             e_text, e_image, e_none = unet(model_in, t, encoder_hidden_states=text).sample.float().chunk(3)
             e = e_none + self.s_I * (e_image - e_none) + self.s_T * (e_text - e_image)
             a = alphas[t]
-            a_next = alphas[t - gap] if t - gap >= 0 else alphas[0] if self.schedule.config.get("set_alpha_to_one") is False else x.new_ones((), dtype=torch.float32)
+            a_next = (
+                alphas[t - gap]
+                if t - gap >= 0
+                else alphas[0]
+                if self.schedule.config.get("set_alpha_to_one") is False
+                else x.new_ones((), dtype=torch.float32)
+            )
             if self.schedule.config.prediction_type == "v_prediction":
                 e = a.sqrt() * e + (1 - a).sqrt() * x.float()
             clean = (x.float() - (1 - a).sqrt() * e) / a.sqrt()
@@ -105,7 +115,9 @@ class InstructPix2PixEditor:
         """Text states (3, L, D) in the batch order text, image only, neither."""
         if prompt not in self._text:
             tokenizer, encoder = self.pipe.tokenizer, self.pipe.text_encoder
-            ids = tokenizer([prompt, "", ""], padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt")
+            ids = tokenizer(
+                [prompt, "", ""], padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
+            )
             self._text[prompt] = encoder(ids.input_ids.to(self.device))[0].to(self.pipe.unet.dtype)
         return self._text[prompt]
 

@@ -98,7 +98,9 @@ def _clown(c: Canvas) -> None:
     c.dots([c.p[e].mean(0) for e in EYES], 0.21, (0.20, 0.42, 0.85), 0.8)
     c._mix(c.r["eyes"], c.source)
     c.paint(c.swell("lips", 0.05) * (1 - c.r["mouth"]), (0.85, 0.08, 0.12), 0.95)
-    c.dots([0.35 * c.p[3] + 0.25 * c.p[41] + 0.40 * c.p[48], 0.35 * c.p[13] + 0.25 * c.p[46] + 0.40 * c.p[52]], 0.13, (0.92, 0.35, 0.38), 0.8)
+    c.dots(
+        [0.35 * c.p[3] + 0.25 * c.p[41] + 0.40 * c.p[48], 0.35 * c.p[13] + 0.25 * c.p[46] + 0.40 * c.p[52]], 0.13, (0.92, 0.35, 0.38), 0.8
+    )
     c.dots([c.p[30]], 0.15, (0.88, 0.05, 0.08), 1.0)
     c.dots([c.p[30] + c.eye * np.array([-0.04, -0.05])], 0.03, (1, 0.75, 0.75), 0.9)
 
@@ -180,7 +182,9 @@ def _joker(c: Canvas) -> None:
     c._mix(c.r["eyes"], c.source)
     p = c.p
     c.paint(c.swell("lips", 0.03) * (1 - c.r["mouth"]), (0.72, 0.05, 0.08), 0.95)
-    c.strokes([np.array([p[48], 0.55 * p[48] + 0.45 * p[3]]), np.array([p[52], 0.55 * p[52] + 0.45 * p[13]])], (0.72, 0.05, 0.08), 0.07, 0.95)
+    c.strokes(
+        [np.array([p[48], 0.55 * p[48] + 0.45 * p[3]]), np.array([p[52], 0.55 * p[52] + 0.45 * p[13]])], (0.72, 0.05, 0.08), 0.07, 0.95
+    )
     c.tint("hair", (0.22, 0.55, 0.24), 0.92)
 
 
@@ -195,7 +199,9 @@ def _skin(colour, amount: float = 0.9) -> Paint:
 def _beard(c: Canvas) -> None:
     p, e = c.p, c.eye
     mask = np.zeros(c.grey.shape, np.float32)
-    jaw = np.concatenate([p[2:15], 0.5 * p[14:15] + 0.5 * p[52:53], p[[35, 33, 31]] * 0.5 + p[[52, 50, 48]] * 0.5, 0.5 * p[2:3] + 0.5 * p[48:49]])
+    jaw = np.concatenate(
+        [p[2:15], 0.5 * p[14:15] + 0.5 * p[52:53], p[[35, 33, 31]] * 0.5 + p[[52, 50, 48]] * 0.5, 0.5 * p[2:3] + 0.5 * p[48:49]]
+    )
     cv2.fillPoly(mask, [np.round(jaw * 8).astype(np.int32)], 1.0, cv2.LINE_AA, 3)
     mask = cv2.GaussianBlur(mask, (0, 0), 0.04 * e) * c.r["foreground"] * (1 - c.r["lips"]) * (1 - c.r["mouth"])
     hair = c.source[c.r["hair"] > 0.8]
@@ -276,7 +282,9 @@ class PaintEditor:
     def check(self, prompt: str) -> None:
         find_recipe(prompt)
 
-    def edit(self, image: Tensor, prompt: str, b: float, condition: Tensor, generator: torch.Generator, landmarks: Tensor | None = None) -> Tensor:
+    def edit(
+        self, image: Tensor, prompt: str, b: float, condition: Tensor, generator: torch.Generator, landmarks: Tensor | None = None
+    ) -> Tensor:
         """Paint over the condition (the unedited frame), and mix with the render by strength, as noise level b would."""
         _, recipe = find_recipe(prompt)
         if landmarks is None:
@@ -316,5 +324,3 @@ def detect_landmarks(image: Tensor) -> Tensor:
     size = torch.tensor([image.shape[1], image.shape[0]], dtype=torch.float32)
     points = torch.tensor([[found[0].landmark[k].x, found[0].landmark[k].y] for k in MEDIAPIPE_68]) * size
     return points[KEPT_66]
-
-

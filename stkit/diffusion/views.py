@@ -140,5 +140,3 @@ def _normals(verts: Tensor, faces: Tensor) -> Tensor:
     a, b, c = verts[faces].unbind(1)
     n = torch.linalg.cross(b - a, c - a)
     return torch.nn.functional.normalize(torch.zeros_like(verts).index_add(0, faces.reshape(-1), n.repeat_interleave(3, 0)), dim=1)
-
-

@@ -94,26 +94,36 @@ def hand_landmarks(s: Surface) -> np.ndarray:
         return skin[int(np.argmin(d))]
 
     xy = v[:, :2]
-    jaw = [(.70, .16), (.69, -.05), (.68, -.26), (.65, -.46), (.58, -.65), (.48, -.80), (.36, -.92), (.20, -1.01), (0, -1.04)]
+    jaw = [
+        (0.70, 0.16),
+        (0.69, -0.05),
+        (0.68, -0.26),
+        (0.65, -0.46),
+        (0.58, -0.65),
+        (0.48, -0.80),
+        (0.36, -0.92),
+        (0.20, -1.01),
+        (0, -1.04),
+    ]
     out = [at(-x, y, space=xy) for x, y in jaw] + [at(x, y, space=xy) for x, y in jaw[-2::-1]]
-    brow = [(.47, .275), (.39, .335), (.30, .350), (.21, .335), (.125, .300)]
+    brow = [(0.47, 0.275), (0.39, 0.335), (0.30, 0.350), (0.21, 0.335), (0.125, 0.300)]
     out += [at(-x, y, space=xy) for x, y in brow] + [at(x, y, space=xy) for x, y in brow[::-1]]
-    out += [at(0, y) for y in (.14, .00, -.14, -.285)]
-    out += [at(x, y, space=xy) for x, y in ((-.125, -.385), (-.065, -.405), (0, -.415), (.065, -.405), (.125, -.385))]
+    out += [at(0, y) for y in (0.14, 0.00, -0.14, -0.285)]
+    out += [at(x, y, space=xy) for x, y in ((-0.125, -0.385), (-0.065, -0.405), (0, -0.415), (0.065, -0.405), (0.125, -0.385))]
     upper_lid, lower_lid = (ae > 0) & (ae < 1e-5), (ae < 0) & (ae > -1e-5)
     corner = np.abs(ae) < 2e-3
     for side in (-1, 1):
-        outer = at(side * (EYE_X + EYE_HALF), EYE_Y + .02, corner)
-        inner = at(side * (EYE_X - EYE_HALF), EYE_Y + .01, corner)
-        up = [at(side * (EYE_X + d), EYE_Y, upper_lid) for d in (.05, -.05)]
-        low = [at(side * (EYE_X + d), EYE_Y, lower_lid) for d in (-.05, .05)]
+        outer = at(side * (EYE_X + EYE_HALF), EYE_Y + 0.02, corner)
+        inner = at(side * (EYE_X - EYE_HALF), EYE_Y + 0.01, corner)
+        up = [at(side * (EYE_X + d), EYE_Y, upper_lid) for d in (0.05, -0.05)]
+        low = [at(side * (EYE_X + d), EYE_Y, lower_lid) for d in (-0.05, 0.05)]
         out += [outer, *up, inner, *low] if side < 0 else [inner, *up[::-1], outer, *low[::-1]]
     corner = np.abs(am) < 5e-3
     upper, lower = (am > 0) & (am < 1e-5), (am < 0) & (am > -1e-5)
-    right, left = at(-MOUTH_HALF - .008, -.62, corner), at(MOUTH_HALF + .008, -.62, corner)
-    tops = [(-.16, -.560), (-.055, -.530), (0, -.540), (.055, -.530), (.16, -.560)]
-    lows = [(.16, -.705), (.08, -.735), (0, -.745), (-.08, -.735), (-.16, -.705)]
+    right, left = at(-MOUTH_HALF - 0.008, -0.62, corner), at(MOUTH_HALF + 0.008, -0.62, corner)
+    tops = [(-0.16, -0.560), (-0.055, -0.530), (0, -0.540), (0.055, -0.530), (0.16, -0.560)]
+    lows = [(0.16, -0.705), (0.08, -0.735), (0, -0.745), (-0.08, -0.735), (-0.16, -0.705)]
     out += [right, *[at(x, y, am > 0, xy) for x, y in tops], left, *[at(x, y, am < 0, xy) for x, y in lows]]
-    inner_r, inner_l = at(-MOUTH_HALF + .025, -.62, upper | lower), at(MOUTH_HALF - .025, -.62, upper | lower)
-    out += [inner_r, *[at(x, -.62, upper) for x in (-.10, 0, .10)], inner_l, *[at(x, -.62, lower) for x in (.10, 0, -.10)]]
+    inner_r, inner_l = at(-MOUTH_HALF + 0.025, -0.62, upper | lower), at(MOUTH_HALF - 0.025, -0.62, upper | lower)
+    out += [inner_r, *[at(x, -0.62, upper) for x in (-0.10, 0, 0.10)], inner_l, *[at(x, -0.62, lower) for x in (0.10, 0, -0.10)]]
     return np.array(out)

@@ -180,7 +180,24 @@ def hair_density(chart: np.ndarray, verts: np.ndarray) -> np.ndarray:
 
 def build() -> Surface:
     """Make the mean surface."""
-    row_at = _warp([(0, 0.5), (1.2, 0.7), (1.8, 1.6), (3, 1.6), (4, 0.8), (5.5, 1.2), (7, 2.2), (7.7, 4.0), (8.6, 4.0), (9.2, 3.2), (11.5, 3.2), (12.5, 1.4), (16.9, 0.8)], 160)
+    row_at = _warp(
+        [
+            (0, 0.5),
+            (1.2, 0.7),
+            (1.8, 1.6),
+            (3, 1.6),
+            (4, 0.8),
+            (5.5, 1.2),
+            (7, 2.2),
+            (7.7, 4.0),
+            (8.6, 4.0),
+            (9.2, 3.2),
+            (11.5, 3.2),
+            (12.5, 1.4),
+            (16.9, 0.8),
+        ],
+        160,
+    )
     for ring in (MOUTH_RING, EYE_RING):
         row_at[np.argmin(np.abs(row_at - ring))] = ring
     half = _warp([(0, 3.0), (0.25, 2.6), (0.4, 1.0), (1, 0.6)], 70)
@@ -307,7 +324,10 @@ class _Pieces:
         ball = np.concatenate([ball, [[0, 0, 1], [0, 0, -1]]])
         faces = _grid_faces(35, 36)[:, ::-1]
         ring0, ring1, n = np.arange(36), 34 * 36 + np.arange(36), len(ball)
-        caps = [np.stack([np.roll(ring0, -1), ring0, np.full(36, n - 2)], -1), np.stack([ring1, np.roll(ring1, -1), np.full(36, n - 1)], -1)]
+        caps = [
+            np.stack([np.roll(ring0, -1), ring0, np.full(36, n - 2)], -1),
+            np.stack([ring1, np.roll(ring1, -1), np.full(36, n - 1)], -1),
+        ]
         faces = np.concatenate([faces, *[c[:, ::-1] for c in caps]])
         for name, side in (("eye_r", -1), ("eye_l", 1)):
             centre = eye_centre() * [side, 1, 1]

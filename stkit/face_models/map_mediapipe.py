@@ -3,8 +3,9 @@
     python -m stkit.face_models.map_mediapipe
 
 Each of the 468 face points is taken from the frontal view, or, where that sees the surface at a grazing angle, from the
-view 28 degrees to the point's own side; the ray through the detected pixel names the vertex. Lips and lids come out right because the mouth is open and the eyes too. Points of
-the 68-set around eyes and lips keep our hand-placed vertices, whose meaning (corner, lid, lip) is exact.
+view 28 degrees to the point's own side; the ray through the detected pixel names the vertex. Lips and lids come out right
+because the mouth is open and the eyes too. Points of the 68-set around eyes and lips keep our hand-placed vertices, whose
+meaning (corner, lid, lip) is exact.
 """
 
 import numpy as np

@@ -50,12 +50,10 @@ def _exp_neg(x):
 @njit(**JIT)
 def project(first, step, means, quats, scales, opacities, view, fx, fy, cx, cy, width, height, eps2d, near, antialiased, flat, box):
     """Fill flat (N, 8): u, v, depth, conic a b c, opacity factor, reach in y (pixels); and box (N, 4): tile x0 x1 y0 y1 (empty = culled)."""
-    lim_x = np.float32(1.3) * np.float32(0.5) * width / fx
-    lim_y = np.float32(1.3) * np.float32(0.5) * height / fy
     tiles_x = (width + TILE - 1) // TILE
     tiles_y = (height + TILE - 1) // TILE
-    pos_x, neg_x = (width - cx) / fx + np.float32(0.3) * np.float32(0.5) * width / fx, cx / fx + np.float32(0.3) * np.float32(0.5) * width / fx
-    pos_y, neg_y = (height - cy) / fy + np.float32(0.3) * np.float32(0.5) * height / fy, cy / fy + np.float32(0.3) * np.float32(0.5) * height / fy
+    pos_x, neg_x = (width - cx) / fx + np.float32(0.15) * width / fx, cx / fx + np.float32(0.15) * width / fx
+    pos_y, neg_y = (height - cy) / fy + np.float32(0.15) * height / fy, cy / fy + np.float32(0.15) * height / fy
     for i in range(first, means.shape[0], step):
         box[i, 0] = 0
         box[i, 1] = 0
@@ -360,8 +358,35 @@ def render_tiles_backward(first, step, starts, ids, flat, opacities, colors, wid
 
 
 @njit(**JIT)
-def project_backward(first, step, means, quats, scales, opacities, view, fx, fy, cx, cy, width, height, eps2d, antialiased,
-                     flat, counts, slots, grads, d_depth, d_means, d_quats, d_scales, d_opacities, d_colors, d_view, d_flat):
+def project_backward(
+    first,
+    step,
+    means,
+    quats,
+    scales,
+    opacities,
+    view,
+    fx,
+    fy,
+    cx,
+    cy,
+    width,
+    height,
+    eps2d,
+    antialiased,
+    flat,
+    counts,
+    slots,
+    grads,
+    d_depth,
+    d_means,
+    d_quats,
+    d_scales,
+    d_opacities,
+    d_colors,
+    d_view,
+    d_flat,
+):
     """Sum each Gaussian's entries in order, then chain through the projection. Adds to d_*; d_view is (N, 12) rows."""
     one, two, half = np.float32(1), np.float32(2), np.float32(0.5)
     D = d_colors.shape[1]

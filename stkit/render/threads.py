@@ -2,7 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cache
 
 
 def thread_count() -> int:
@@ -10,7 +10,7 @@ def thread_count() -> int:
     return int(os.environ.get("STKIT_THREADS") or len(os.sched_getaffinity(0)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="stkit")
 

@@ -39,7 +39,7 @@ def held_out_scores(head: GaussianHead, capture: Capture, raw: Capture, train: l
     return {
         "head.psnr_heldout": float(np.mean([psnr(a, b) for a, b in pairs])),
         "head.ssim_heldout": float(np.mean([float(ssim(a, b)) for a, b in pairs])),
-        "head.lpips_heldout": "n/a: see `stkit assets get lpips_vgg_backbone`" if None in lpips else float(np.mean(lpips)),
+        "head.lpips_heldout": "n/a: the VGG weights are not here, see `stkit doctor`" if None in lpips else float(np.mean(lpips)),
         "head.psnr_heldout_raw": float(np.mean([psnr(render_frame(head, raw, t), raw.image(t)) for t in test])),
         "head.psnr_train": float(np.mean([psnr(render_frame(head, capture, t), capture.image(t)) for t in some])),
     }

@@ -122,8 +122,8 @@ def to_world(points: Tensor, scale: Tensor, pose: Tensor, torso: Tensor, rest: T
 def choose_neutral(beta: Tensor, pose: Tensor, frames: list[int] | None = None) -> int:
     """The frame with the smallest |beta| among near-frontal ones (lineage.md 7, reading 19)."""
     yaw, pitch, roll = yaw_pitch_roll(so3_exp(pose[:, :3]))
-    turned = (yaw - yaw.median()).abs() + (pitch - pitch.median()).abs() + 2 * yaw.abs()
-    cost = beta.norm(dim=1) / beta.norm(dim=1).median().clamp_min(1e-6) + turned / 0.35
+    turned = yaw.abs() + roll.abs() + (pitch - pitch.median()).abs()
+    cost = beta.norm(dim=1) / beta.norm(dim=1).median().clamp_min(1e-6) + turned / 0.12
     if frames is not None:
         allowed = torch.full_like(cost, torch.inf)
         allowed[frames] = 0

@@ -22,7 +22,7 @@ def track_chest(frames: np.ndarray, mattes: np.ndarray, chin: np.ndarray, neutra
     region = cv2.erode((mattes[neutral] > 200).astype(np.uint8), np.ones((7, 7), np.uint8))
     lower = int(min(chin[:, 1].max() + 0.06 * S, 0.93 * S))
     region[:lower] = 0
-    motion = np.zeros((F, 4))  # log scale, angle, shift x, shift y, of the similarity about the image centre
+    motion = np.zeros((F, 3))  # angle, shift x, shift y, about the image centre
     points = cv2.goodFeaturesToTrack(grey[neutral], 200, 0.004, max(4, S // 50), mask=region) if region.any() else None
     if points is None or len(points) < 12:
         return torch.zeros(F, 6)
@@ -40,9 +40,13 @@ def track_chest(frames: np.ndarray, mattes: np.ndarray, chin: np.ndarray, neutra
             if good.sum() >= 10:
                 A, inliers = cv2.estimateAffinePartial2D(points[good] - S / 2, found[good] - S / 2, ransacReprojThreshold=2.0)
                 if A is not None and inliers.sum() >= 8:
-                    motion[t] = [np.log(np.hypot(A[0, 0], A[1, 0])), np.arctan2(A[1, 0], A[0, 0]), A[0, 2], A[1, 2]]
-                    last = (points.reshape(-1, 2) - S / 2) @ A[:, :2].T + A[:, 2] + S / 2
-                    last = last.reshape(-1, 1, 2).astype(np.float32)
+                    # a chest hardly changes its distance, and its size in the picture is mostly noise: roll and shift only
+                    angle, keep = np.arctan2(A[1, 0], A[0, 0]), inliers[:, 0] > 0
+                    R = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+                    p, q = (x[good][keep].reshape(-1, 2) - S / 2 for x in (points, found))
+                    shift = (q - p @ R.T).mean(0)
+                    motion[t] = [angle, *shift]
+                    last = ((points.reshape(-1, 2) - S / 2) @ R.T + shift + S / 2).astype(np.float32).reshape(-1, 1, 2)
                 else:
                     motion[t] = motion[t - direction]
             else:
@@ -50,14 +54,8 @@ def track_chest(frames: np.ndarray, mattes: np.ndarray, chin: np.ndarray, neutra
             t += direction
     kernel = np.array([0.25, 0.5, 0.25])
     padded = np.concatenate([motion[:1], motion, motion[-1:]])
-    motion = np.stack([np.convolve(padded[:, k], kernel, "valid") for k in range(4)], 1)
-    log_scale, angle, dx, dy = motion.T
-    s = np.exp(np.clip(log_scale, -0.3, 0.3))
-    f = float(camera.K[0, 0])
-    # x' = s R x + d in pixels about the centre, at depth Z: a roll, a shift of d Z / (f s), a move to depth Z / s
+    angle, dx, dy = (np.convolve(padded[:, k], kernel, "valid") for k in range(3))
+    to_world = DISTANCE / float(camera.K[0, 0])
     out = np.zeros((F, 6))
-    out[:, 2] = -angle
-    out[:, 3] = dx * DISTANCE / (f * s)
-    out[:, 4] = -dy * DISTANCE / (f * s)
-    out[:, 5] = DISTANCE - DISTANCE / s
+    out[:, 2], out[:, 3], out[:, 4] = -angle, dx * to_world, -dy * to_world
     return torch.tensor(out, dtype=torch.float32)

@@ -45,7 +45,8 @@ def preprocess(source: str, settings: PreprocessSettings, progress=lambda x, **k
     camera = front_camera(settings.size)
     model = face_models.get("builtin")
     fit = fit_clip(found.points, camera, model, FitSettings(steps=settings.fit_steps, seed=settings.seed), progress)
-    neutral = choose_neutral(fit.beta, fit.pose)
+    train = range(len(found.kept) - max(1, round(0.2 * len(found.kept))))  # the neutral frame teaches: it may not be held out
+    neutral = choose_neutral(fit.beta, fit.pose, list(train))
 
     landmarks = torch.cat([torch.as_tensor(found.points[:, MEDIAPIPE_68], dtype=torch.float32), fit.scores[..., None]], -1)
     torso = track_chest(found.frames, found.mattes, landmarks[:, 8, :2].numpy(), neutral, camera)

@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import gaussians_kernels as kernels
+from . import gaussians_projection as projection
+from . import gaussians_tiles as tiles
+from .gaussians_common import TILE
 from .threads import parallel
 
 
@@ -24,23 +26,23 @@ class _Rasterize(torch.autograd.Function):
         flat = np.zeros((n, 8), np.float32)
         box = np.empty((n, 4), np.int64)
         lens = (fx, fy, cx, cy, width, height, np.float32(eps2d))
-        parallel(kernels.project, n, *arrays[:4], view, *lens, np.float32(near), antialiased, flat, box)
-        tiles_x, tiles_y = -(-width // kernels.TILE), -(-height // kernels.TILE)
+        parallel(projection.project, n, *arrays[:4], view, *lens, np.float32(near), antialiased, flat, box)
+        tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
         starts = np.empty(tiles_x * tiles_y + 1, np.int64)
         counts = np.empty(n + 1, np.int64)
-        total = kernels.count_tiles(box, tiles_x, starts, counts)
+        total = tiles.count_tiles(box, tiles_x, starts, counts)
         ids = np.empty(total, np.int32)
         slots = np.empty(total, np.int64)
         seen = np.flatnonzero(counts[1:] > counts[:-1])
         order = seen[np.argsort(flat[seen, 2], kind="stable")]
-        kernels.fill_tiles(order, box, tiles_x, starts, counts, ids, slots)
+        tiles.fill_tiles(order, box, tiles_x, starts, counts, ids, slots)
         values = arrays[4]
         if depth_channel:
             values = np.ascontiguousarray(np.concatenate([values, flat[:, 2:3]], 1))
         image = np.empty((height, width, values.shape[1]), np.float32)
         trans = np.empty((height, width), np.float32)
         last = np.empty((height, width), np.int32)
-        parallel(kernels.render_tiles, len(starts) - 1, starts, ids, flat, arrays[3], values, width, height, image, trans, last)
+        parallel(tiles.render_tiles, len(starts) - 1, starts, ids, flat, arrays[3], values, width, height, image, trans, last)
         ctx.saved = (arrays, view, lens, antialiased, depth_channel, flat, counts, slots, starts, ids, values, trans, last)
         if info is not None:
             info.update(means2d=torch.from_numpy(flat[:, :2].copy()), depths=torch.from_numpy(flat[:, 2].copy()), entries=int(total))
@@ -56,7 +58,7 @@ class _Rasterize(torch.autograd.Function):
         d_image = _np(d_image)
         d_trans = -_np(d_alpha)[..., 0]
         grads = np.empty((len(ids), 6 + values.shape[1]), np.float32)
-        parallel(kernels.render_tiles_backward, len(starts) - 1, starts, ids, flat, arrays[3], values, width, height,
+        parallel(tiles.render_tiles_backward, len(starts) - 1, starts, ids, flat, arrays[3], values, width, height,
                  trans, last, d_image, d_trans, grads)  # fmt: skip
         out = [np.zeros_like(a) for a in arrays[:4]]
         d_values = np.zeros_like(values)
@@ -67,7 +69,7 @@ class _Rasterize(torch.autograd.Function):
         if depth_channel:
             order = np.repeat(np.arange(n), counts[1:] - counts[:-1])
             np.add.at(d_depth, order, grads[slots, -1])
-        parallel(kernels.project_backward, n, *arrays[:4], view, *lens, antialiased, flat, counts, slots, grads, d_depth,
+        parallel(projection.project_backward, n, *arrays[:4], view, *lens, antialiased, flat, counts, slots, grads, d_depth,
                  *out, d_values, d_view, d_flat)  # fmt: skip
         if ctx.info is not None:
             ctx.info["means2d_grad"] = torch.from_numpy(d_flat)

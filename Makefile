@@ -31,7 +31,7 @@ lab: $(ready)
 	.venv/bin/jupyter lab notebooks/00_start_here.ipynb
 
 test: $(ready)
-	.venv/bin/python -m pytest -q tests
+	OMP_NUM_THREADS=1 STKIT_THREADS=1 .venv/bin/python -m pytest -q -n 2 --dist loadfile tests
 	STKIT_PROFILE=quick STKIT_RUNS="$(CURDIR)/runs/.nbval" .venv/bin/python -m pytest -q --nbval-lax --nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg -p no:warnings notebooks
 
 # README's pictures, from: stkit run synthetic --name subject --profile laptop --driver synthetic:7

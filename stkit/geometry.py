@@ -98,7 +98,7 @@ def nearest(points: Tensor, targets: Tensor, k: int = 1) -> tuple[Tensor, Tensor
     Distances are Euclidean and carry no gradient. Small sets are compared exhaustively, large ones with a k-d tree.
     """
     if points.is_cuda or len(targets) <= 128:
-        d, i = torch.cdist(points.detach(), targets.detach()).topk(k, largest=False)
+        d, i = torch.cdist(points.detach(), targets.detach(), compute_mode="donot_use_mm_for_euclid_dist").topk(k, largest=False)
         return d, i
     from scipy.spatial import cKDTree
 

@@ -134,7 +134,7 @@ def test_cpu_equals_reference(render_mode, channels, backgrounds, rasterize_mode
 @pytest.mark.parametrize("rasterize_mode", ["classic", "antialiased"])
 @pytest.mark.parametrize(
     "case",
-    [{"thin": 1e-3, "thick": 1e-2}, {"thin": 1.0, "thick": 5.0}, {"thin": 1e-3, "thick": 0.8, "n": 40}, {"spread": 6.0},
+    [{"thin": 1e-3, "thick": 1e-2}, {"thin": 1.0, "thick": 5.0}, {"thin": 1e-3, "thick": 0.5, "n": 40}, {"spread": 6.0},
      {"size": (16, 16), "n": 400, "spread": 0.2, "cameras": 1}, {"size": (1, 70), "cameras": 1}, {"size": (65, 1), "cameras": 1}],
     ids=["sub-pixel", "larger than the image", "needles", "around the camera", "one tile", "one column", "one row"],
 )  # fmt: skip
@@ -274,7 +274,8 @@ def test_gradient_of_pixel_means_is_the_gradient_of_shifting_the_principal_point
     assert abs(float(info["cameras"][0]["means2d_grad"].sum()) - slope) < 1e-3 * abs(slope)
 
 
-float32 = lambda low, high: st.floats(low, high, width=32)  # quaternions are small integers: they may be 0, but not nearly so
+float32 = lambda low, high: st.floats(low, high, width=32)
+# quaternions are small integers: they may be 0, but not so nearly 0 that the normalisation's floor decides
 row = st.tuples(*[float32(-2, 2)] * 2, st.one_of(float32(-2, 0), float32(1, 6)), *[st.integers(-9, 9)] * 4)
 extremes = st.one_of(st.sampled_from([0.0, 1.0]), float32(0, 1))
 
@@ -359,7 +360,6 @@ def test_degenerate_gaussians_have_finite_gradients_on_the_cpu(leaf, rasterize_m
     assert all(torch.isfinite(d).all() for d in fast.grads)
 
 
-@pytest.mark.xfail(strict=True, reason="reference: sqrt(det ratio) has an infinite slope at 0, and 0 * inf poisons the gradients")
 def test_degenerate_gaussians_have_finite_gradients_in_the_antialiased_reference():
     s = scene(n=10)
     s.leaves[2][0] = 0
@@ -385,7 +385,6 @@ def test_opposite_infinities_are_refused_and_large_finite_values_are_not():
     assert rasterize(*s.leaves, s.Ks, s.width, s.height)[0].shape == (2, 37, 53, 3)
 
 
-@pytest.mark.xfail(strict=True, reason="viewmats, Ks and backgrounds are not checked: a NaN camera renders a silent black image")
 @pytest.mark.parametrize("name", ["viewmats", "Ks", "backgrounds"])
 def test_cameras_and_backgrounds_that_are_not_finite_are_refused(name):
     s = scene(n=4)
@@ -437,7 +436,6 @@ def test_parallel_covers_every_item_once(monkeypatch, threads):
         assert sorted(done) == list(range(count))
 
 
-@pytest.mark.xfail(strict=True, reason="STKIT_THREADS=0 runs no kernel at all, so callers read uninitialised memory")
 def test_zero_threads_still_run_the_kernel(monkeypatch):
     monkeypatch.setenv("STKIT_THREADS", "0")
     calls = []
@@ -445,7 +443,6 @@ def test_zero_threads_still_run_the_kernel(monkeypatch):
     assert calls
 
 
-@pytest.mark.xfail(strict=True, reason="the gsplat path adds the colour background to the depth of render modes D and ED")
 @pytest.mark.parametrize("render_mode", ["D", "ED"])
 def test_gsplat_backend_leaves_depth_without_a_background(monkeypatch, render_mode):
     depth, alpha = torch.full((2, 37, 53, 1), 4.0), torch.full((2, 37, 53, 1), 0.25)

@@ -91,7 +91,7 @@ def mesh_prior_views(capture: Capture, head: MeshHead, azimuths: tuple[float, ..
         colour, trust = torch.ones(*hit.shape, 3), torch.zeros(*hit.shape, 1)
         colour[hit] = (wa * a + wb * b + rest * fill).clamp(0, 1)
         trust[hit] = wa + 0.6 * wb + 0.4 * rest
-        images.append(colour * out.mask + 1 - out.mask)
+        images.append((colour * out.mask + 1 - out.mask).clamp(0, 1))
         alphas.append(out.mask)
         trusts.append(torch.where(hit[..., None], trust, 0.5 * torch.ones_like(trust)))
     return Views(torch.stack(images), torch.stack(alphas), torch.stack(trusts), cameras, tuple(azimuths), "mesh-prior")

@@ -39,6 +39,10 @@ def _check(means, quats, scales, opacities, colors, viewmats, Ks, backgrounds):
             bad = torch.nonzero(~torch.isfinite(x.detach()).reshape(n, -1).all(1))
             if len(bad):
                 raise ValueError(f"rasterize: {name}[{int(bad[0])}] is not finite ({len(bad)} of {n} rows); check the step before")
+    for name, x in (("viewmats", viewmats), ("Ks", Ks), ("backgrounds", backgrounds)):
+        if x is not None and not torch.isfinite(x.detach()).all():
+            bad = int(torch.nonzero(~torch.isfinite(x.detach()).flatten(1).all(1))[0])
+            raise ValueError(f"rasterize: {name}[{bad}] is not finite; check the camera")
 
 
 def rasterize(
@@ -70,7 +74,7 @@ def rasterize(
             means, quats, scales, opacities, colors, viewmats, Ks, width, height, near_plane=near_plane, eps2d=eps2d,
             render_mode=render_mode, rasterize_mode=rasterize_mode, packed=False,
         )  # fmt: skip
-        return _over(renders, alphas, backgrounds), alphas, info
+        return _over(renders, alphas, backgrounds if MODES[render_mode][0] else None), alphas, info
     if backend == "cpu":
         from .gaussians_cpu import rasterize as run
     elif backend == "reference":

@@ -1,4 +1,7 @@
-"""What both kernel modules of the CPU Gaussian rasteriser share: gsplat's cut-offs, the tile size, numba's options."""
+"""What both kernel modules of the CPU Gaussian rasteriser share: gsplat's cut-offs, the tile size, numba's options.
+
+numba's cache on disk does not notice a changed constant here: delete render/__pycache__ after changing one.
+"""
 
 import numpy as np
 

@@ -31,7 +31,7 @@ def rasterize(means, quats, scales, opacities, colors, viewmat, K, width, height
     uv, z, sharp, blurred = project(means, quats, scales, viewmat, K, width, height, eps2d)
     det = torch.linalg.det(blurred)
     if antialiased:
-        opacities = opacities * (torch.linalg.det(sharp) / det).clamp_min(0).sqrt()
+        opacities = opacities * (torch.linalg.det(sharp) / det).clamp_min(1e-12).sqrt()
     keep = (z > near_plane) & (det > 0)
     order = torch.argsort(torch.where(keep, z, torch.full_like(z, torch.inf)).detach(), stable=True)[: int(keep.sum())]
     uv, z, opacities, colors = uv[order], z[order], opacities[order], colors[order]

@@ -31,7 +31,7 @@ class _RenderMesh(torch.autograd.Function):
         v, a = _np(verts), _np(values)
         f = np.ascontiguousarray(faces.numpy(), dtype=np.int64)
         lens = tuple(np.float32(K[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
-        inverse = np.empty((len(f), 9), np.float32)
+        inverse = np.empty((len(f), 12), np.float32)
         rows = np.empty((len(f), 4), np.int64)
         front = np.empty(len(f), np.bool_)
         parallel(kernels.setup, len(f), v, f, *lens, height, width, inverse, rows, front)
@@ -47,11 +47,13 @@ class _RenderMesh(torch.autograd.Function):
         if antialias:
             edges = np.empty((3 * len(f), 3), np.int64)
             n_edges = kernels.silhouette_edges(f, front, len(v), edges)
-            pairs = np.empty((8 * (height + width) * 8, 5), np.int64)
-            where = np.empty((len(pairs), 3), np.float32)
             covered = depth[depth > 0]
             slack = np.float32(3 * (np.median(covered) if len(covered) else 1) / lens[0])
-            n = kernels.edge_pairs(edges, n_edges, v, *lens, depth, slack, pairs, where)
+            room, n = 16 * (height + width), -1
+            while n < 0 or n == room:  # grow until every silhouette crossing fits
+                room *= 2
+                pairs, where = np.empty((room, 5), np.int64), np.empty((room, 3), np.float32)
+                n = kernels.edge_pairs(edges, n_edges, v, *lens, depth, slack, pairs, where)
             image = image.copy()
             kernels.blend(pairs, where, n, source, image.reshape(height * width, -1))
         ctx.saved = (v, a, f, lens, inverse, face_id, bary, depth, source, pairs, where, n, move)
@@ -100,7 +102,7 @@ def render_mesh(
     out, face_id, bary, depth = _RenderMesh.apply(
         camera.to_camera(verts), values, faces, camera.K.detach().numpy(), camera.width, camera.height, antialias, move
     )
-    image, mask = out[..., :-1], out[..., -1:]
+    image, mask = out[..., :-1], out[..., -1:].clamp(0, 1)  # two edges may both add to a pixel at a corner
     if background is not None:
         image = image + (1 - mask) * background
     return MeshImage(image, mask, face_id, bary, depth)

@@ -15,12 +15,12 @@ JIT = dict(nogil=True, cache=True, fastmath={"nsz", "arcp", "contract"}, boundsc
 
 @njit(**JIT)
 def setup(first, step, verts, faces, fx, fy, cx, cy, height, width, inverse, rows, front):
-    """inverse (F, 9) of each corner matrix, rows (F, 4): pixel box x0 x1 y0 y1 (empty = skipped), front (F,): facing us."""
+    """inverse (F, 12): each corner matrix's inverse and the corners' depths; rows (F, 4): pixel box x0 x1 y0 y1 (empty = skipped), front (F,): facing us."""
     for f in range(first, faces.shape[0], step):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        m00, m10, m20 = verts[a, 0], verts[a, 1], verts[a, 2]
-        m01, m11, m21 = verts[b, 0], verts[b, 1], verts[b, 2]
-        m02, m12, m22 = verts[c, 0], verts[c, 1], verts[c, 2]
+        m00, m10, m20 = np.float64(verts[a, 0]), np.float64(verts[a, 1]), np.float64(verts[a, 2])
+        m01, m11, m21 = np.float64(verts[b, 0]), np.float64(verts[b, 1]), np.float64(verts[b, 2])
+        m02, m12, m22 = np.float64(verts[c, 0]), np.float64(verts[c, 1]), np.float64(verts[c, 2])
         for k in range(4):
             rows[f, k] = 0
         i00, i01, i02 = m11 * m22 - m12 * m21, m02 * m21 - m01 * m22, m01 * m12 - m02 * m11
@@ -28,12 +28,13 @@ def setup(first, step, verts, faces, fx, fy, cx, cy, height, width, inverse, row
         i20, i21, i22 = m10 * m21 - m11 * m20, m01 * m20 - m00 * m21, m00 * m11 - m01 * m10
         det = m00 * i00 + m01 * i10 + m02 * i20
         front[f] = det < 0
-        if min(m20, m21, m22) < np.float32(1e-3) or abs(det) < np.float32(1e-12):
+        if min(m20, m21, m22) < 1e-3 or abs(det) < 1e-14:
             continue
-        r = np.float32(1) / det
+        r = 1.0 / det  # float64: at 12 dm a fine triangle's determinant is lost in float32
         inverse[f, 0], inverse[f, 1], inverse[f, 2] = i00 * r, i01 * r, i02 * r
         inverse[f, 3], inverse[f, 4], inverse[f, 5] = i10 * r, i11 * r, i12 * r
         inverse[f, 6], inverse[f, 7], inverse[f, 8] = i20 * r, i21 * r, i22 * r
+        inverse[f, 9], inverse[f, 10], inverse[f, 11] = m20, m21, m22
         xa, xb, xc = m00 / m20, m01 / m21, m02 / m22
         ya, yb, yc = m10 / m20, m11 / m21, m12 / m22
         half = np.float32(0.5)
@@ -72,13 +73,15 @@ def rasterize(first, step, inverse, rows, fx, fy, cx, cy, face_id, bary, depth):
                     least = -np.float32(3e-5) * s  # closes the cracks that rounding leaves between neighbours
                     if u0 < least or u1 < least or u2 < least:
                         continue
-                    z = np.float32(1) / s
+                    r = np.float32(1) / s
+                    # 1 / s is the depth too, but on slivers only a mean of the corners' depths stays on the face
+                    z = (u0 * inverse[f, 9] + u1 * inverse[f, 10] + u2 * inverse[f, 11]) * r
                     if face_id[y, x] < 0 or z < depth[y, x]:
                         face_id[y, x] = f
                         depth[y, x] = z
-                        bary[y, x, 0] = u0 * z
-                        bary[y, x, 1] = u1 * z
-                        bary[y, x, 2] = u2 * z
+                        bary[y, x, 0] = u0 * r
+                        bary[y, x, 1] = u1 * r
+                        bary[y, x, 2] = u2 * r
 
 
 @njit(**JIT)

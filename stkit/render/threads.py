@@ -7,7 +7,7 @@ from functools import cache
 
 def thread_count() -> int:
     """Threads the CPU kernels use: `STKIT_THREADS`, or every core."""
-    return int(os.environ.get("STKIT_THREADS") or len(os.sched_getaffinity(0)))
+    return max(1, int(os.environ.get("STKIT_THREADS") or len(os.sched_getaffinity(0))))
 
 
 @cache

@@ -44,6 +44,7 @@ def retarget(driver: Capture, subject: Capture, expression: float = 1.0) -> Moti
     T = subject.pose[m, 3:] + ratio * (driver.pose[:, 3:] - driver.pose[n, 3:])
     # the chest turns about the world's origin, so its translation is carried over as it is, to scale
     torso = torch.cat([driver.torso[:, :3], ratio * driver.torso[:, 3:]], 1)
+    torso[:, 4] = torso[:, 4].clamp_max(0.0)  # a lifted chest would show where the picture, and so the head, ends
     return Motion(beta, torch.cat([so3_log(R), T], 1), torso)
 
 

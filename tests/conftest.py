@@ -3,11 +3,12 @@ from pathlib import Path
 
 os.environ.setdefault("STKIT_QUIET", "1")
 
+import stkit  # noqa: F401, I001  (first: it sets OMP_WAIT_POLICY, which torch reads when it is imported)
+
 import numpy as np
 import pytest
 import torch
 
-import stkit  # noqa: F401
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 

@@ -95,8 +95,9 @@ def rasterize(
         images.append(image)
         alphas.append(alpha)
         infos.append(info)
-    alphas = torch.stack(alphas)
-    return _over(torch.stack(images), alphas, backgrounds if with_colour else None), alphas, {"cameras": infos}
+    stack = lambda x: torch.stack(x) if len(x) > 1 else x[0][None]
+    alphas = stack(alphas)
+    return _over(stack(images), alphas, backgrounds if with_colour else None), alphas, {"cameras": infos}
 
 
 def _over(renders: Tensor, alphas: Tensor, backgrounds: Tensor | None) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 from . import gaussians_projection as projection
 from . import gaussians_tiles as tiles
 from .gaussians_common import TILE
-from .threads import parallel
+from .threads import parallel, parallel_blocks
 
 
 def _np(x: Tensor) -> np.ndarray:
@@ -26,16 +26,15 @@ class _Rasterize(torch.autograd.Function):
         flat = np.zeros((n, 8), np.float32)
         box = np.empty((n, 4), np.int64)
         lens = (fx, fy, cx, cy, width, height, np.float32(eps2d))
-        parallel(projection.project, n, *arrays[:4], view, *lens, np.float32(near), antialiased, flat, box)
+        parallel_blocks(projection.project, n, *arrays[:4], view, *lens, np.float32(near), antialiased, flat, box)
         tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
         starts = np.empty(tiles_x * tiles_y + 1, np.int64)
         counts = np.empty(n + 1, np.int64)
         total = tiles.count_tiles(box, tiles_x, starts, counts)
         ids = np.empty(total, np.int32)
-        slots = np.empty(total, np.int64)
-        seen = np.flatnonzero(counts[1:] > counts[:-1])
-        order = seen[np.argsort(flat[seen, 2], kind="stable")]
-        tiles.fill_tiles(order, box, tiles_x, starts, counts, ids, slots)
+        rows = np.empty(total, np.int64)
+        order = tiles.depth_order(counts, flat)
+        tiles.fill_tiles(order, box, tiles_x, starts, counts, ids, rows)
         values = arrays[4]
         if depth_channel:
             values = np.ascontiguousarray(np.concatenate([values, flat[:, 2:3]], 1))
@@ -43,7 +42,7 @@ class _Rasterize(torch.autograd.Function):
         trans = np.empty((height, width), np.float32)
         last = np.empty((height, width), np.int32)
         parallel(tiles.render_tiles, len(starts) - 1, starts, ids, flat, arrays[3], values, width, height, image, trans, last)
-        ctx.saved = (arrays, view, lens, antialiased, depth_channel, flat, counts, slots, starts, ids, values, trans, last)
+        ctx.saved = (arrays, view, lens, antialiased, depth_channel, flat, counts, rows, starts, ids, values, trans, last)
         if info is not None:
             info.update(means2d=torch.from_numpy(flat[:, :2].copy()), depths=torch.from_numpy(flat[:, 2].copy()), entries=int(total))
             ctx.info = info
@@ -53,24 +52,20 @@ class _Rasterize(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, d_image, d_alpha):
-        arrays, view, lens, antialiased, depth_channel, flat, counts, slots, starts, ids, values, trans, last = ctx.saved
+        arrays, view, lens, antialiased, depth_channel, flat, counts, rows, starts, ids, values, trans, last = ctx.saved
         width, height = lens[4], lens[5]
         d_image = _np(d_image)
         d_trans = -_np(d_alpha)[..., 0]
         grads = np.empty((len(ids), 6 + values.shape[1]), np.float32)
-        parallel(tiles.render_tiles_backward, len(starts) - 1, starts, ids, flat, arrays[3], values, width, height,
+        parallel(tiles.render_tiles_backward, len(starts) - 1, starts, ids, rows, flat, arrays[3], values, width, height,
                  trans, last, d_image, d_trans, grads)  # fmt: skip
         out = [np.zeros_like(a) for a in arrays[:4]]
         d_values = np.zeros_like(values)
         n = len(arrays[0])
         d_view = np.zeros((n, 12), np.float32)
         d_flat = np.zeros((n, 2), np.float32)
-        d_depth = np.zeros(n, np.float32)
-        if depth_channel:
-            order = np.repeat(np.arange(n), counts[1:] - counts[:-1])
-            np.add.at(d_depth, order, grads[slots, -1])
-        parallel(projection.project_backward, n, *arrays[:4], view, *lens, antialiased, flat, counts, slots, grads, d_depth,
-                 *out, d_values, d_view, d_flat)  # fmt: skip
+        parallel_blocks(projection.project_backward, n, *arrays[:4], view, *lens, antialiased, flat, counts, grads, depth_channel,
+                        ctx.needs_input_grad[5], *out, d_values, d_view, d_flat)  # fmt: skip
         if ctx.info is not None:
             ctx.info["means2d_grad"] = torch.from_numpy(d_flat)
         d_colors = d_values[:, :-1] if depth_channel else d_values

@@ -12,13 +12,13 @@ from .gaussians_common import ALPHA_MIN, JIT, TILE
 
 
 @njit(**JIT)
-def project(first, step, means, quats, scales, opacities, view, fx, fy, cx, cy, width, height, eps2d, near, antialiased, flat, box):
+def project(begin, end, means, quats, scales, opacities, view, fx, fy, cx, cy, width, height, eps2d, near, antialiased, flat, box):
     """Fill flat (N, 8): u, v, depth, conic a b c, opacity factor, reach in y (pixels); and box (N, 4): tile x0 x1 y0 y1 (empty = culled)."""
     tiles_x = (width + TILE - 1) // TILE
     tiles_y = (height + TILE - 1) // TILE
     pos_x, neg_x = (width - cx) / fx + np.float32(0.15) * width / fx, cx / fx + np.float32(0.15) * width / fx
     pos_y, neg_y = (height - cy) / fy + np.float32(0.15) * height / fy, cy / fy + np.float32(0.15) * height / fy
-    for i in range(first, means.shape[0], step):
+    for i in range(begin, end):
         box[i, 0] = 0
         box[i, 1] = 0
         box[i, 2] = 0
@@ -122,8 +122,8 @@ def _covariance(quats, scales, view, i):
 
 @njit(**JIT)
 def project_backward(
-    first,
-    step,
+    begin,
+    end,
     means,
     quats,
     scales,
@@ -139,9 +139,9 @@ def project_backward(
     antialiased,
     flat,
     counts,
-    slots,
     grads,
-    d_depth,
+    depth_channel,
+    want_view,
     d_means,
     d_quats,
     d_scales,
@@ -155,7 +155,7 @@ def project_backward(
     D = d_colors.shape[1]
     pos_x, neg_x = (width - cx) / fx + np.float32(0.15) * width / fx, cx / fx + np.float32(0.15) * width / fx
     pos_y, neg_y = (height - cy) / fy + np.float32(0.15) * height / fy, cy / fy + np.float32(0.15) * height / fy
-    for i in range(first, means.shape[0], step):
+    for i in range(begin, end):
         if counts[i + 1] == counts[i]:
             continue
         g_u = np.float32(0)
@@ -164,8 +164,7 @@ def project_backward(
         gb = np.float32(0)
         gc = np.float32(0)
         go = np.float32(0)
-        for e in range(counts[i], counts[i + 1]):
-            row = slots[e]
+        for row in range(counts[i], counts[i + 1]):
             g_u += grads[row, 0]
             g_v += grads[row, 1]
             ga += grads[row, 2]
@@ -218,7 +217,7 @@ def project_backward(
         d_j12 = two * (j11 * c12 + j12 * c22) * vc + (j00 * c02 + j02 * c22) * vb
         gx = g_u * fx * rz
         gy = g_v * fy * rz
-        gz = -(g_u * fx * x + g_v * fy * y) * rz * rz + d_depth[i]
+        gz = -(g_u * fx * x + g_v * fy * y) * rz * rz + (d_colors[i, D - 1] if depth_channel else np.float32(0))
         gz += -(d_j00 * fx + d_j11 * fy) * rz * rz
         if in_x:
             gx += -d_j02 * fx * rz * rz
@@ -246,7 +245,7 @@ def project_backward(
         r = _rotation(quats, i)
         s0, s1, s2 = scales[i, 0], scales[i, 1], scales[i, 2]
         # d_view: means and W
-        for a in range(3):
+        for a in range(3 if want_view else 0):
             ga_ = gx if a == 0 else (gy if a == 1 else gz)
             na0 = n00 if a == 0 else (n10 if a == 1 else n20)
             na1 = n01 if a == 0 else (n11 if a == 1 else n21)

@@ -15,7 +15,8 @@ from .gaussians_common import ALPHA_MAX, ALPHA_MIN, JIT, T_STOP, TILE
 PIXELS = TILE * TILE
 # unsigned indices spare numba's negative-index test, which would stop LLVM from vectorising the pixel loops
 ROW = np.uint64(TILE)
-P1, P2, P3, P4 = (np.uint64(k * PIXELS) for k in (1, 2, 3, 4))
+P1, P2, P3, P4, P5, P6, P7 = (np.uint64(k * PIXELS) for k in range(1, 8))
+S2, S3, S4, S5 = (np.uint64(k * TILE) for k in range(2, 6))
 
 
 @intrinsic
@@ -24,6 +25,14 @@ def _as_float(typingctx, value):
         return builder.bitcast(args[0], ir.FloatType())
 
     return types.float32(types.int32), codegen
+
+
+@intrinsic
+def _as_bits(typingctx, value):
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.IntType(32))
+
+    return types.uint32(types.float32), codegen
 
 
 @njit(inline="always", **JIT)
@@ -62,8 +71,39 @@ def count_tiles(box, tiles_x, starts, counts):
 
 
 @njit(**JIT)
-def fill_tiles(order, box, tiles_x, starts, counts, ids, slots):
-    """Depth-ordered lists: ids (entries) per tile; slots (entries) says where Gaussian i's entries ended up."""
+def depth_order(counts, flat):
+    """Visible Gaussians from near to far: a stable radix sort of their depths' bits (positive floats sort like integers)."""
+    n = 0
+    order = np.empty(flat.shape[0], np.int32)
+    for i in range(flat.shape[0]):
+        if counts[i + 1] > counts[i]:
+            order[n] = i
+            n += 1
+    order = order[:n]
+    keys = np.empty(n, np.uint32)
+    for k in range(n):
+        keys[k] = _as_bits(flat[order[k], 2])
+    other, other_keys = np.empty(n, np.int32), np.empty(n, np.uint32)
+    first = np.empty(2049, np.int64)
+    for shift in (0, 11, 22):
+        first[:] = 0
+        for k in range(n):
+            first[((keys[k] >> shift) & 2047) + 1] += 1
+        for d in range(2048):
+            first[d + 1] += first[d]
+        for k in range(n):
+            d = (keys[k] >> shift) & 2047
+            other[first[d]] = order[k]
+            other_keys[first[d]] = keys[k]
+            first[d] += 1
+        order, other = other, order
+        keys, other_keys = other_keys, keys
+    return order
+
+
+@njit(**JIT)
+def fill_tiles(order, box, tiles_x, starts, counts, ids, rows):
+    """Depth-ordered lists: ids (entries) per tile; rows (entries): the place of each entry when grouped by Gaussian."""
     cursor = starts[:-1].copy()
     for k in range(order.shape[0]):
         i = order[k]
@@ -72,7 +112,7 @@ def fill_tiles(order, box, tiles_x, starts, counts, ids, slots):
             for tx in range(box[i, 0], box[i, 1]):
                 t = ty * tiles_x + tx
                 ids[cursor[t]] = i
-                slots[at] = cursor[t]
+                rows[cursor[t]] = at
                 cursor[t] += 1
                 at += 1
 
@@ -81,22 +121,21 @@ def fill_tiles(order, box, tiles_x, starts, counts, ids, slots):
 def render_tiles(first, step, starts, ids, flat, opacities, colors, width, height, image, trans, last):
     """Composite front to back. image (H, W, D) without background, trans (H, W) left over, last (H, W) list positions.
 
-    Each tile row is one fixed run of 16 pixels in one workspace, which LLVM turns into vector code.
+    Each tile row is one fixed run of 16 pixels in one workspace, which LLVM turns into vector code. The first three
+    channels are added in that run; further ones in runs over the ellipse's rows.
     """
     tiles_x = (width + TILE - 1) // TILE
     D = colors.shape[1]
-    zero, one = np.float32(0), np.float32(1)
-    # workspace: transmittance (a closed pixel's is negative), last list position, weights
-    ws = np.empty(3 * PIXELS, np.float32)
-    out = np.empty(D * PIXELS, np.float32)
+    zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
+    # workspace: transmittance (a closed pixel's is negative), last list position, weights, then the channels
+    ws = np.empty((3 + max(D, 3)) * PIXELS, np.float32)
     for t in range(first, starts.shape[0] - 1, step):
         ox, oy = (t % tiles_x) * TILE, (t // tiles_x) * TILE
         nx, ny = min(TILE, width - ox), min(TILE, height - oy)
+        ws[:] = zero
         for p in range(PIXELS):
             ws[p] = one
             ws[PIXELS + p] = -one
-        for p in range(D * PIXELS):
-            out[p] = zero
         for k in range(starts[t], starts[t + 1]):
             i = ids[k]
             position = np.float32(k - starts[t])
@@ -106,16 +145,19 @@ def render_tiles(first, step, starts, ids, flat, opacities, colors, width, heigh
                     live = ws[p] if ws[p] > live else live
                 if live <= zero:
                     break
-            u, v = flat[i, 0] - np.float32(ox) - np.float32(0.5), flat[i, 1] - np.float32(oy) - np.float32(0.5)
+            u, v = flat[i, 0] - np.float32(ox) - half, flat[i, 1] - np.float32(oy) - half
             ca, cb, cc = flat[i, 3], flat[i, 4], flat[i, 5]
             o = opacities[i] * flat[i, 6]
+            red = colors[i, 0] if D > 0 else zero
+            green = colors[i, 1] if D > 1 else zero
+            blue = colors[i, 2] if D > 2 else zero
             y0, y1 = max(int(math.ceil(v - flat[i, 7])), 0), min(int(math.floor(v + flat[i, 7])) + 1, ny)
             for y in range(y0, y1):
                 dy = np.float32(y) - v
                 base = np.uint64(y) * ROW
                 for x in range(ROW):
                     dx = np.float32(x) - u
-                    sigma = np.float32(0.5) * (ca * dx * dx + cc * dy * dy) + cb * dx * dy
+                    sigma = half * (ca * dx * dx + cc * dy * dy) + cb * dx * dy
                     sigma = sigma if sigma > zero else zero
                     alpha = o * _exp_neg(-sigma)
                     alpha = alpha if alpha < ALPHA_MAX else ALPHA_MAX
@@ -127,37 +169,40 @@ def render_tiles(first, step, starts, ids, flat, opacities, colors, width, heigh
                     ws[P2 + base + x] = weight
                     ws[base + x] = after if after > T_STOP else -abs(before)
                     ws[P1 + base + x] = position if weight > zero else seen
-                for c in range(D):
-                    value = colors[i, c]
-                    row = np.uint64(c) * P1 + base
-                    for x in range(ROW):
-                        out[row + x] += ws[P2 + base + x] * value
+                    ws[P3 + base + x] += weight * red
+                    ws[P4 + base + x] += weight * green
+                    ws[P5 + base + x] += weight * blue
+            low, high = np.uint64(y0) * ROW, np.uint64(max(y0, y1)) * ROW
+            for c in range(3, D):
+                value = colors[i, c]
+                channel = P3 + np.uint64(c) * P1
+                for p in range(low, high):
+                    ws[channel + p] += ws[P2 + p] * value
         for y in range(ny):
             for x in range(nx):
                 p = y * TILE + x
                 trans[oy + y, ox + x] = abs(ws[p])
                 last[oy + y, ox + x] = np.int32(ws[PIXELS + p])
                 for c in range(D):
-                    image[oy + y, ox + x, c] = out[c * PIXELS + p]
+                    image[oy + y, ox + x, c] = ws[(3 + c) * PIXELS + p]
 
 
 @njit(**JIT)
-def render_tiles_backward(first, step, starts, ids, flat, opacities, colors, width, height, trans, last, d_image, d_trans, grads):
-    """grads (entries, 6 + D): u, v, conic a b c, effective opacity, colours, one row per (tile, Gaussian) entry."""
+def render_tiles_backward(first, step, starts, ids, rows, flat, opacities, colors, width, height, trans, last, d_image, d_trans, grads):
+    """grads (entries, 6 + D): u, v, conic a b c, effective opacity, colours, one row per (tile, Gaussian) entry, grouped by Gaussian."""
     tiles_x = (width + TILE - 1) // TILE
     D = colors.shape[1]
     zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
-    # workspace: transmittance, light behind (dotted with the gradient), last position, dots, weights
-    ws = np.empty(5 * PIXELS, np.float32)
-    back = np.empty(D * PIXELS, np.float32)
+    # workspace: transmittance, light behind (dotted with the gradient), last position, dots of channels after the third,
+    # weights, then the image's gradient; column sums over the ellipse's rows
+    ws = np.empty((5 + max(D, 3)) * PIXELS, np.float32)
+    sums = np.empty(6 * TILE, np.float32)
     for t in range(first, starts.shape[0] - 1, step):
         ox, oy = (t % tiles_x) * TILE, (t // tiles_x) * TILE
         nx, ny = min(TILE, width - ox), min(TILE, height - oy)
-        for p in range(D * PIXELS):
-            back[p] = zero
+        ws[:] = zero
         for p in range(PIXELS):
             ws[p] = one
-            ws[PIXELS + p] = zero
             ws[2 * PIXELS + p] = -one
         final = -1
         for y in range(ny):
@@ -168,37 +213,35 @@ def render_tiles_backward(first, step, starts, ids, flat, opacities, colors, wid
                 ws[2 * PIXELS + p] = np.float32(last[oy + y, ox + x])
                 final = max(final, last[oy + y, ox + x])
                 for c in range(D):
-                    back[c * PIXELS + p] = d_image[oy + y, ox + x, c]
+                    ws[(5 + c) * PIXELS + p] = d_image[oy + y, ox + x, c]
         for k in range(starts[t + 1] - 1, starts[t] - 1, -1):
-            for c in range(6 + D):
-                grads[k, c] = zero
+            row = rows[k]
             if k - starts[t] > final:
+                for c in range(6 + D):
+                    grads[row, c] = zero
                 continue
             i = ids[k]
             position = np.float32(k - starts[t])
             u, v = flat[i, 0] - np.float32(ox) - half, flat[i, 1] - np.float32(oy) - half
             ca, cb, cc = flat[i, 3], flat[i, 4], flat[i, 5]
             o = opacities[i] * flat[i, 6]
+            red = colors[i, 0] if D > 0 else zero
+            green = colors[i, 1] if D > 1 else zero
+            blue = colors[i, 2] if D > 2 else zero
             y0, y1 = max(int(math.ceil(v - flat[i, 7])), 0), min(int(math.floor(v + flat[i, 7])) + 1, ny)
-            g_o = zero
-            g_xx = zero
-            g_xy = zero
-            g_yy = zero
-            g_x = zero
-            g_y = zero
+            low, high = np.uint64(y0) * ROW, np.uint64(max(y0, y1)) * ROW
+            if D > 3:
+                for p in range(low, high):
+                    ws[P3 + p] = zero
+                for c in range(3, D):
+                    value = colors[i, c]
+                    channel = P5 + np.uint64(c) * P1
+                    for p in range(low, high):
+                        ws[P3 + p] += value * ws[channel + p]
+            sums[:] = zero
             for y in range(y0, y1):
                 dy = np.float32(y) - v
                 base = np.uint64(y) * ROW
-                for x in range(ROW):
-                    ws[P3 + base + x] = zero
-                for c in range(D):
-                    value = colors[i, c]
-                    row = np.uint64(c) * P1 + base
-                    for x in range(ROW):
-                        ws[P3 + base + x] += value * back[row + x]
-                r_0 = zero
-                r_x = zero
-                r_xx = zero
                 for x in range(ROW):
                     dx = np.float32(x) - u
                     sigma = half * (ca * dx * dx + cc * dy * dy) + cb * dx * dy
@@ -210,7 +253,8 @@ def render_tiles_backward(first, step, starts, ids, flat, opacities, colors, wid
                     alpha = alpha if position <= ws[P2 + base + x] else zero
                     keep = one / (one - alpha)
                     before = ws[base + x] * keep
-                    dot = ws[P3 + base + x]
+                    r, g, b = ws[P5 + base + x], ws[P6 + base + x], ws[P7 + base + x]
+                    dot = ws[P3 + base + x] + red * r + green * g + blue * b
                     behind = ws[P1 + base + x]
                     d_alpha = before * dot - behind * keep
                     weight = alpha * before
@@ -220,25 +264,40 @@ def render_tiles_backward(first, step, starts, ids, flat, opacities, colors, wid
                     d_alpha = d_alpha if alpha > zero else zero
                     d_alpha = d_alpha if raw <= ALPHA_MAX else zero
                     gain = vis * d_alpha
-                    r_0 += gain
-                    r_x += gain * dx
-                    r_xx += gain * dx * dx
-                for c in range(D):
-                    total = zero
-                    row = np.uint64(c) * P1 + base
-                    for x in range(ROW):
-                        total += ws[P4 + base + x] * back[row + x]
-                    grads[k, 6 + c] += total
-                g_o += r_0
-                g_x += r_x
-                g_y += r_0 * dy
-                g_xx += r_xx
-                g_xy += r_x * dy
-                g_yy += r_0 * dy * dy
+                    sums[x] += gain
+                    sums[ROW + x] += gain * dy
+                    sums[S2 + x] += gain * dy * dy
+                    sums[S3 + x] += weight * r
+                    sums[S4 + x] += weight * g
+                    sums[S5 + x] += weight * b
+            g_o, g_x, g_y, g_xx, g_xy, g_yy, g_red, g_green, g_blue = zero, zero, zero, zero, zero, zero, zero, zero, zero
+            for x in range(ROW):
+                dx = np.float32(x) - u
+                g_o += sums[x]
+                g_x += sums[x] * dx
+                g_xx += sums[x] * dx * dx
+                g_y += sums[ROW + x]
+                g_xy += sums[ROW + x] * dx
+                g_yy += sums[S2 + x]
+                g_red += sums[S3 + x]
+                g_green += sums[S4 + x]
+                g_blue += sums[S5 + x]
             # d sigma = -o vis d alpha, and sigma is quadratic in (dx, dy)
-            grads[k, 0] = o * (ca * g_x + cb * g_y)
-            grads[k, 1] = o * (cc * g_y + cb * g_x)
-            grads[k, 2] = -half * o * g_xx
-            grads[k, 3] = -o * g_xy
-            grads[k, 4] = -half * o * g_yy
-            grads[k, 5] = g_o
+            grads[row, 0] = o * (ca * g_x + cb * g_y)
+            grads[row, 1] = o * (cc * g_y + cb * g_x)
+            grads[row, 2] = -half * o * g_xx
+            grads[row, 3] = -o * g_xy
+            grads[row, 4] = -half * o * g_yy
+            grads[row, 5] = g_o
+            if D > 0:
+                grads[row, 6] = g_red
+            if D > 1:
+                grads[row, 7] = g_green
+            if D > 2:
+                grads[row, 8] = g_blue
+            for c in range(3, D):
+                total = zero
+                channel = P5 + np.uint64(c) * P1
+                for p in range(low, high):
+                    total += ws[P4 + p] * ws[channel + p]
+                grads[row, 6 + c] = total

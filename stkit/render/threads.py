@@ -18,8 +18,18 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 def parallel(kernel, count: int, *args) -> None:
     """Call `kernel(first, step, *args)` once per thread; thread k takes items k, k + step, ... of `count`."""
     threads = min(thread_count(), max(count, 1))
-    if threads == 1:
-        kernel(0, 1, *args)
-        return
-    for job in [_pool(threads).submit(kernel, k, threads, *args) for k in range(threads)]:
+    _run(kernel, [(k, threads) for k in range(threads)], args)
+
+
+def parallel_blocks(kernel, count: int, *args) -> None:
+    """Call `kernel(begin, end, *args)` once per thread, each with its own run of the `count` items: no shared cache lines."""
+    threads = min(thread_count(), max(count, 1))
+    edges = [k * count // threads for k in range(threads + 1)]
+    _run(kernel, list(zip(edges, edges[1:])), args)
+
+
+def _run(kernel, shares: list[tuple[int, int]], args) -> None:
+    jobs = [_pool(len(shares) - 1).submit(kernel, *share, *args) for share in shares[1:]]
+    kernel(*shares[0], *args)
+    for job in jobs:
         job.result()

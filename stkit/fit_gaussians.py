@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from .alignment import UNITS, Show, align_frames, iou_loss, moved
 from .capture import Capture, head_transform
 from .diffusion.views import Views
-from .fit_mesh import iou_loss
-from .gaussian_head import GaussianHead, GaussianSettings, from_mesh
+from .gaussian_head import GaussianHead, GaussianSettings, draw, from_mesh
 from .geometry import generator
 from .mesh_head import MeshHead
 from .metrics import ssim
@@ -18,7 +18,11 @@ from .training import cosine, run_steps
 
 @dataclass(frozen=True)
 class GaussianTraining:
-    """Steps, per-group learning rates and loss weights. The paper's rates are 1e-4 with GHA's factors; short runs use more."""
+    """Steps, per-group learning rates and loss weights. The paper's rates are 1e-4 with GHA's factors; short runs use more.
+
+    Per-frame pose and chest offsets learn with lr_track after `track_from` of the steps; `noise` (in standard deviations
+    over the clip) blurs the expression and pose that the nets see, so that they do not learn single frames by heart.
+    """
 
     steps: int = 2500
     lr_xyz: float = 3e-4
@@ -27,6 +31,11 @@ class GaussianTraining:
     lr_quats: float = 2e-3
     lr_opacity: float = 1e-2
     lr_nets: float = 1e-3
+    lr_follow: float = 1e-2
+    lr_track: float = 2e-4
+    track_from: float = 0.15
+    track_steps: int = 40
+    noise: float = 0.3
     w_rgb: float = 1.0
     w_ssim: float = 0.2
     ssim_every: int = 2
@@ -51,6 +60,7 @@ def parameter_groups(head: GaussianHead, s: GaussianTraining) -> list[dict]:
         {"params": [head.xyz], "lr": s.lr_xyz}, {"params": [head.feature], "lr": s.lr_feature},
         {"params": [head.log_scales], "lr": s.lr_scales}, {"params": [head.quats], "lr": s.lr_quats},
         {"params": [head.opacity_logits], "lr": s.lr_opacity}, {"params": nets, "lr": s.lr_nets},
+        {"params": [head.follow_logits], "lr": s.lr_follow},
     ]  # fmt: skip
 
 
@@ -71,16 +81,32 @@ def start_colours(capture: Capture, mesh: MeshHead):
 def fit_gaussians(
     capture: Capture, mesh: MeshHead, views: Views | None, settings: GaussianTraining, frames: list[int],
     checkpoint: Path | None = None, progress=lambda x, **k: x,
-) -> tuple[GaussianHead, dict[str, list[float]]]:  # fmt: skip
-    """Optimise a Gaussian head on the frames and the neutral frame's views (None: no views). Returns it and loss histories."""
+) -> tuple[GaussianHead, Capture, dict[str, list[float]]]:  # fmt: skip
+    """Optimise a Gaussian head on the frames and the neutral frame's views (None: no views).
+
+    Returns it, the capture with the tracking refined (frames outside `frames` are aligned to the finished head), and the
+    loss histories.
+    """
     torch.manual_seed(settings.seed)
     gen = generator(settings.seed, "gaussians")
     with torch.no_grad():
         head = from_mesh(mesh, settings.model, start_colours(capture, mesh), gen)
     head.deformation.requires_grad_(settings.train_deformation)
-    optimiser = torch.optim.Adam(parameter_groups(head, settings), eps=1e-15)
+    motion = nn.ParameterDict({k: torch.zeros(len(capture), 6) for k in ("pose", "torso")})
+    # no momentum: a frame moves only in the steps that look at it
+    groups = [*parameter_groups(head, settings), {"params": [*motion.values()], "lr": settings.lr_track, "betas": (0.0, 0.99)}]
+    optimiser = torch.optim.Adam(groups, eps=1e-15)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: cosine(k, settings.steps, 0.05))
     neutral = frame_arguments(capture, capture.neutral)
+    spread_beta, spread_pose = (settings.noise * x[frames].std(0) for x in (capture.beta, capture.pose))
+
+    def show_frame(t: int, k: int) -> tuple[Tensor, Tensor]:
+        beta = capture.beta[t] + spread_beta * torch.randn(len(spread_beta), generator=gen)
+        pose = capture.pose[t] + spread_pose * torch.randn(6, generator=gen)
+        place = head_transform(capture, t)
+        if k >= settings.track_from * settings.steps and t != capture.neutral:
+            place |= {n: place[n] + UNITS * motion[n][t] for n in motion}
+        return draw(head.place(head.canonical(beta, pose), **place), capture.camera)
 
     def step(k: int) -> dict[str, float]:
         use_view = views is not None and float(torch.rand(1, generator=gen)) < settings.view_share
@@ -90,7 +116,7 @@ def fit_gaussians(
             target, matte, trust = views.images[v], views.alphas[v], views.trust[v]
         else:
             t = frames[int(torch.randint(len(frames), (1,), generator=gen))]
-            image, alpha = head.render(capture.camera, **frame_arguments(capture, t))
+            image, alpha = show_frame(t, k)
             target, matte, trust = capture.image(t), capture.matte(t), 1.0
         rgb = settings.w_rgb * ((image - target).abs() * trust).mean()
         mask = settings.w_mask * iou_loss(alpha, matte)
@@ -107,10 +133,23 @@ def fit_gaussians(
         if k % 200 == 0:
             head.refresh()
 
-    state = {"head": head, "optimiser": optimiser, "schedule": schedule, "generator": gen}
+    state = {"head": head, "motion": motion, "optimiser": optimiser, "schedule": schedule, "generator": gen}
     history = run_steps(settings.steps, step, state, checkpoint, before, progress, "gaussians")
     head.refresh()
-    return head, history
+    offsets = {n: UNITS * motion[n].detach() for n in motion}
+    learned = moved(capture, capture.pose + offsets["pose"], capture.torso + offsets["torso"])
+    others = sorted(set(range(len(capture))) - set(frames))
+    aligned = align_frames(
+        learned, others, lambda t: _show(head, capture, t), lambda t: (capture.image(t), capture.matte(t)), settings.track_steps,
+        progress=progress,
+    )  # fmt: skip
+    return head, aligned, history
+
+
+def _show(head: GaussianHead, capture: Capture, t: int) -> Show:
+    with torch.no_grad():
+        canonical = head.canonical(capture.beta[t], capture.pose[t])
+    return lambda pose, torso: draw(head.place(canonical, **{**head_transform(capture, t), "pose": pose, "torso": torso}), capture.camera)
 
 
 @torch.no_grad()

@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .alignment import Show, align_frames, iou_loss, moved
 from .capture import Capture, head_transform, to_world
-from .geometry import generator, nearest, so3_exp
+from .geometry import generator, nearest
 from .mesh_head import MeshHead, MeshSettings, canonical_landmarks, neutral_landmarks, new_mesh_head
 from .render import render_mesh
 from .training import cosine, run_steps
@@ -40,14 +41,6 @@ class MeshTraining:
     resolution: int = 256
     model: MeshSettings = field(default_factory=MeshSettings)
     seed: int = 0
-
-
-STEP = torch.tensor([[1.0, 1.0, 1.0, 1.0, 1.0, 5.0]]).expand(2, 6)  # scales of rotation (rad) and translation (dm) in tracking
-
-
-def iou_loss(a: Tensor, b: Tensor) -> Tensor:
-    """1 - soft intersection over union of two masks (H, W, 1) (kaolin's mask_iou)."""
-    return 1 - (a * b).sum() / (a + b - a * b).sum().clamp_min(1e-6)
 
 
 def laplacian_loss(verts: Tensor, faces: Tensor) -> Tensor:
@@ -92,11 +85,11 @@ def fit_mesh(
         beta, pose = capture.beta[t], capture.pose[t]
         verts, faces, f = head.extract()
         share = head.share(verts)
-        moved = head.deformation(verts, share, beta, pose)
+        shift = head.deformation(verts, share, beta, pose)
         place = head_transform(capture, t)
-        if k >= settings.track_from * settings.steps:
+        if k >= settings.track_from * settings.steps and t != capture.neutral:  # the neutral frame defines the canonical space
             place = {**place, "pose": place["pose"] + motion["pose"][t], "torso": place["torso"] + motion["torso"][t]}
-        world = to_world(verts + moved, **place)
+        world = to_world(verts + shift, **place)
         colour = head.color(f, share, beta, pose)
         out = render_mesh(world, faces, colour, camera, background=0.0)
         image, matte = targets[t]
@@ -106,7 +99,7 @@ def fit_mesh(
             "silhouette": settings.w_silhouette * iou_loss(out.mask, matte),
             "sdf": settings.w_sdf * head.sdf_at(head.landmarks).abs().mean(),
             "laplacian": settings.w_laplacian * laplacian_loss(world, faces),
-            "offset": settings.w_offset * moved.square().sum(1).mean(),
+            "offset": settings.w_offset * shift.square().sum(1).mean(),
             "track": settings.w_track * (motion["pose"][t].square().sum() + motion["torso"][t].square().sum()),
         }
         loss = sum(terms.values())
@@ -120,54 +113,34 @@ def fit_mesh(
     state = {"head": head, "motion": motion, "optimiser": optimiser, "schedule": schedule, "generator": gen}
     history = run_steps(settings.steps, step, state, checkpoint, before, progress, "mesh")
     head.refresh()
-    moved = replace(capture, pose=capture.pose + motion["pose"].detach(), torso=capture.torso + motion["torso"].detach())
-    return head, refine_tracking(head, moved, capture, settings, progress), history
+    learned = moved(capture, capture.pose + motion["pose"].detach(), capture.torso + motion["torso"].detach())
+    return head, refine_tracking(head, learned, capture, settings, progress), history
 
 
 def refine_tracking(head: MeshHead, start: Capture, capture: Capture, settings: MeshTraining, progress=lambda x, **k: x) -> Capture:
-    """Align every frame's head and chest to the picture, with the mesh head as it is: tracking by analysis and synthesis.
-
-    Landmarks alone leave one to two degrees of pitch, which moves the hair by pixels. Upstream optimises per-frame pose
-    offsets too (lineage.md 1.5). Frames that did not train the mesh are aligned in the same way; nothing else learns here.
-    """
+    """Align every frame to the picture with the mesh head as it is, from the offsets `start` that training learned."""
     size = min(settings.resolution, 176)
     camera = capture.camera.resized(size)
     with torch.no_grad():
         verts, faces, f = head.extract()
         share = head.share(verts)
-    poses, torsos = start.pose.clone(), start.torso.clone()
-    last = None
-    for t in progress(range(len(capture)), desc="aligning frames"):
-        image, matte = _target(capture, t, size)
+
+    def show(t: int) -> Show:
         with torch.no_grad():
             still = verts + head.deformation(verts, share, capture.beta[t], capture.pose[t])
             colour = head.color(f, share, capture.beta[t], capture.pose[t])
-        offset = torch.stack([start.pose[t] - capture.pose[t], start.torso[t] - capture.torso[t]]) / STEP
-        if last is not None and not offset.any():
-            offset = last.clone()
-        offset.requires_grad_()
-        optimiser = torch.optim.Adam([offset], lr=4e-3)
-        place = head_transform(capture, t)
-        for k in range(settings.track_steps):
-            for group in optimiser.param_groups:
-                group["lr"] = 4e-3 * cosine(k, settings.track_steps)
-            change = offset * STEP  # a step of one in depth moves the picture far less than one in angle
-            world = to_world(still, place["scale"], place["pose"] + change[0], place["torso"] + change[1], place["rest"])
-            out = render_mesh(world, faces, colour, camera, background=0.0)
-            loss = (out.image - image).abs().mean() + iou_loss(out.mask, matte) + 0.5 * settings.w_track * offset.square().sum()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-        last = offset.detach()
-        poses[t], torsos[t] = capture.pose[t] + last[0] * STEP[0], capture.torso[t] + last[1] * STEP[1]
-    change = poses - capture.pose
-    world = [_moved_landmarks(capture, t, change) for t in range(len(capture))]
-    return replace(capture, pose=poses, torso=torsos, landmarks3d=torch.stack(world))
 
+        def render(pose: Tensor, torso: Tensor) -> tuple[Tensor, Tensor]:
+            place = {**head_transform(capture, t), "pose": pose, "torso": torso}
+            out = render_mesh(to_world(still, **place), faces, colour, camera, background=0.0)
+            return out.image, out.mask
 
-def _moved_landmarks(capture: Capture, t: int, change: Tensor) -> Tensor:
-    pose = capture.pose[t] + change[t]
-    return capture.scale * canonical_landmarks(capture, t) @ so3_exp(pose[:3]).T + pose[3:]
+        return render
+
+    stiffness = 0.5 * settings.w_track
+    return align_frames(
+        start, range(len(capture)), show, lambda t: _target(capture, t, size), settings.track_steps, 4e-3, stiffness, capture, progress
+    )
 
 
 class LandmarkTeacher:
@@ -235,7 +208,7 @@ def render_mesh_head(head: MeshHead, capture: Capture, t: int, camera=None, back
     """The mesh head as frame t of a capture, from its camera or another: a MeshImage."""
     verts, faces, f = head.extract()
     share = head.share(verts)
-    moved = head.deformation(verts, share, capture.beta[t], capture.pose[t])
-    world = to_world(verts + moved, **head_transform(capture, t))
+    shift = head.deformation(verts, share, capture.beta[t], capture.pose[t])
+    world = to_world(verts + shift, **head_transform(capture, t))
     colour = head.color(f, share, capture.beta[t], capture.pose[t])
     return render_mesh(world, faces, colour, camera or capture.camera, background=background)

@@ -13,19 +13,24 @@ from .cameras import Camera
 from .capture import skin_weight, to_world
 from .geometry import axis_angle_to_quat, nearest, quat_multiply
 from .mesh_head import ColorNet, Deformation, MeshHead
-from .networks import expression_share, gamma
+from .networks import blend, expression_share, gamma
 from .render import rasterize
 from .runs import load_tensors, save_tensors
 
 
 @dataclass(frozen=True)
 class GaussianSettings:
-    """Widths of the nets, how many points in the mouth, and how far attributes may depend on expression and pose."""
+    """Widths of the nets, how many points in the mouth, and how far attributes may depend on expression and pose.
+
+    surface_points: where the mesh has fewer vertices than this, random points of its faces are added (0: vertices alone, as
+    upstream).
+    """
 
     width: int = 64
     pose_width: int = 48
     feature: int = 32
     mouth_points: int = 1200
+    surface_points: int = 0
     deform_scale: float = 0.3
     attributes_scale: float = 0.2
     opacity: float = 0.3
@@ -41,8 +46,8 @@ class AttributeNet(nn.Module):
         self.pose = networks.pose_attribute_net(pose_width, feature)
 
     def forward(self, f: Tensor, share: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
-        s = share[:, None]
-        return s * self.expression.shared(f, beta) + (1 - s) * self.pose.shared(f, gamma(pose))
+        turned = gamma(pose)
+        return blend(share, f, lambda x: self.expression.shared(x, beta), lambda x: self.pose.shared(x, turned))
 
 
 class GaussianHead(nn.Module):
@@ -56,6 +61,7 @@ class GaussianHead(nn.Module):
         self.log_scales = nn.Parameter(torch.zeros(points, 3))
         self.quats = nn.Parameter(torch.zeros(points, 4))
         self.opacity_logits = nn.Parameter(torch.zeros(points))
+        self.follow_logits = nn.Parameter(torch.zeros(points))
         self.deformation = Deformation(s.width, s.pose_width, s.deform_scale)
         self.color = ColorNet(s.width, s.pose_width, s.feature, direct=s.direct_color)
         self.attributes = AttributeNet(s.width, s.pose_width, s.feature)
@@ -67,43 +73,43 @@ class GaussianHead(nn.Module):
         """Recompute each point's expression share after positions moved."""
         self.shared = expression_share(nearest(self.xyz, self.landmarks)[0][:, 0])
 
-    def gaussians(self, beta: Tensor, pose: Tensor, scale: Tensor, torso: Tensor, rest: Tensor) -> dict[str, Tensor]:
-        """World-space Gaussians for one frame: means (N, 3), quats (N, 4), scales (N, 3), opacities (N,), colors (N, 3).
+    def canonical(self, beta: Tensor, pose: Tensor) -> dict[str, Tensor]:
+        """Gaussians in canonical space under an expression and pose: means, quats (unit), scales, opacities, colors.
 
-        Arguments after pose are those of `stkit.capture.to_world`. The frozen deformation is evaluated without gradient.
+        The frozen deformation is evaluated without gradient.
         """
         with torch.set_grad_enabled(any(p.requires_grad for p in self.deformation.parameters()) and torch.is_grad_enabled()):
             shift = self.deformation(self.xyz.detach(), self.shared, beta, pose)
-        canonical = self.xyz + shift
-        means = to_world(canonical, scale, pose, torso, rest)
-        change = self.attributes(self.feature, self.shared, beta, pose)
-        a = self.settings.attributes_scale
-        log_scales = self.log_scales + a * change[:, :3]
-        quats = self.quats + a * change[:, 3:7]
-        opacities = (self.opacity_logits + a * change[:, 7]).sigmoid()
-        head, chest = axis_angle_to_quat(pose[:3]), quat_multiply(axis_angle_to_quat(torso[:3]), axis_angle_to_quat(rest[:3]))
-        w = skin_weight(self.xyz.detach())
-        turn = nn.functional.normalize(w * head + (1 - w) * chest, dim=-1)
-        colors = self.color(self.feature, self.shared, beta, pose)
+        change = self.settings.attributes_scale * self.attributes(self.feature, self.shared, beta, pose)
         return {
-            "means": means, "quats": quat_multiply(turn, nn.functional.normalize(quats, dim=-1)),
-            "scales": scale * log_scales.exp(), "opacities": opacities, "colors": colors,
+            "means": self.xyz + shift, "quats": nn.functional.normalize(self.quats + change[:, 3:7], dim=-1),
+            "scales": (self.log_scales + change[:, :3]).exp(), "opacities": (self.opacity_logits + change[:, 7]).sigmoid(),
+            "colors": self.color(self.feature, self.shared, beta, pose),
         }  # fmt: skip
+
+    def place(self, canonical: dict[str, Tensor], scale: Tensor, pose: Tensor, torso: Tensor, rest: Tensor) -> dict[str, Tensor]:
+        """Canonical Gaussians carried into the world; arguments as those of `stkit.capture.to_world`.
+
+        How much each point follows the head rather than the chest is learned: long hair hangs below the jaw and follows.
+        """
+        follow = self.follow_logits.sigmoid()[:, None]
+        head, chest = axis_angle_to_quat(pose[:3]), quat_multiply(axis_angle_to_quat(torso[:3]), axis_angle_to_quat(rest[:3]))
+        turn = nn.functional.normalize(follow * head + (1 - follow) * chest, dim=-1)
+        return canonical | {
+            "means": to_world(canonical["means"], scale, pose, torso, rest, follow),
+            "quats": quat_multiply(turn, canonical["quats"]), "scales": scale * canonical["scales"],
+        }  # fmt: skip
+
+    def gaussians(self, beta: Tensor, pose: Tensor, scale: Tensor, torso: Tensor, rest: Tensor) -> dict[str, Tensor]:
+        """World-space Gaussians of one frame: means (N, 3), quats (N, 4), scales (N, 3), opacities (N,), colors (N, 3)."""
+        return self.place(self.canonical(beta, pose), scale, pose, torso, rest)
 
     def render(self, camera: Camera, extra: Tensor | None = None, background: float = 1.0, **frame) -> tuple[Tensor, Tensor]:
         """Image (H, W, 3 [+ extra channels]) and alpha (H, W, 1) for one frame (arguments of `gaussians`).
 
         `extra` (N, E) is splatted beside the colours with the same weights, over 0.
         """
-        g = self.gaussians(**frame)
-        values, ground = g["colors"], torch.full((1, 3), background)
-        if extra is not None:
-            values, ground = torch.cat([values, extra], 1), torch.cat([ground, torch.zeros(1, extra.shape[1])], 1)
-        image, alpha, _ = rasterize(
-            g["means"], g["quats"], g["scales"], g["opacities"], values, camera.viewmat[None], camera.K[None], camera.width,
-            camera.height, backgrounds=ground, meta=False,
-        )  # fmt: skip
-        return image[0], alpha[0]
+        return draw(self.gaussians(**frame), camera, extra, background)
 
     def save(self, path: Path, kind: str = "gaussians") -> None:
         """Write safetensors; `kind` is 'gaussians' or 'edited'."""
@@ -118,6 +124,18 @@ class GaussianHead(nn.Module):
         return head
 
 
+def draw(g: dict[str, Tensor], camera: Camera, extra: Tensor | None = None, background: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Image (H, W, 3 [+ extra channels]) and alpha (H, W, 1) of world-space Gaussians."""
+    values, ground = g["colors"], torch.full((1, 3), background)
+    if extra is not None:
+        values, ground = torch.cat([values, extra], 1), torch.cat([ground, torch.zeros(1, extra.shape[1])], 1)
+    image, alpha, _ = rasterize(
+        g["means"], g["quats"], g["scales"], g["opacities"], values, camera.viewmat[None], camera.K[None], camera.width,
+        camera.height, backgrounds=ground, meta=False,
+    )  # fmt: skip
+    return image[0], alpha[0]
+
+
 @torch.no_grad()
 def from_mesh(mesh: MeshHead, settings: GaussianSettings, colours, generator: torch.Generator) -> GaussianHead:
     """Put a Gaussian on every vertex of the neutral mesh and `mouth_points` in the mouth (lineage.md 1.6).
@@ -126,6 +144,7 @@ def from_mesh(mesh: MeshHead, settings: GaussianSettings, colours, generator: to
     passes features through atanh and meets infinities; here they are used as they are.
     """
     verts, faces, f = mesh.extract()
+    verts, f = fill_surface(verts, faces, f, settings.surface_points, generator)
     mouth = mouth_points(mesh.landmarks, settings.mouth_points, generator)
     points = torch.cat([verts, mouth])
     head = GaussianHead(settings, len(points))
@@ -142,6 +161,7 @@ def from_mesh(mesh: MeshHead, settings: GaussianSettings, colours, generator: to
     start = torch.full((len(points),), settings.opacity)
     start[: len(verts)] = max(settings.opacity, 0.7)
     head.opacity_logits.copy_(start.logit())
+    head.follow_logits.copy_(skin_weight(points)[:, 0].clamp(0.01, 0.99).logit())
     if settings.direct_color:  # the nets begin as small corrections
         for net in (head.color.expression, head.color.pose):
             nn.init.normal_(net.layers[-1].weight, std=1e-3)
@@ -149,6 +169,19 @@ def from_mesh(mesh: MeshHead, settings: GaussianSettings, colours, generator: to
     head.deformation.load_state_dict(mesh.deformation.state_dict())
     head.refresh()
     return head
+
+
+def fill_surface(verts: Tensor, faces: Tensor, f: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Vertices (V, 3) and features (V, F), with random points of the faces appended until there are `count`."""
+    missing = count - len(verts)
+    if missing <= 0:
+        return verts, f
+    a, b, c = verts[faces].unbind(1)
+    area = torch.linalg.cross(b - a, c - a).norm(dim=1)
+    face = faces[torch.multinomial(area, missing, replacement=True, generator=generator)]
+    weight = torch.rand(missing, 3, 1, generator=generator).clamp_min(1e-6).log()
+    weight = weight / weight.sum(1, keepdim=True)
+    return torch.cat([verts, (verts[face] * weight).sum(1)]), torch.cat([f, (f[face] * weight).sum(1)])
 
 
 def mouth_points(landmarks: Tensor, count: int, generator: torch.Generator) -> Tensor:

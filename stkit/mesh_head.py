@@ -14,7 +14,7 @@ from .cameras import DISTANCE
 from .capture import Capture
 from .dmtet import TetGrid, active_tets, make_grid, marching_tetrahedra
 from .geometry import nearest, so3_exp
-from .networks import MLP, expression_share, gamma
+from .networks import MLP, blend, expression_share, gamma
 from .runs import load_tensors, save_tensors
 
 
@@ -46,11 +46,10 @@ class Deformation(nn.Module):
 
     def forward(self, x: Tensor, share: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
         """Displacements (N, 3) of points x (N, 3); share (N,) from `expression_share`; beta (64,), pose (6,)."""
-        e = gamma(x)
-        by_expression = self.expression.shared(e, beta).tanh()
-        by_pose = self.pose.shared(e, gamma(pose)).tanh()
-        s = share[:, None]
-        return self.scale * (s * by_expression + (1 - s) * by_pose)
+        turned = gamma(pose)
+        return self.scale * blend(
+            share, gamma(x), lambda e: self.expression.shared(e, beta).tanh(), lambda e: self.pose.shared(e, turned).tanh()
+        )
 
 
 class ColorNet(nn.Module):
@@ -65,8 +64,8 @@ class ColorNet(nn.Module):
 
     def forward(self, f: Tensor, share: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
         """Colours (N, channels) in [0, 1] of features f (N, feature)."""
-        s = share[:, None]
-        logits = s * self.expression.shared(f, beta) + (1 - s) * self.pose.shared(f, gamma(pose))
+        turned = gamma(pose)
+        logits = blend(share, f, lambda x: self.expression.shared(x, beta), lambda x: self.pose.shared(x, turned))
         return (logits + f[:, : self.direct] if self.direct else logits).sigmoid()
 
 

@@ -20,10 +20,17 @@ def _blur_matrix(n: int) -> Tensor:
 
 
 def ssim(image: Tensor, truth: Tensor) -> Tensor:
-    """Mean SSIM: 11x11 Gaussian window, sigma 1.5, C1 = 0.01^2, C2 = 0.03^2, zero padding, per channel; differentiable."""
+    """Mean SSIM: 11x11 Gaussian window, sigma 1.5, C1 = 0.01^2, C2 = 0.03^2, zero padding, per channel.
+
+    Differentiable; float32 images on a CPU go through a compiled kernel, which passes no gradient to `truth`.
+    """
+    if image.device.type == "cpu" and image.dtype == truth.dtype == torch.float32 and not truth.requires_grad:
+        from .render.ssim_kernels import ssim as compiled
+
+        return compiled(image, truth)
     x, y = image.permute(2, 0, 1), truth.permute(2, 0, 1)
     rows, columns = _blur_matrix(x.shape[1]).to(x), _blur_matrix(x.shape[2]).to(x)
-    maps = rows @ torch.cat([x, y, x * x, y * y, x * y]) @ columns  # as products: ten times faster than conv2d on a CPU
+    maps = rows @ torch.cat([x, y, x * x, y * y, x * y]) @ columns  # as products: faster than conv2d on a CPU
     mx, my, xx, yy, xy = maps.split(len(x))
     c1, c2 = 0.01**2, 0.03**2
     value = (2 * mx * my + c1) * (2 * (xy - mx * my) + c2) / ((mx * mx + my * my + c1) * (xx - mx * mx + yy - my * my + c2))

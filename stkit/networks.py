@@ -1,5 +1,7 @@
 """The small MLPs of the method and the positional encoding gamma (lineage.md 1.3)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -96,6 +98,17 @@ def expression_attribute_net(width: int = 256, feature: int = 128, expressions: 
 def pose_attribute_net(width: int = 128, feature: int = 128) -> MLP:
     """f and gamma(pose) 54 -> log-scale 3, quaternion 4, opacity logit 1."""
     return MLP((feature + 54, *[width] * 2, 8), zero_last=True)
+
+
+def blend(share: Tensor, x: Tensor, near: Callable[[Tensor], Tensor], far: Callable[[Tensor], Tensor]) -> Tensor:
+    """share * near(x) + (1 - share) * far(x) for points x (N, d), each net evaluated only where its factor is not zero."""
+    out = None
+    for weight, net in ((share, near), (1 - share, far)):
+        index = torch.nonzero(weight > 0)[:, 0]
+        part = net(x[index]) * weight[index, None]
+        out = part.new_zeros(len(x), part.shape[1]) if out is None else out
+        out = out.index_add(0, index, part)
+    return out
 
 
 def expression_share(distance: Tensor, near: float = 0.1, far: float = 0.25) -> Tensor:

@@ -61,21 +61,16 @@ class Road:
         return capture
 
     def capture(self) -> Capture:
-        """The capture of this run with the mesh stage's refined tracking where it exists; made if there is none."""
-        refined = self.folder / "mesh" / "capture.npz"
-        raw = self.folder / "preprocess" / "capture.npz"
-        if not raw.exists():
-            self._say("no capture yet: making it")
-            self.preprocess()
-        return Capture.load(refined if refined.exists() else raw)
+        """The capture of this run with the tracking of the latest stage that refined it; made if there is none."""
+        for stage in ("gaussians", "mesh"):
+            if (self.folder / stage / "capture.npz").exists():
+                return Capture.load(self.folder / stage / "capture.npz")
+        return Capture.load(self._raw_capture())
 
     # ---- 02
     def mesh(self, **change) -> tuple[MeshHead, Capture]:
         """Stage 02. Writes mesh/mesh_head.safetensors, mesh/mesh.obj and mesh/capture.npz with refined tracking."""
-        raw = self.folder / "preprocess" / "capture.npz"
-        if not raw.exists():
-            self._say("no capture yet: making it")
-            self.preprocess()
+        raw = self._raw_capture()
         settings = replace(self.settings.mesh, seed=self.seed, **change)
         stage = Stage(self.run, "mesh", asdict(settings), {"capture": raw})
         if not self._reuse(stage):
@@ -96,10 +91,11 @@ class Road:
     # ---- 03
     def views(self, azimuths: tuple[float, ...] = FRONTAL) -> Views:
         """Mesh-prior views of the neutral frame: the stand-in for V3D."""
-        return mesh_prior_views(self.capture(), self.mesh_head(), azimuths)
+        mesh = self.mesh_head()
+        return mesh_prior_views(Capture.load(self.folder / "mesh" / "capture.npz"), mesh, azimuths)
 
     def gaussians(self, use_views: bool = True, **change) -> GaussianHead:
-        """Stage 03. Writes gaussians/gaussian_head.safetensors."""
+        """Stage 03. Writes gaussians/gaussian_head.safetensors and gaussians/capture.npz with tracking refined once more."""
         mesh = self.mesh_head()
         settings = replace(self.settings.gaussians, seed=self.seed, **change)
         settings = replace(settings, model=_fit_widths(settings.model, mesh))
@@ -107,15 +103,14 @@ class Road:
         inputs = {"mesh head": folder / "mesh_head.safetensors", "capture": folder / "capture.npz"}
         stage = Stage(self.run, "gaussians", {**asdict(settings), "use_views": use_views}, inputs)
         if not self._reuse(stage):
-            capture = self.capture()
-            train, test = capture.split()
+            tracked = Capture.load(folder / "capture.npz")
+            train, test = tracked.split()
             with stage.making() as work:
                 views = self.views() if use_views else None
-                head, history = fit_gaussians(capture, mesh, views, settings, train, stage.checkpoint, self.progress)
+                head, capture, history = fit_gaussians(tracked, mesh, views, settings, train, stage.checkpoint, self.progress)
                 head.save(work / "gaussian_head.safetensors")
-                for name, value in held_out_scores(
-                    head, capture, Capture.load(self.folder / "preprocess" / "capture.npz"), train, test
-                ).items():
+                capture.save(work / "capture.npz")
+                for name, value in held_out_scores(head, capture, Capture.load(self._raw_capture()), train, test).items():
                     stage.record(name, value)
                 for name, value in novel_view_scores(head, capture, test).items():
                     stage.record(name, value)
@@ -208,6 +203,13 @@ class Road:
     def _say(self, text: str) -> None:
         if not self.quiet:
             print(text, flush=True)
+
+    def _raw_capture(self) -> Path:
+        path = self.folder / "preprocess" / "capture.npz"
+        if not path.exists():
+            self._say("no capture yet: making it")
+            self.preprocess()
+        return path
 
     def mesh_head(self) -> MeshHead:
         """The mesh head of this run; made if there is none."""

@@ -76,7 +76,10 @@ def test_neutral_prefers_calm_and_frontal():
     beta[2] *= 0.1
     beta[3] *= 0.05
     pose[3, 1] = 0.6
-    assert choose_neutral(beta, pose) == 2
+    mouth = torch.zeros(4)
+    assert choose_neutral(beta, pose, mouth) == 2
+    mouth[2] = 0.2
+    assert choose_neutral(beta, pose, mouth) in (0, 1), "an open mouth is not neutral, however small its |beta|"
 
 
 def test_subjects_repeat_by_seed_and_differ_between_seeds():

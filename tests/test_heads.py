@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 import torch
 
+from stkit.alignment import align_frames, iou_loss, moved
 from stkit.animate import measured_mouth, own_motion, part, play, retarget, save_ply, scripted
 from stkit.evaluate import true_view
 from stkit.fit_gaussians import frame_arguments, render_frame
-from stkit.fit_mesh import fit_mesh, iou_loss, laplacian_loss, render_mesh_head
-from stkit.gaussian_head import GaussianHead, mouth_points
+from stkit.fit_mesh import fit_mesh, laplacian_loss, render_mesh_head
+from stkit.capture import head_transform
+from stkit.gaussian_head import GaussianHead, draw, mouth_points
 from stkit.mesh_head import MeshHead, canonical_landmarks
 from stkit.metrics import correlation, iou, psnr
 
@@ -89,6 +91,39 @@ def test_gaussian_head_shows_held_out_frames(gaussians, mesh):
     with torch.no_grad():
         g = gaussians.gaussians(**frame_arguments(capture, 0))
     assert all(torch.isfinite(v).all() for v in g.values()) and (g["scales"] > 0).all()
+
+
+def test_alignment_finds_a_shift_it_was_given(gaussians, mesh):
+    capture, (a, b) = mesh[1], (1, 5)
+    shift = torch.zeros_like(capture.pose)
+    shift[a, 3], shift[b, 1] = 0.04, 0.03
+    wrong = moved(capture, capture.pose + shift, capture.torso)
+    canonical = {t: gaussians.canonical(capture.beta[t], capture.pose[t]) for t in (a, b)}
+    canonical = {t: {k: v.detach() for k, v in c.items()} for t, c in canonical.items()}
+
+    def show(t):
+        return lambda pose, torso: draw(
+            gaussians.place(canonical[t], **{**head_transform(capture, t), "pose": pose, "torso": torso}), capture.camera
+        )
+
+    target = lambda t: tuple(x.detach() for x in show(t)(capture.pose[t], capture.torso[t]))
+    found = align_frames(wrong, [a, b, capture.neutral], show, target, steps=40, stiffness=0.0)
+    assert (found.pose - capture.pose)[[a, b]].norm() < 0.4 * shift.norm()
+    still = [t for t in range(len(capture)) if t not in (a, b)]
+    assert torch.equal(found.pose[still], wrong.pose[still]), "other frames and the neutral one stay"
+    assert torch.allclose(moved(wrong, capture.pose, capture.torso).landmarks3d, capture.landmarks3d, atol=1e-5)
+
+
+def test_points_that_follow_the_head_turn_with_it(gaussians, mesh):
+    capture = mesh[1]
+    frame = frame_arguments(capture, 0)
+    turned = {**frame, "pose": frame["pose"] + torch.tensor([0, 0.2, 0, 0, 0, 0])}
+    with torch.no_grad():
+        c = gaussians.canonical(frame["beta"], frame["pose"])
+        a, b = (gaussians.place(c, **{k: v for k, v in f.items() if k != "beta"})["means"] for f in (frame, turned))
+    follow = gaussians.follow_logits.sigmoid()
+    step = (b - a).norm(dim=1)
+    assert step[follow > 0.97].mean() > 5 * step[follow < 0.03].mean()
 
 
 def test_gaussian_head_survives_its_file(gaussians, mesh, tmp_path):

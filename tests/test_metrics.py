@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from stkit import metrics
@@ -22,6 +23,16 @@ def test_ssim_equals_the_convolution_it_stands_for():
     truth = ((2 * mx * my + 1e-4) * (2 * xy + 9e-4) / ((mx**2 + my**2 + 1e-4) * (xx + yy + 9e-4))).mean()
     assert abs(float(metrics.ssim(x, y) - truth)) < 1e-5
     assert abs(float(metrics.ssim(x, x)) - 1) < 1e-6
+
+
+@pytest.mark.parametrize("h, w", [(40, 56), (7, 9), (65, 64)])
+def test_compiled_ssim_and_its_gradient_equal_the_torch_form(h, w):
+    x, y = image(0, h, w), (image(0, h, w) * 0.7 + image(1, h, w) * 0.3)
+    a, b = x.clone().requires_grad_(), x.double().requires_grad_()
+    fast, plain = metrics.ssim(a, y), metrics.ssim(b, y.double())
+    (3 * fast).backward(), (3 * plain).backward()
+    assert abs(float(fast - plain)) < 1e-6
+    assert (a.grad - b.grad).norm() < 1e-4 * b.grad.norm()
 
 
 def test_iou_correlation_nme():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from stkit import networks
-from stkit.networks import MLP, expression_share, gamma
+from stkit.networks import MLP, blend, expression_share, gamma
 
 
 def count(*nets) -> int:
@@ -46,3 +46,14 @@ def test_expression_share_compares_squared_distances():
     share = expression_share(d)
     assert torch.allclose(share, torch.tensor([1.0, 1.0, 0.0, 0.0]), atol=1e-6)
     assert 0 < float(expression_share(torch.tensor(0.4))) < 1
+
+
+def test_blend_evaluates_each_net_only_where_it_counts():
+    x, share = torch.randn(6, 4, requires_grad=True), torch.tensor([0.0, 0.0, 0.3, 1.0, 1.0, 0.7])
+    seen = []
+    near, far = (lambda v: (seen.append(len(v)), 2 * v)[1]), (lambda v: (seen.append(len(v)), -v)[1])
+    out = blend(share, x, near, far)
+    assert seen == [4, 4]
+    assert torch.allclose(out, share[:, None] * 2 * x - (1 - share[:, None]) * x)
+    assert torch.allclose(torch.autograd.grad(out.sum(), x)[0], (3 * share - 1)[:, None].expand(6, 4))
+    assert torch.equal(blend(torch.zeros(6), x, near, far), -x)

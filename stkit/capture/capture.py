@@ -106,24 +106,28 @@ def head_transform(capture: Capture, t: int) -> dict[str, Tensor]:
     return {"scale": capture.scale, "pose": capture.pose[t], "torso": capture.torso[t], "rest": capture.pose[capture.neutral]}
 
 
-def to_world(points: Tensor, scale: Tensor, pose: Tensor, torso: Tensor, rest: Tensor) -> Tensor:
+def to_world(points: Tensor, scale: Tensor, pose: Tensor, torso: Tensor, rest: Tensor, follow: Tensor | None = None) -> Tensor:
     """World points (N, 3), decimetres, of canonical points (N, 3).
 
     The head moves by x_world = S R x + T (lineage.md 1.1). Shoulders do not turn with the head, so points below the neck
     blend to the chest: its place at the neutral frame, moved by `torso`. The paper is silent on this; GHA crops shoulders.
+    `follow` (N, 1) says how much each point goes with the head (default: `skin_weight`).
     """
     head = scale * points @ so3_exp(pose[:3]).T + pose[3:]
     still = scale * points @ so3_exp(rest[:3]).T + rest[3:]
     chest = still @ so3_exp(torso[:3]).T + torso[3:]
-    w = skin_weight(points)
+    w = skin_weight(points) if follow is None else follow
     return w * head + (1 - w) * chest
 
 
-def choose_neutral(beta: Tensor, pose: Tensor, frames: list[int] | None = None) -> int:
-    """The frame with the smallest |beta| among near-frontal ones (lineage.md 7, reading 19)."""
+def choose_neutral(beta: Tensor, pose: Tensor, mouth: Tensor, frames: list[int] | None = None) -> int:
+    """The frame with the smallest |beta| among near-frontal ones with a closed mouth (lineage.md 7, reading 19).
+
+    mouth (F,): gap between the lips in units of the eye distance. A small |beta| alone may still be an open mouth.
+    """
     yaw, pitch, roll = yaw_pitch_roll(so3_exp(pose[:, :3]))
     turned = yaw.abs() + roll.abs() + (pitch - pitch.median()).abs()
-    cost = beta.norm(dim=1) / beta.norm(dim=1).median().clamp_min(1e-6) + turned / 0.12
+    cost = beta.norm(dim=1) / beta.norm(dim=1).median().clamp_min(1e-6) + turned / 0.12 + mouth / 0.05
     if frames is not None:
         allowed = torch.full_like(cost, torch.inf)
         allowed[frames] = 0

@@ -25,7 +25,7 @@ class FitSettings:
     w_identity: float = 1e-4
     w_expression: float = 1.5e-5
     w_smooth: float = 2e-3
-    w_depth: float = 5e-4
+    w_depth: float = 2e-3
     seed: int = 0
 
 

@@ -8,7 +8,7 @@ import torch
 
 from .. import face_models
 from ..cameras import FOCAL, front_camera
-from ..face_models.landmarks import KEPT_66, MEDIAPIPE_68
+from ..face_models.landmarks import KEPT_66, MEDIAPIPE_68, mouth_opening
 from ..geometry import so3_exp
 from . import synthetic
 from .capture import Capture, choose_neutral
@@ -46,9 +46,9 @@ def preprocess(source: str, settings: PreprocessSettings, progress=lambda x, **k
     model = face_models.get("builtin")
     fit = fit_clip(found.points, camera, model, FitSettings(steps=settings.fit_steps, seed=settings.seed), progress)
     train = range(len(found.kept) - max(1, round(0.2 * len(found.kept))))  # the neutral frame teaches: it may not be held out
-    neutral = choose_neutral(fit.beta, fit.pose, list(train))
-
-    landmarks = torch.cat([torch.as_tensor(found.points[:, MEDIAPIPE_68], dtype=torch.float32), fit.scores[..., None]], -1)
+    points68 = torch.as_tensor(found.points[:, MEDIAPIPE_68], dtype=torch.float32)
+    neutral = choose_neutral(fit.beta, fit.pose, mouth_opening(points68), list(train))
+    landmarks = torch.cat([points68, fit.scores[..., None]], -1)
     torso = track_chest(found.frames, found.mattes, landmarks[:, 8, :2].numpy(), neutral, camera)
     world = fitted_landmarks(fit, model)[:, KEPT_66]
     capture = Capture(

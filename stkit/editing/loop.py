@@ -10,7 +10,7 @@ from ..capture import Capture, to_world
 from ..diffusion.editors import Editor
 from ..diffusion.views import Views
 from ..fit_gaussians import frame_arguments
-from ..gaussian_head import GaussianHead
+from ..gaussian_head import GaussianHead, draw
 from ..geometry import generator
 from ..training import run_steps
 from .strength import sample_strength
@@ -138,16 +138,12 @@ def _render(head: GaussianHead, shot: Shot, w: Tensor, settings: EditSettings) -
     """
     if settings.mode == "pixel":
         return head.render(shot.camera, **shot.frame)[0]
-    from ..render import rasterize
-
     share = w if shot.b >= settings.b_boundary else 1 - w
     g = head.gaussians(**shot.frame)
     for value in g.values():
         if value.requires_grad:
             value.register_hook(lambda grad: grad * share.view(-1, *[1] * (grad.ndim - 1)))
-    image, _, _ = rasterize(*(g[k] for k in ("means", "quats", "scales", "opacities", "colors")), shot.camera.viewmat[None],
-                            shot.camera.K[None], shot.camera.width, shot.camera.height, backgrounds=torch.ones(1, 3), meta=False)  # fmt: skip
-    return image[0]
+    return draw(g, shot.camera)[0]
 
 
 class _Store:

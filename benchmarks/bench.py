@@ -74,7 +74,10 @@ def compare(n: int, size: int, channels: int, rounds: int) -> None:
 
 def growth() -> None:
     """Cost against the number of Gaussians and of pixels: times and the exponents of a fitted power law."""
-    for name, grid in (("gaussians", [(5_000, 256), (20_000, 256), (80_000, 256)]), ("pixels", [(20_000, 128), (20_000, 256), (20_000, 512)])):
+    for name, grid in (
+        ("gaussians", [(5_000, 256), (20_000, 256), (80_000, 256)]),
+        ("pixels", [(20_000, 128), (20_000, 256), (20_000, 512)]),
+    ):
         points = []
         for n, size in grid:
             leaves, camera = scene(n, size, 3)
@@ -90,12 +93,12 @@ def growth() -> None:
 def first_use() -> None:
     """Seconds until the first picture with its gradient in a new process: compiling everything, and with the cache."""
     code = (
-        "import stkit, time, torch, sys; sys.path.insert(0, {here!r}); t = time.perf_counter()\n"
+        f"import stkit, time, torch, sys; sys.path.insert(0, {str(HERE)!r}); t = time.perf_counter()\n"
         "from stkit.cameras import front_camera; from stkit.render import rasterize\n"
         "x = [torch.randn(9, k, requires_grad=True) for k in (3, 4, 3, 3)]; o = torch.full((9,), .5, requires_grad=True); c = front_camera(32)\n"
         "r = rasterize(x[0], x[1], x[2].abs(), o, x[3], c.viewmat[None], c.K[None], 32, 32, meta=False)[0]; r.sum().backward()\n"
         "print(time.perf_counter() - t)"
-    ).format(here=str(HERE))
+    )
     import tempfile
 
     with tempfile.TemporaryDirectory() as empty:
@@ -151,7 +154,9 @@ def training_steps() -> None:
     edit_head(head, capture, None, get_editor("paint"), EditSettings("turn her into a clown", steps=25, frames=2, edit_every=10**6,
               refresh_every=10**6), frames, progress=Clock)  # fmt: skip
     LINES["step_ms_edit"] = median(clocks[0])
-    LINES["paper_schedule_hours"] = (10_000 * LINES["step_ms_mesh"] + 2_000 * LINES["step_ms_gaussians"] + 20_000 * LINES["step_ms_edit"]) / 3.6e6
+    LINES["paper_schedule_hours"] = (
+        10_000 * LINES["step_ms_mesh"] + 2_000 * LINES["step_ms_gaussians"] + 20_000 * LINES["step_ms_edit"]
+    ) / 3.6e6
 
 
 def machine() -> str:
@@ -195,7 +200,9 @@ def main() -> None:
 
 def record(where: str) -> None:
     """Write the results with the machine's description."""
-    (HERE / "results.json").write_text(json.dumps({"machine": where, "date": str(date.today()), **{k: float(v) for k, v in LINES.items()}}, indent=1))
+    (HERE / "results.json").write_text(
+        json.dumps({"machine": where, "date": str(date.today()), **{k: float(v) for k, v in LINES.items()}}, indent=1)
+    )
     rows = [f"| `{k}` | {v:.4g} | {next(m for start, m in MEANING.items() if k.startswith(start))} |" for k, v in LINES.items()]
     text = ["# Measured speed", "", f"Written by `make bench` on {date.today()}: {where}. Medians; times move with other load, ratios less.", "",
             "| line | value | what |", "|---|---|---|", *rows, ""]  # fmt: skip

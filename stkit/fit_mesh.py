@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from .alignment import Show, align_frames, iou_loss, moved
 from .capture import Capture, head_transform, to_world
 from .geometry import generator, nearest
-from .mesh_head import MeshHead, MeshSettings, canonical_landmarks, neutral_landmarks, new_mesh_head
+from .mesh_head import MeshHead, MeshSettings, neutral_landmarks, new_mesh_head
 from .render import render_mesh
 from .training import cosine, run_steps
 

@@ -4,10 +4,10 @@ import torch
 
 from stkit.alignment import align_frames, iou_loss, moved
 from stkit.animate import measured_mouth, own_motion, part, play, retarget, save_ply, scripted
+from stkit.capture import head_transform
 from stkit.evaluate import true_view
 from stkit.fit_gaussians import frame_arguments, render_frame
 from stkit.fit_mesh import fit_mesh, laplacian_loss, render_mesh_head
-from stkit.capture import head_transform
 from stkit.gaussian_head import GaussianHead, draw, mouth_points
 from stkit.mesh_head import MeshHead, canonical_landmarks
 from stkit.metrics import correlation, iou, psnr

@@ -73,13 +73,17 @@ class GaussianHead(nn.Module):
         """Recompute each point's expression share after positions moved."""
         self.shared = expression_share(nearest(self.xyz, self.landmarks)[0][:, 0])
 
-    def canonical(self, beta: Tensor, pose: Tensor) -> dict[str, Tensor]:
+    def shift(self, beta: Tensor, pose: Tensor) -> Tensor:
+        """How far the deformation moves each point (N, 3); a frozen deformation is evaluated without gradient."""
+        with torch.set_grad_enabled(any(p.requires_grad for p in self.deformation.parameters()) and torch.is_grad_enabled()):
+            return self.deformation(self.xyz.detach(), self.shared, beta, pose)
+
+    def canonical(self, beta: Tensor, pose: Tensor, shift: Tensor | None = None) -> dict[str, Tensor]:
         """Gaussians in canonical space under an expression and pose: means, quats (unit), scales, opacities, colors.
 
-        The frozen deformation is evaluated without gradient.
+        `shift` (N, 3) replaces the deformation's: where it is frozen, it need not be computed in every step.
         """
-        with torch.set_grad_enabled(any(p.requires_grad for p in self.deformation.parameters()) and torch.is_grad_enabled()):
-            shift = self.deformation(self.xyz.detach(), self.shared, beta, pose)
+        shift = self.shift(beta, pose) if shift is None else shift
         change = self.settings.attributes_scale * self.attributes(self.feature, self.shared, beta, pose)
         return {
             "means": self.xyz + shift, "quats": nn.functional.normalize(self.quats + change[:, 3:7], dim=-1),

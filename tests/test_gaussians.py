@@ -449,3 +449,47 @@ def test_gsplat_backend_leaves_depth_without_a_background(monkeypatch, render_mo
     monkeypatch.setitem(sys.modules, "gsplat", SimpleNamespace(rasterization=lambda *_, **__: (depth, alpha, {})))
     image, _, _ = rasterize(**arguments(render_mode=render_mode, backend="gsplat"))
     assert torch.equal(image, depth)
+
+
+def test_a_hundred_thousand_gaussians_in_one_tile(monkeypatch):
+    g = generator(11, "crowd")
+    n, view, K = 100_000, torch.eye(4)[None], torch.tensor([[[40.0, 0, 8], [0, 40, 8], [0, 0, 1]]])
+    means = torch.cat([0.1 * torch.rand(n, 2, generator=g), 4 + torch.rand(n, 1, generator=g)], 1).requires_grad_()
+    rest = torch.randn(n, 4, generator=g), torch.full((n, 3), 0.02), torch.full((n,), 0.02), torch.rand(n, 3, generator=g)
+    image, alpha, info = rasterize(means, *rest, view, K, 16, 16)
+    assert info["cameras"][0]["entries"] == n
+    image.sum().backward()
+    near = torch.argsort(means.detach()[:, 2], stable=True)[:20_000]  # light ends long before: the rest must not count
+    front = [x[near] for x in (means.detach(), *rest)]
+    assert torch.allclose(rasterize(*front, view, K, 16, 16)[0], image.detach(), atol=2e-4)
+    assert torch.isfinite(means.grad).all() and alpha.max().item() > 0.99
+
+
+def test_a_scene_too_large_for_memory_is_refused_with_the_number(monkeypatch):
+    from stkit.render import gaussians_cpu
+
+    monkeypatch.setattr(gaussians_cpu, "available_memory", lambda: 1e4)
+    with pytest.raises(MemoryError, match=r"tile entries need .* GB .* are free"):
+        render(scene(n=200))
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_planes_cut_near_and_far_gaussians(backend):
+    s = lone()
+    seen = lambda **planes: float(rasterize(*s.leaves, s.Ks, s.width, s.height, backend=backend, **planes)[1].max())
+    assert seen() > 0.8 and seen(far_plane=4.5) > 0.8
+    assert seen(far_plane=3.5) == 0 == seen(near_plane=4.5)
+
+
+def test_compilation_is_announced_once_and_only_without_a_cache(monkeypatch, tmp_path, capsys):
+    from stkit.render import gaussians_cpu
+
+    cache = SimpleNamespace(cache_path=str(tmp_path), _impl=SimpleNamespace(filename_base="kernel"))
+    monkeypatch.setattr(gaussians_cpu.tiles, "render_tiles_backward", SimpleNamespace(_cache=cache))
+    for made, expected in ((False, 1), (True, 0)):
+        monkeypatch.setattr(gaussians_cpu, "_announced", False)
+        if made:
+            (tmp_path / "kernel-1.nbi").touch()
+        gaussians_cpu.announce_compilation()
+        gaussians_cpu.announce_compilation()
+        assert capsys.readouterr().err.count("compiling the CPU kernels") == expected

@@ -47,18 +47,20 @@ def _check(means, quats, scales, opacities, colors, viewmats, Ks, backgrounds):
 
 def rasterize(
     means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, colors: Tensor, viewmats: Tensor, Ks: Tensor,
-    width: int, height: int, near_plane: float = 0.01, eps2d: float = 0.3, backgrounds: Tensor | None = None,
-    render_mode: str = "RGB", rasterize_mode: str = "classic", backend: str = "auto", meta: bool = True,
+    width: int, height: int, near_plane: float = 0.01, far_plane: float = 1e10, eps2d: float = 0.3, packed: bool = False,
+    backgrounds: Tensor | None = None, render_mode: str = "RGB", rasterize_mode: str = "classic", backend: str = "auto", meta: bool = True,
 ):  # fmt: skip
     """Render Gaussians from C cameras, with the argument names and shapes of `gsplat.rasterization`.
 
     means (N, 3) and scales (N, 3) in world units, quats (N, 4) w,x,y,z (need not be unit), opacities (N,) in [0, 1],
     colors (N, D) with any D, viewmats (C, 4, 4) world-to-camera (OpenCV), Ks (C, 3, 3) in pixels, backgrounds (C, D).
     render_mode: RGB, D (accumulated depth), ED (expected depth), RGB+D, RGB+ED. rasterize_mode: classic or antialiased.
+    Gaussians nearer than near_plane or beyond far_plane are left out. packed: a memory layout of gsplat's, for scenes that a
+    camera sees little of; without effect on the other backends, which keep visible entries only.
     backend: auto, gsplat (CUDA), cpu (numba), reference (PyTorch, small scenes).
 
     Returns renders (C, H, W, D [+1]), alphas (C, H, W, 1) and a dict. Raises ValueError for wrong shapes, unknown modes,
-    and values that are not finite (naming the first index). Source: 3DGS (Kerbl 2023); paper Eq. 1.
+    and values that are not finite (naming the first index), MemoryError (cpu) where a scene would not fit. Source: 3DGS (Kerbl 2023); paper Eq. 1.
     """
     if render_mode not in MODES:
         raise ValueError(f"rasterize: render_mode {render_mode!r} is not one of {', '.join(MODES)}")
@@ -71,8 +73,8 @@ def rasterize(
         import gsplat
 
         renders, alphas, info = gsplat.rasterization(
-            means, quats, scales, opacities, colors, viewmats, Ks, width, height, near_plane=near_plane, eps2d=eps2d,
-            render_mode=render_mode, rasterize_mode=rasterize_mode, packed=False,
+            means, quats, scales, opacities, colors, viewmats, Ks, width, height, near_plane=near_plane, far_plane=far_plane,
+            eps2d=eps2d, render_mode=render_mode, rasterize_mode=rasterize_mode, packed=packed,
         )  # fmt: skip
         return _over(renders, alphas, backgrounds if MODES[render_mode][0] else None), alphas, info
     if backend == "cpu":
@@ -87,7 +89,7 @@ def rasterize(
     for viewmat, K in zip(viewmats, Ks):
         info = {} if meta else None
         image, alpha = run(
-            means, quats, scales, opacities, values, viewmat, K, width, height, depth is not None, eps2d, near_plane,
+            means, quats, scales, opacities, values, viewmat, K, width, height, depth is not None, eps2d, near_plane, far_plane,
             rasterize_mode == "antialiased", info,
         )  # fmt: skip
         if depth == "mean":

@@ -1,5 +1,8 @@
 """The CPU backend: numba kernels behind one autograd function. See `stkit.render.rasterize` for the contract."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,11 +17,49 @@ def _np(x: Tensor) -> np.ndarray:
     return np.ascontiguousarray(x.detach().numpy(), dtype=np.float32)
 
 
+def entry_bytes(channels: int) -> int:
+    """Bytes that one (tile, Gaussian) entry needs in a forward and backward pass: list, place, and a row of gradients."""
+    return 4 + 8 + 4 * (6 + channels)
+
+
+def _refuse_too_large(entries: int, channels: int) -> None:
+    """MemoryError with the number, before the machine starts to swap."""
+    need, free = entries * entry_bytes(channels), available_memory()
+    if need > 0.8 * free:
+        raise MemoryError(
+            f"rasterize: {entries:,} tile entries need {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; use smaller scales, "
+            "fewer Gaussians or a smaller picture"
+        )
+
+
+def available_memory() -> float:
+    """Bytes that can be taken without swapping; infinite where the system does not say (no /proc/meminfo)."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return float("inf")
+    return next((1024.0 * int(x.split()[1]) for x in lines if x.startswith("MemAvailable")), float("inf"))
+
+
+def announce_compilation() -> None:
+    """Say once that numba is compiling, if its cache on disk is empty."""
+    global _announced
+    if _announced:
+        return
+    _announced = True
+    cache = tiles.render_tiles_backward._cache
+    if not any(Path(cache.cache_path).glob(f"{cache._impl.filename_base}*.nbi")):
+        print("stkit: compiling the CPU kernels, once on this machine (about 10 seconds)", file=sys.stderr, flush=True)
+
+
+_announced = False
+
+
 class _Rasterize(torch.autograd.Function):
     """One camera. Channels are composited without a background; alpha is returned beside them."""
 
     @staticmethod
-    def forward(ctx, means, quats, scales, opacities, colors, viewmat, depth_channel, K, width, height, eps2d, near, antialiased, info):
+    def forward(ctx, means, quats, scales, opacities, colors, viewmat, depth_channel, K, width, height, eps2d, near, far, antialiased, info):
         arrays = [_np(x) for x in (means, quats, scales, opacities, colors)]
         view = _np(viewmat)[:3]
         fx, fy, cx, cy = (np.float32(K[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
@@ -26,11 +67,12 @@ class _Rasterize(torch.autograd.Function):
         flat = np.zeros((n, 8), np.float32)
         box = np.empty((n, 4), np.int64)
         lens = (fx, fy, cx, cy, width, height, np.float32(eps2d))
-        parallel_blocks(projection.project, n, *arrays[:4], view, *lens, np.float32(near), antialiased, flat, box)
+        parallel_blocks(projection.project, n, *arrays[:4], view, *lens, np.float32(near), np.float32(far), antialiased, flat, box)
         tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
         starts = np.empty(tiles_x * tiles_y + 1, np.int64)
         counts = np.empty(n + 1, np.int64)
         total = tiles.count_tiles(box, tiles_x, starts, counts)
+        _refuse_too_large(total, colors.shape[1] + depth_channel)
         ids = np.empty(total, np.int32)
         rows = np.empty(total, np.int64)
         order = tiles.depth_order(counts, flat)
@@ -72,11 +114,12 @@ class _Rasterize(torch.autograd.Function):
         d_viewmat = np.zeros((4, 4), np.float32)
         d_viewmat[:3] = d_view.sum(0, dtype=np.float64).reshape(3, 4)
         back = [torch.from_numpy(np.ascontiguousarray(x)) for x in (*out, d_colors, d_viewmat)]
-        return (*back, *([None] * 8))
+        return (*back, *([None] * 9))
 
 
-def rasterize(means, quats, scales, opacities, colors, viewmat, K, width, height, depth, eps2d, near_plane, antialiased, info):
+def rasterize(means, quats, scales, opacities, colors, viewmat, K, width, height, depth, eps2d, near_plane, far_plane, antialiased, info):
     """One camera: image (H, W, D [+1 accumulated depth]) without background, and alpha (H, W, 1)."""
+    announce_compilation()
     return _Rasterize.apply(
-        means, quats, scales, opacities, colors, viewmat, depth, K.detach().numpy(), width, height, eps2d, near_plane, antialiased, info
+        means, quats, scales, opacities, colors, viewmat, depth, K.detach().numpy(), width, height, eps2d, near_plane, far_plane, antialiased, info
     )

@@ -12,7 +12,7 @@ from .gaussians_common import ALPHA_MIN, JIT, TILE
 
 
 @njit(**JIT)
-def project(begin, end, means, quats, scales, opacities, view, fx, fy, cx, cy, width, height, eps2d, near, antialiased, flat, box):
+def project(begin, end, means, quats, scales, opacities, view, fx, fy, cx, cy, width, height, eps2d, near, far, antialiased, flat, box):
     """Fill flat (N, 8): u, v, depth, conic a b c, opacity factor, reach in y (pixels); and box (N, 4): tile x0 x1 y0 y1 (empty = culled)."""
     tiles_x = (width + TILE - 1) // TILE
     tiles_y = (height + TILE - 1) // TILE
@@ -25,7 +25,7 @@ def project(begin, end, means, quats, scales, opacities, view, fx, fy, cx, cy, w
         box[i, 3] = 0
         mx, my, mz = means[i, 0], means[i, 1], means[i, 2]
         z = view[2, 0] * mx + view[2, 1] * my + view[2, 2] * mz + view[2, 3]
-        if not z > near:
+        if not (z > near and z < far):
             continue
         x = view[0, 0] * mx + view[0, 1] * my + view[0, 2] * mz + view[0, 3]
         y = view[1, 0] * mx + view[1, 1] * my + view[1, 2] * mz + view[1, 3]

@@ -26,13 +26,13 @@ def project(means: Tensor, quats: Tensor, scales: Tensor, viewmat: Tensor, K: Te
     return torch.stack([fx * x / z + cx, fy * y / z + cy], -1), z, sharp, blurred
 
 
-def rasterize(means, quats, scales, opacities, colors, viewmat, K, width, height, depth, eps2d, near_plane, antialiased, info):
+def rasterize(means, quats, scales, opacities, colors, viewmat, K, width, height, depth, eps2d, near_plane, far_plane, antialiased, info):
     """One camera: image (H, W, D [+1 accumulated depth]) without background, and alpha (H, W, 1)."""
     uv, z, sharp, blurred = project(means, quats, scales, viewmat, K, width, height, eps2d)
     det = torch.linalg.det(blurred)
     if antialiased:
         opacities = opacities * (torch.linalg.det(sharp) / det).clamp_min(1e-12).sqrt()
-    keep = (z > near_plane) & (det > 0)
+    keep = (z > near_plane) & (z < far_plane) & (det > 0)
     order = torch.argsort(torch.where(keep, z, torch.full_like(z, torch.inf)).detach(), stable=True)[: int(keep.sum())]
     uv, z, opacities, colors = uv[order], z[order], opacities[order], colors[order]
     conic = torch.linalg.inv(blurred[order])

@@ -1,6 +1,8 @@
 # make demo   the whole road on the synthetic subject, ends by naming one page
 # make demo VIDEO=face.mp4 PROMPT="turn him into a bronze statue" PROFILE=laptop NAME=me
 # make lab    JupyterLab on notebook 00
+# make bench  speed of the renderers and training steps here, into benchmarks/results.md
+# make budget where a step's time goes, into benchmarks/budget.md
 # make test   all tests: pytest, then the notebooks through nbval
 
 PYTHON ?= python3.11
@@ -13,7 +15,7 @@ DRIVER ?=
 
 ready := .venv/.ready
 
-.PHONY: demo lab test clean setup figures
+.PHONY: demo lab test bench budget clean setup figures
 
 setup: $(ready)
 
@@ -38,6 +40,12 @@ test: $(ready)
 figures: $(ready)
 	mkdir -p notebooks/figures
 	cp runs/subject/edit/before_after.png runs/subject/weights/weight_map.png notebooks/figures/
+
+bench: $(ready)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -W ignore benchmarks/bench.py --write
+
+budget: $(ready)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -W ignore benchmarks/budget.py
 
 clean:
 	rm -rf runs .pytest_cache build *.egg-info

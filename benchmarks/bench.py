@@ -110,8 +110,11 @@ def first_use() -> None:
     LINES["import_stkit_s"] = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
-def training_steps() -> None:
-    """Milliseconds of one optimisation step of each stage with the laptop profile's nets, on a short synthetic clip at 256 px."""
+def stage_loops() -> dict:
+    """Short runs of each stage with the laptop profile's nets at 256 px, each a function of a progress bar.
+
+    The three share one synthetic clip and go from stage to stage: call them in order.
+    """
     from dataclasses import replace
 
     from stkit.capture.preprocess import PreprocessSettings, preprocess
@@ -124,36 +127,49 @@ def training_steps() -> None:
     laptop = get_profile("laptop")
     capture = preprocess("synthetic", PreprocessSettings(size=256, max_frames=10, fit_steps=40))[0]
     frames = capture.split()[0]
+    made = {}
 
-    class Clock:
-        """A progress bar that notes when each step begins."""
+    def mesh(progress) -> None:
+        settings = replace(laptop.mesh, steps=16, warm_steps=2, track_steps=0, refine_at=0.0)
+        made["mesh"] = fit_mesh(capture, settings, frames, progress=progress)[0]
 
-        def __init__(self, items, **_):
-            self.items, self.marks = items, []
-            clocks.append(self)
+    def gaussians(progress) -> None:
+        model = replace(laptop.gaussians.model, surface_points=20_000 - laptop.gaussians.model.mouth_points)
+        settings = replace(laptop.gaussians, steps=40, track_steps=0, track_from=0.0, model=model)
+        made["head"] = fit_gaussians(capture, made["mesh"], None, settings, frames, progress=progress)[0]
+        LINES["step_gaussians"] = len(made["head"].xyz)
 
-        def __iter__(self):
-            for item in self.items:
-                self.marks.append(time.perf_counter())
-                yield item
-            self.marks.append(time.perf_counter())
+    def edit(progress) -> None:
+        settings = EditSettings("turn her into a clown", steps=30, frames=2, edit_every=10**6, refresh_every=10**6)
+        edit_head(made["head"], capture, None, get_editor("paint"), settings, frames, progress=progress)
 
-    def median(clock: Clock) -> float:
-        return 1e3 * float(np.median(np.diff(clock.marks)[2:]))
+    return {"mesh": mesh, "gaussians": gaussians, "edit": edit}
 
-    clocks: list[Clock] = []
-    settings = replace(laptop.mesh, steps=16, warm_steps=2, track_steps=0, refine_at=0.0)
-    mesh, _, _ = fit_mesh(capture, settings, frames, progress=Clock)
-    LINES["step_ms_mesh"] = median(clocks[1])
-    clocks.clear()
-    model = replace(laptop.gaussians.model, surface_points=20_000 - laptop.gaussians.model.mouth_points)
-    settings = replace(laptop.gaussians, steps=30, track_steps=0, track_from=0.0, model=model)
-    head, capture, _ = fit_gaussians(capture, mesh, None, settings, frames, progress=Clock)
-    LINES["step_gaussians"], LINES["step_ms_gaussians"] = len(head.xyz), median(clocks[0])
-    clocks.clear()
-    edit_head(head, capture, None, get_editor("paint"), EditSettings("turn her into a clown", steps=25, frames=2, edit_every=10**6,
-              refresh_every=10**6), frames, progress=Clock)  # fmt: skip
-    LINES["step_ms_edit"] = median(clocks[0])
+
+class Clock:
+    """A progress bar that notes when each step begins."""
+
+    def __init__(self):
+        self.marks: list[list[float]] = []
+
+    def __call__(self, items, **_):
+        self.marks.append([])
+        for item in items:
+            self.marks[-1].append(time.perf_counter())
+            yield item
+        self.marks[-1].append(time.perf_counter())
+
+    def median(self) -> float:
+        """Milliseconds a step of the longest loop, its first three left out."""
+        return 1e3 * float(np.median(np.diff(max(self.marks, key=len))[3:]))
+
+
+def training_steps() -> None:
+    """Milliseconds of one optimisation step of each stage, and what the paper's schedule would take at this speed."""
+    for name, loop in stage_loops().items():
+        clock = Clock()
+        loop(clock)
+        LINES[f"step_ms_{name}"] = clock.median()
     LINES["paper_schedule_hours"] = (
         10_000 * LINES["step_ms_mesh"] + 2_000 * LINES["step_ms_gaussians"] + 20_000 * LINES["step_ms_edit"]
     ) / 3.6e6

@@ -38,7 +38,7 @@ class GaussianTraining:
     noise: float = 0.3
     w_rgb: float = 1.0
     w_ssim: float = 0.2
-    ssim_every: int = 2
+    ssim_every: int = 1
     w_mask: float = 0.1
     view_share: float = 0.15
     train_deformation: bool = False

@@ -31,7 +31,7 @@ def collect(name: str) -> dict:
         out |= read_json(folder / stage / "results.json")
         out[f"seconds.{stage}"] = run["seconds"]
         out[f"peak_gb.{stage}"] = run["peak_gb"]
-        context[stage] = {k: run[k] for k in ("machine", "torch", "stkit", "finished", "parameters")}
+        context[stage] = {k: run.get(k) for k in ("machine", "torch", "stkit", "code", "finished", "parameters")}
     first = context.get("preprocess", {}).get("parameters", {})
     out["computed_on"] = {
         "source": first.get("source"), "size": first.get("size"), "profile": _profile(first),
@@ -145,7 +145,10 @@ def results_table(names: list[str]) -> str:
     columns = [("track.nme", "NME", "{:.2%}"), ("mesh.iou_heldout", "mesh IoU", "{:.3f}"), ("head.psnr_heldout", "PSNR", "{:.1f}"), ("head.ssim_heldout", "SSIM", "{:.3f}"),
                ("head.psnr_heldout_raw", "PSNR, landmark tracking only", "{:.1f}"), ("head.psnr_novel", "PSNR novel +-30", "{:.1f}"), ("edit.inside", "edit inside", "{:.3f}"),
                ("edit.outside", "edit outside", "{:.3f}"), ("animate.mouth_corr", "mouth corr.", "{:.2f}")]  # fmt: skip
-    lines = ["| run | profile | " + " | ".join(t for _, t, _ in columns) + " | minutes | peak GB |", "|---" * (len(columns) + 4) + "|"]
+    lines = [
+        "| run | profile | " + " | ".join(t for _, t, _ in columns) + " | minutes | peak GB | code |",
+        "|---" * (len(columns) + 5) + "|",
+    ]
     for name in names:
         numbers = read_json(run_folder(name) / "metrics.json")
         if not numbers:
@@ -154,5 +157,6 @@ def results_table(names: list[str]) -> str:
         seconds = sum(v for k, v in numbers.items() if k.startswith("seconds."))
         peak = max(v for k, v in numbers.items() if k.startswith("peak_gb."))
         profile = numbers["computed_on"].get("profile") or "-"
-        lines.append(f"| {name} | {profile} | " + " | ".join(cells) + f" | {seconds / 60:.1f} | {peak:.1f} |")
+        code = ", ".join(sorted({s.get("code") or "?" for s in numbers["computed_on"]["stages"].values()}))
+        lines.append(f"| {name} | {profile} | " + " | ".join(cells) + f" | {seconds / 60:.1f} | {peak:.1f} | {code} |")
     return "\n".join(lines)

@@ -6,9 +6,11 @@ import os
 import platform
 import resource
 import shutil
+import subprocess
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -138,7 +140,7 @@ class Stage:
             "stage": self.name, "run": self.run, "key": self.key, "parameters": self.parameters, "inputs": self.inputs,
             "seconds": round(time.monotonic() - start, 2), "peak_gb": round(peak_gb(), 3), "stkit": __version__,
             "torch": torch.__version__, "python": platform.python_version(), "machine": machine(),
-            "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
+            "code": code_version(), "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
         }  # fmt: skip
         (self.work / "results.json").write_text(json.dumps(self.results, indent=1))
         (self.work / "figures.json").write_text(json.dumps(self.figures, indent=1))
@@ -151,6 +153,17 @@ class Stage:
         shutil.rmtree(old, ignore_errors=True)
         for stale in self.folder.parent.glob(f".{self.name}.*.part"):  # unfinished work with other parameters
             shutil.rmtree(stale, ignore_errors=True)
+
+
+@cache
+def code_version() -> str:
+    """The commit that this code stands at, with a plus where files were changed since; the package's version outside git."""
+    here = Path(__file__).resolve().parent
+    git = lambda *words: subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True).stdout.strip()
+    try:
+        return git("rev-parse", "--short=7", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no", ".") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return __version__
 
 
 def machine() -> str:

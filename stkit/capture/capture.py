@@ -127,7 +127,7 @@ def choose_neutral(beta: Tensor, pose: Tensor, mouth: Tensor, frames: list[int] 
     """
     yaw, pitch, roll = yaw_pitch_roll(so3_exp(pose[:, :3]))
     turned = yaw.abs() + roll.abs() + (pitch - pitch.median()).abs()
-    cost = beta.norm(dim=1) / beta.norm(dim=1).median().clamp_min(1e-6) + turned / 0.12 + mouth / 0.05
+    cost = beta.norm(dim=1) / beta.norm(dim=1).median().clamp_min(1e-6) + turned / 0.1 + mouth / 0.08
     if frames is not None:
         allowed = torch.full_like(cost, torch.inf)
         allowed[frames] = 0

@@ -72,7 +72,7 @@ def make_subject(seed: int, frames: int = 150, seconds: float | None = None) -> 
 
 
 def perform(seed: int, frames: int, seconds: float | None = None) -> Performance:
-    """Speech-like jaw and lips, blinks, brows, and head turns of +-30 degrees yaw."""
+    """Speech-like jaw and lips, blinks, brows, and head turns of +-30 degrees yaw, after a moment of calm into the camera."""
     head = face_models.get("builtin")
     names = head.expression_names
     seconds = frames / FPS if seconds is None else seconds
@@ -86,7 +86,9 @@ def perform(seed: int, frames: int, seconds: float | None = None) -> Performance
         x = np.convolve(rng.normal(size=fine + 400), kernel, "valid")
         return x / np.sqrt((kernel**2).sum())
 
-    talking = 1 / (1 + np.exp(-3 * (wander(0.5) + 0.6)))
+    begun = np.clip((time - 0.25) / 0.5, 0, 1)
+    begun = begun * begun * (3 - 2 * begun)
+    talking = begun / (1 + np.exp(-3 * (wander(0.5) + 0.6)))
     beta = np.zeros((fine, 64))
     put = lambda name, values: beta.__setitem__((slice(None), names.index(name)), beta[:, names.index(name)] + values)
     jaw = talking * np.clip(0.75 + 0.85 * wander(4.0), 0, 2.3)
@@ -96,7 +98,7 @@ def perform(seed: int, frames: int, seconds: float | None = None) -> Performance
     put("funnel", talking * np.clip(wander(3.0), 0, 1.2) * 0.6)
     put("upper_lip_up", talking * np.clip(wander(4.0), -0.2, 1) * 0.4)
     put("lower_lip_down", talking * np.clip(wander(4.0), 0, 1) * 0.5)
-    smile = np.clip(wander(0.35), 0, 1.5) * (1 - 0.5 * talking)
+    smile = begun * np.clip(wander(0.35), 0, 1.5) * (1 - 0.5 * talking)
     for side in ("left", "right"):
         put(f"smile_{side}", smile * rng.uniform(0.85, 1.0))
         put(f"cheek_raise_{side}", smile * 0.6)
@@ -112,7 +114,7 @@ def perform(seed: int, frames: int, seconds: float | None = None) -> Performance
         at += rng.uniform(1.2, 3.2)
     for side in ("left", "right"):
         put(f"blink_{side}", 2.9 * blink)
-    yaw = np.radians(30) * np.sin(2 * np.pi * time * max(2.0 / seconds, 0.35) + rng.uniform(0, 0.6)) * (0.90 + 0.1 * np.sin(time))
+    yaw = begun * np.radians(30) * np.sin(2 * np.pi * time * max(2.0 / seconds, 0.35) + rng.uniform(0, 0.6)) * (0.90 + 0.1 * np.sin(time))
     pitch = np.radians(5) * np.clip(wander(0.5), -1.6, 1.6)
     roll = np.radians(4) * np.clip(wander(0.4), -1.6, 1.6)
     sway = np.stack([0.05 * wander(0.35), 0.025 * wander(0.35), 0.03 * wander(0.3)], 1)

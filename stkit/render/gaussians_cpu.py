@@ -59,7 +59,9 @@ class _Rasterize(torch.autograd.Function):
     """One camera. Channels are composited without a background; alpha is returned beside them."""
 
     @staticmethod
-    def forward(ctx, means, quats, scales, opacities, colors, viewmat, depth_channel, K, width, height, eps2d, near, far, antialiased, info):
+    def forward(
+        ctx, means, quats, scales, opacities, colors, viewmat, depth_channel, K, width, height, eps2d, near, far, antialiased, info
+    ):
         arrays = [_np(x) for x in (means, quats, scales, opacities, colors)]
         view = _np(viewmat)[:3]
         fx, fy, cx, cy = (np.float32(K[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
@@ -121,5 +123,19 @@ def rasterize(means, quats, scales, opacities, colors, viewmat, K, width, height
     """One camera: image (H, W, D [+1 accumulated depth]) without background, and alpha (H, W, 1)."""
     announce_compilation()
     return _Rasterize.apply(
-        means, quats, scales, opacities, colors, viewmat, depth, K.detach().numpy(), width, height, eps2d, near_plane, far_plane, antialiased, info
+        means,
+        quats,
+        scales,
+        opacities,
+        colors,
+        viewmat,
+        depth,
+        K.detach().numpy(),
+        width,
+        height,
+        eps2d,
+        near_plane,
+        far_plane,
+        antialiased,
+        info,
     )

@@ -29,8 +29,7 @@ class Recorder:
 
     def __call__(self, items, **_):
         items = list(items)
-        for item in items[:2]:
-            yield item
+        yield from items[:2]
         with profile(activities=[ProfilerActivity.CPU]) as recorded:
             yield from items[2:]
         self.loops.append((len(items) - 2, recorded.key_averages()))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from .alignment import UNITS, Show, align_frames, iou_loss, moved
 from .capture import Capture, head_transform
 from .diffusion.views import Views
-from .gaussian_head import GaussianHead, GaussianSettings, draw, from_mesh
+from .gaussian_head import GaussianHead, GaussianSettings, ShiftCache, draw, from_mesh
 from .geometry import generator
 from .mesh_head import MeshHead
 from .metrics import ssim
@@ -100,22 +100,16 @@ def fit_gaussians(
     neutral = frame_arguments(capture, capture.neutral)
     spread_beta, spread_pose = (settings.noise * x[frames].std(0) for x in (capture.beta, capture.pose))
 
-    shifts: dict[int, Tensor] = {}  # of a frozen deformation, by frame; points hardly move between two refreshes
-
-    def shift_of(t: int) -> Tensor:
-        if settings.train_deformation:
-            return head.shift(capture.beta[t], capture.pose[t])
-        if t not in shifts:
-            shifts[t] = head.shift(capture.beta[t], capture.pose[t])
-        return shifts[t]
+    shifts = ShiftCache(head)
 
     def show_frame(t: int, k: int) -> tuple[Tensor, Tensor]:
+        shift = shifts(t, capture.beta[t], capture.pose[t])
         beta = capture.beta[t] + spread_beta * torch.randn(len(spread_beta), generator=gen)
         pose = capture.pose[t] + spread_pose * torch.randn(6, generator=gen)
         place = head_transform(capture, t)
         if k >= settings.track_from * settings.steps and t != capture.neutral:
             place |= {n: place[n] + UNITS * motion[n][t] for n in motion}
-        return draw(head.place(head.canonical(beta, pose, shift_of(t)), **place), capture.camera)
+        return draw(head.place(head.canonical(beta, pose, shift), **place), capture.camera)
 
     def step(k: int) -> dict[str, float]:
         use_view = views is not None and float(torch.rand(1, generator=gen)) < settings.view_share
@@ -143,7 +137,7 @@ def fit_gaussians(
             head.refresh()
             shifts.clear()
 
-    state = {"head": head, "motion": motion, "optimiser": optimiser, "schedule": schedule, "generator": gen}
+    state = {"head": head, "motion": motion, "optimiser": optimiser, "schedule": schedule, "generator": gen, "shifts": shifts}
     history = run_steps(settings.steps, step, state, checkpoint, before, progress, "gaussians")
     head.refresh()
     offsets = {n: UNITS * motion[n].detach() for n in motion}

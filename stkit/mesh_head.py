@@ -114,7 +114,7 @@ class MeshHead(nn.Module):
     def refresh(self) -> None:
         """Evaluate the SDF on the whole grid and choose the tetrahedra near the surface for the steps that follow."""
         sdf = torch.cat([self.geometry(e)[:, 0] for e in self.encoded.split(65536)]) + self.base
-        self.active, ids = active_tets(self.grid, sdf, 1.8 * self.grid.cell)
+        self.active, ids = active_tets(self.grid, sdf, 1.1 * self.grid.cell)
         self.active_ids = torch.from_numpy(ids)
         self.full_sdf = sdf
 

@@ -3,6 +3,7 @@
 A checkpoint is written with torch.save and read with weights_only=True, so nothing in it can run code.
 """
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,8 @@ def run_steps(
             print(f"going on from step {start} of {steps} ({checkpoint.name})")
     if not torch.cuda.is_available():  # torch's CPU indexing adds atomically otherwise: other bits each run
         torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False
+    one_thread_for_torch()
     last = time.monotonic()
     bar = progress(range(start, steps), desc=title, initial=start, total=steps)
     for k in bar:
@@ -45,6 +48,15 @@ def run_steps(
             _save(checkpoint, k + 1, steps, state, history)
             last = time.monotonic()
     return history
+
+
+def one_thread_for_torch() -> None:
+    """On one or two cores torch's own threads cost more in waking up than they save, beside those of the kernels.
+
+    `OMP_NUM_THREADS` in the environment overrules this.
+    """
+    if "OMP_NUM_THREADS" not in os.environ and len(os.sched_getaffinity(0)) <= 2:
+        torch.set_num_threads(1)
 
 
 def _save(path: Path, step: int, steps: int, state: dict, history: dict) -> None:

@@ -10,7 +10,7 @@ from ..capture import Capture, to_world
 from ..diffusion.editors import Editor
 from ..diffusion.views import Views
 from ..fit_gaussians import frame_arguments
-from ..gaussian_head import GaussianHead, draw
+from ..gaussian_head import GaussianHead, ShiftCache, draw
 from ..geometry import generator
 from ..training import run_steps
 from .strength import sample_strength
@@ -98,7 +98,7 @@ def edit_head(
          {"params": [head.log_scales, head.quats], "lr": settings.lr_scales},
          {"params": [head.opacity_logits], "lr": 2 * settings.lr_scales}, {"params": nets, "lr": settings.lr_nets}], eps=1e-15,
     )  # fmt: skip
-    store = _Store(shots)
+    store, shifts = _Store(shots), ShiftCache(head)
     log = store.log
 
     def edit(shot: Shot, k: int) -> None:
@@ -110,13 +110,15 @@ def edit_head(
         log.append({"step": k, "shot": shot.name, "b": round(b, 4)})
 
     def step(k: int) -> dict[str, float]:
+        if k % 100 == 0:
+            shifts.clear()
         if k % settings.refresh_every == 0:
             for shot in shots:
                 edit(shot, k)
         elif k % settings.edit_every == 0:
             edit(shots[int(torch.randint(len(shots), (1,), generator=gen))], k)
         shot = shots[int(torch.randint(len(shots), (1,), generator=gen))]
-        image = _render(head, shot, w, settings)
+        image = _render(head, shot, w, settings, shifts)
         difference = (image - shot.target).abs()  # Eq. 7
         if settings.mode == "pixel":
             difference = eq8(difference, maps[id(shot)], shot.b, settings.b_boundary)
@@ -126,23 +128,24 @@ def edit_head(
         optimiser.step()
         return {"loss": loss.item(), "b": shot.b}
 
-    state = {"head": head, "optimiser": optimiser, "generator": gen, "targets": store}
+    state = {"head": head, "optimiser": optimiser, "generator": gen, "targets": store, "shifts": shifts}
     history = run_steps(settings.steps, step, state, checkpoint, progress=progress, title="edit")
     return history, shots, log
 
 
-def _render(head: GaussianHead, shot: Shot, w: Tensor, settings: EditSettings) -> Tensor:
+def _render(head: GaussianHead, shot: Shot, w: Tensor, settings: EditSettings, shifts: ShiftCache) -> Tensor:
     """The shot's image; in 'grad' mode every Gaussian's outputs pass on only w or 1 - w of their gradient.
 
     The hooks sit on generated outputs, because the shared nets would not see hooks on leaf parameters (reading 1).
     """
-    if settings.mode == "pixel":
-        return head.render(shot.camera, **shot.frame)[0]
-    share = w if shot.b >= settings.b_boundary else 1 - w
-    g = head.gaussians(**shot.frame)
-    for value in g.values():
-        if value.requires_grad:
-            value.register_hook(lambda grad: grad * share.view(-1, *[1] * (grad.ndim - 1)))
+    place = {k: v for k, v in shot.frame.items() if k != "beta"}
+    beta, pose = shot.frame["beta"], shot.frame["pose"]
+    g = head.place(head.canonical(beta, pose, shifts(shot.name, beta, pose)), **place)
+    if settings.mode == "grad":
+        share = w if shot.b >= settings.b_boundary else 1 - w
+        for value in g.values():
+            if value.requires_grad:
+                value.register_hook(lambda grad: grad * share.view(-1, *[1] * (grad.ndim - 1)))
     return draw(g, shot.camera)[0]
 
 

@@ -31,13 +31,11 @@ def align_frames(
     """The capture with `pose` and `torso` of these frames aligned to the pictures, and `landmarks3d` moved along.
 
     show(t) gives the model's renderer for frame t: (pose (6,), torso (6,)) -> image (H, W, 3), mask (H, W, 1); target(t) the
-    picture and matte. `stiffness` holds frames to `origin` (default: the capture itself). The neutral frame defines the
-    canonical space and stays where it is.
+    picture and matte. `stiffness` holds frames to `origin` (default: the capture itself).
     """
     origin = origin or capture
     pose, torso = capture.pose.clone(), capture.torso.clone()
-    frames = [t for t in frames if t != capture.neutral]
-    for t in progress(frames, desc="aligning frames"):
+    for t in progress(list(frames), desc="aligning frames"):
         render, (image, matte) = show(t), target(t)
         away = torch.stack([capture.pose[t] - origin.pose[t], capture.torso[t] - origin.torso[t]]) / UNITS
         offset = torch.zeros(2, 6, requires_grad=True)

@@ -107,7 +107,7 @@ def fit_gaussians(
         beta = capture.beta[t] + spread_beta * torch.randn(len(spread_beta), generator=gen)
         pose = capture.pose[t] + spread_pose * torch.randn(6, generator=gen)
         place = head_transform(capture, t)
-        if k >= settings.track_from * settings.steps and t != capture.neutral:
+        if k >= settings.track_from * settings.steps:
             place |= {n: place[n] + UNITS * motion[n][t] for n in motion}
         return draw(head.place(head.canonical(beta, pose, shift), **place), capture.camera)
 

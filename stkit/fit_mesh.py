@@ -87,7 +87,7 @@ def fit_mesh(
         share = head.share(verts)
         shift = head.deformation(verts, share, beta, pose)
         place = head_transform(capture, t)
-        if k >= settings.track_from * settings.steps and t != capture.neutral:  # the neutral frame defines the canonical space
+        if k >= settings.track_from * settings.steps:
             place = {**place, "pose": place["pose"] + motion["pose"][t], "torso": place["torso"] + motion["torso"][t]}
         world = to_world(verts + shift, **place)
         colour = head.color(f, share, beta, pose)

@@ -78,7 +78,7 @@ def test_neutral_prefers_calm_and_frontal():
     pose[3, 1] = 0.6
     mouth = torch.zeros(4)
     assert choose_neutral(beta, pose, mouth) == 2
-    mouth[2:] = 0.6
+    mouth[2:] = 0.9
     assert choose_neutral(beta, pose, mouth) in (0, 1), "an open mouth is not neutral, however small its |beta|"
 
 

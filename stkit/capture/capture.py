@@ -20,7 +20,7 @@ class Capture:
 
     frames (F, S, S, 3) and mattes (F, S, S) uint8; landmarks (F, 68, 3): x, y in pixels and score; dense (F, M, 2) pixels;
     identity (80,), scale () shared by all frames; beta (F, 64); pose (F, 6) head; torso (F, 6) rigid motion of the chest in
-    the world since the neutral frame; landmarks3d (F, 66, 3) world, decimetres; times (F,) seconds; neutral: frame index.
+    the world since the neutral frame, where the head stood at `rest` (6,); landmarks3d (F, 66, 3) world, decimetres; times (F,) seconds; neutral: frame index.
     """
 
     frames: np.ndarray
@@ -32,6 +32,7 @@ class Capture:
     beta: Tensor
     pose: Tensor
     torso: Tensor
+    rest: Tensor
     landmarks3d: Tensor
     times: Tensor
     neutral: int
@@ -102,8 +103,8 @@ def skin_weight(points: Tensor) -> Tensor:
 
 
 def head_transform(capture: Capture, t: int) -> dict[str, Tensor]:
-    """What `to_world` needs for frame t: scale, head pose, chest motion and the pose at the neutral frame."""
-    return {"scale": capture.scale, "pose": capture.pose[t], "torso": capture.torso[t], "rest": capture.pose[capture.neutral]}
+    """What `to_world` needs for frame t: scale, head pose, chest motion and where the head stood when the chest was at rest."""
+    return {"scale": capture.scale, "pose": capture.pose[t], "torso": capture.torso[t], "rest": capture.rest}
 
 
 def to_world(points: Tensor, scale: Tensor, pose: Tensor, torso: Tensor, rest: Tensor, follow: Tensor | None = None) -> Tensor:

@@ -54,7 +54,7 @@ def preprocess(source: str, settings: PreprocessSettings, progress=lambda x, **k
     capture = Capture(
         frames=found.frames, mattes=found.mattes, landmarks=landmarks,
         dense=torch.as_tensor(found.points[:, model.dense_mediapipe.numpy()], dtype=torch.float32),
-        identity=fit.identity, scale=fit.scale, beta=fit.beta, pose=fit.pose, torso=torso, landmarks3d=world,
+        identity=fit.identity, scale=fit.scale, beta=fit.beta, pose=fit.pose, torso=torso, rest=fit.pose[neutral], landmarks3d=world,
         times=torch.as_tensor(times[found.kept]), neutral=neutral, focal=FOCAL, source=str(source),
     )  # fmt: skip
     return capture, fit

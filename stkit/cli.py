@@ -41,6 +41,17 @@ def build_parser() -> argparse.ArgumentParser:
     page.add_argument("name")
     table = commands.add_parser("table", help="the results of several runs as a Markdown table")
     table.add_argument("names", nargs="+")
+    comparison = commands.add_parser("compare", help="editing methods side by side on a finished run's head")
+    comparison.add_argument("name", help="the run whose Gaussian head is edited")
+    comparison.add_argument("--prompt", default="turn him into a clown")
+    comparison.add_argument("--editor", default="paint", help="'paint' or an InstructPix2Pix folder or hub id")
+    comparison.add_argument(
+        "--methods", default="ours,E1,E2,E3,E4", help="comma-separated names (default: %(default)s); see stkit.editing.methods"
+    )
+    comparison.add_argument("--seeds", type=int, default=1, help="repeat each with this many seeds and print the spread (default: 1)")
+    comparison.add_argument("--steps", type=int, help="edit steps (default: those of the run's profile)")
+    comparison.add_argument("--alpha", type=float, default=5.0)
+    comparison.add_argument("--boundary", type=float, default=0.5, help="b from which an edit counts as strong")
     commands.add_parser("doctor", help="what this machine can do, what is missing, and what to do about it")
     note = commands.add_parser("notebook", help="run one notebook with papermill; parameters are checked first")
     note.add_argument("notebook", help="its number or name, such as 04 or 04_weigh_landmarks")
@@ -52,7 +63,9 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
-        return {"run": run, "page": page, "table": table, "doctor": doctor, "notebook": notebook}[arguments.command](arguments)
+        return {"run": run, "page": page, "table": table, "compare": compare, "doctor": doctor, "notebook": notebook}[arguments.command](
+            arguments
+        )
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command again to go on from here", file=sys.stderr)
         return 130
@@ -84,6 +97,35 @@ def run(arguments) -> int:
             arguments.prompt, arguments.editor, arguments.driver
         )
     print(f"\ndone in {time.monotonic() - start:.0f} s. Open {path}")
+    return 0
+
+
+def compare(arguments) -> int:
+    from .diffusion.editors import get_editor
+    from .editing import compare as comparison
+    from .editing.loop import EditSettings
+    from .progress import bar
+    from .road import Road
+    from .runs import read_json, run_folder
+
+    folder = run_folder(arguments.name)
+    profile = read_json(folder / "metrics.json").get("computed_on", {}).get("profile")
+    if not (folder / "gaussians" / "gaussian_head.safetensors").exists():
+        raise FileNotFoundError(f"{folder}: no Gaussian head there; run `stkit run VIDEO --name {arguments.name}` first")
+    editor = get_editor(arguments.editor)
+    editor.check(arguments.prompt)
+    road = Road(arguments.name, profile=profile, quiet=True)
+    settings = EditSettings(
+        arguments.prompt, steps=arguments.steps or road.settings.edit_steps, frames=road.settings.edit_frames, alpha=arguments.alpha,
+        b_boundary=arguments.boundary,
+    )  # fmt: skip
+    methods = [m.strip() for m in arguments.methods.split(",")]
+    capture = road.capture()
+    head = folder / "gaussians" / "gaussian_head.safetensors"
+    numbers, rows = comparison.compare(head, capture, road.views(), editor, settings, methods, arguments.seeds, bar)
+    path = comparison.write(folder / "compare", numbers, rows, capture, methods, settings, editor)
+    print(comparison.table(numbers))
+    print(f"\npictures: {path.with_suffix('.png')}")
     return 0
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from .alignment import UNITS, Show, align_frames, iou_loss, moved
 from .capture import Capture, head_transform
 from .diffusion.views import Views
-from .gaussian_head import GaussianHead, GaussianSettings, ShiftCache, draw, from_mesh
+from .gaussian_head import GaussianHead, GaussianSettings, draw, from_mesh
 from .geometry import generator
 from .mesh_head import MeshHead
 from .metrics import ssim
@@ -21,7 +21,8 @@ class GaussianTraining:
     """Steps, per-group learning rates and loss weights. The paper's rates are 1e-4 with GHA's factors; short runs use more.
 
     Per-frame pose and chest offsets learn with lr_track after `track_from` of the steps; `noise` (in standard deviations
-    over the clip) blurs the expression and pose that the nets see, so that they do not learn single frames by heart.
+    over the clip) blurs the expression and pose that all nets see, the frozen deformation too: without it held-out frames lose
+    0.2 to 0.4 dB.
     """
 
     steps: int = 2500
@@ -95,21 +96,18 @@ def fit_gaussians(
     motion = nn.ParameterDict({k: torch.zeros(len(capture), 6) for k in ("pose", "torso")})
     # no momentum: a frame moves only in the steps that look at it
     groups = [*parameter_groups(head, settings), {"params": [*motion.values()], "lr": settings.lr_track, "betas": (0.0, 0.99)}]
-    optimiser = torch.optim.Adam(groups, eps=1e-15)
+    optimiser = torch.optim.Adam(groups, eps=1e-15, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: cosine(k, settings.steps, 0.05))
     neutral = frame_arguments(capture, capture.neutral)
     spread_beta, spread_pose = (settings.noise * x[frames].std(0) for x in (capture.beta, capture.pose))
 
-    shifts = ShiftCache(head)
-
     def show_frame(t: int, k: int) -> tuple[Tensor, Tensor]:
-        shift = shifts(t, capture.beta[t], capture.pose[t])
         beta = capture.beta[t] + spread_beta * torch.randn(len(spread_beta), generator=gen)
         pose = capture.pose[t] + spread_pose * torch.randn(6, generator=gen)
         place = head_transform(capture, t)
         if k >= settings.track_from * settings.steps:
             place |= {n: place[n] + UNITS * motion[n][t] for n in motion}
-        return draw(head.place(head.canonical(beta, pose, shift), **place), capture.camera)
+        return draw(head.place(head.canonical(beta, pose), **place), capture.camera)
 
     def step(k: int) -> dict[str, float]:
         use_view = views is not None and float(torch.rand(1, generator=gen)) < settings.view_share
@@ -135,9 +133,8 @@ def fit_gaussians(
     def before(k: int) -> None:
         if k % 200 == 0:
             head.refresh()
-            shifts.clear()
 
-    state = {"head": head, "motion": motion, "optimiser": optimiser, "schedule": schedule, "generator": gen, "shifts": shifts}
+    state = {"head": head, "motion": motion, "optimiser": optimiser, "schedule": schedule, "generator": gen}
     history = run_steps(settings.steps, step, state, checkpoint, before, progress, "gaussians")
     head.refresh()
     offsets = {n: UNITS * motion[n].detach() for n in motion}

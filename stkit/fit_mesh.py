@@ -63,7 +63,7 @@ def fit_mesh(
     optimiser = torch.optim.Adam([
         {"params": nets, "lr": settings.lr}, {"params": [head.landmarks], "lr": settings.lr_landmarks},
         {"params": list(motion.parameters()), "lr": settings.lr_track},
-    ])  # fmt: skip
+    ], fused=True)  # fmt: skip
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: cosine(k, settings.steps))
     gen = generator(settings.seed, "mesh")
     camera = capture.camera.resized(settings.resolution)

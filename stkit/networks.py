@@ -35,34 +35,24 @@ class MLP(nn.Module):
                 h = torch.cat([h, x], -1)
             h = layer(h)
             if k < len(self.layers) - 1:
-                h = nn.functional.leaky_relu(h, 0.01)
+                h = nn.functional.leaky_relu_(h, 0.01)
         return h
 
     def shared(self, per_point: Tensor, per_frame: Tensor) -> Tensor:
-        """`forward` on [per_point (N, a), per_frame (b,)]: the frame's part is multiplied once, not once a point."""
-        x0 = per_point
-        h = None
+        """`forward` on [per_point (N, a), per_frame (b,)]: the frame's part is multiplied once and joins the bias."""
+        x, n, h = per_point, per_point.shape[-1], None
         for k, layer in enumerate(self.layers):
             if k == 0:
-                h = _split(layer, x0, per_frame)
+                h = nn.functional.linear(x, layer.weight[:, :n], layer.bias + layer.weight[:, n:] @ per_frame)
             elif k == self.skip:
-                width = h.shape[-1]
-                a = torch.nn.functional.linear(h, layer.weight[:, :width], layer.bias)
-                h = a + _split_weight(layer.weight[:, width:], x0, per_frame)
+                joined = layer.weight[:, h.shape[-1] :]
+                h = nn.functional.linear(h, layer.weight[:, : h.shape[-1]], layer.bias + joined[:, n:] @ per_frame)
+                h = torch.addmm(h, x, joined[:, :n].T)
             else:
                 h = layer(h)
             if k < len(self.layers) - 1:
-                h = nn.functional.leaky_relu(h, 0.01)
+                h = nn.functional.leaky_relu_(h, 0.01)
         return h
-
-
-def _split(layer: nn.Linear, x: Tensor, frame: Tensor) -> Tensor:
-    return _split_weight(layer.weight, x, frame) + layer.bias
-
-
-def _split_weight(weight: Tensor, x: Tensor, frame: Tensor) -> Tensor:
-    n = x.shape[-1]
-    return x @ weight[:, :n].T + weight[:, n:] @ frame
 
 
 def geometry_net(width: int = 256, feature: int = 128) -> MLP:

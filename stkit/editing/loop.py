@@ -13,8 +13,8 @@ from ..fit_gaussians import frame_arguments
 from ..gaussian_head import GaussianHead, ShiftCache, draw
 from ..geometry import generator
 from ..training import run_steps
-from .strength import sample_strength
-from .weights import ALPHA, eq8, landmark_set, point_weights, weight_image
+from .methods import ANCHOR, anchor_loss, get_method, region_mask, trace_region
+from .weights import ALPHA, landmark_set, point_weights, weight_image
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,13 @@ class EditSettings:
     """The paper's alpha 5 and boundary 0.5; an edit every 10 steps, all of them again every 2,500 (reading 21).
 
     mode: 'pixel' multiplies the per-pixel loss by the splatted w; 'grad' leaves the loss and scales each Gaussian's
-    gradients. frames: how many video frames join the views. Rates are the Gaussian stage's, times lr_factor.
+    gradients. frames: how many video frames join the views. method: an entry of `methods.METHODS`; region: where a masked
+    method may act. Rates are the Gaussian stage's, times lr_factor.
     """
 
     prompt: str
+    method: str = "ours"
+    region: str = "face"
     steps: int = 600
     alpha: float = ALPHA
     b_boundary: float = 0.5
@@ -87,24 +90,33 @@ def edit_head(
     if settings.mode not in ("pixel", "grad"):
         raise ValueError(f"mode {settings.mode!r} is not 'pixel' or 'grad'")
     editor.check(settings.prompt)
+    method = get_method(settings.method)
+    if settings.mode == "grad" and method.weighting != "eq8":
+        raise ValueError(f"mode 'grad' scales gradients by Eq. 8; method {method.name!r} does not weigh by it: take mode 'pixel'")
     gen = generator(settings.seed, "edit")
     shots = make_shots(capture, views, frames, settings.frames)
     w = point_weights(head, landmark_set(capture, settings.landmarks), settings.alpha)
     maps = {id(s): weight_image(head, w, s.camera, s.frame) for s in shots}
     head.deformation.requires_grad_(False)
     nets = [*head.color.parameters(), *head.attributes.parameters()]
-    optimiser = torch.optim.Adam(
-        [{"params": [head.feature], "lr": settings.lr_color}, {"params": [head.xyz], "lr": settings.lr_xyz},
-         {"params": [head.log_scales, head.quats], "lr": settings.lr_scales},
-         {"params": [head.opacity_logits], "lr": 2 * settings.lr_scales}, {"params": nets, "lr": settings.lr_nets}], eps=1e-15,
-    )  # fmt: skip
+    parts = {
+        "feature": ([head.feature], settings.lr_color), "xyz": ([head.xyz], settings.lr_xyz), "log_scales": ([head.log_scales], settings.lr_scales),
+        "quats": ([head.quats], settings.lr_scales), "opacity_logits": ([head.opacity_logits], 2 * settings.lr_scales), "nets": (nets, settings.lr_nets),
+    }  # fmt: skip
+    groups = [{"params": parts[name][0], "lr": parts[name][1]} for name in method.moves]
+    optimiser = torch.optim.Adam(groups, eps=1e-15, fused=True)
+    still = None
+    if method.region:
+        masks = [region_mask(s.original, shot_landmarks(head, s), settings.region) for s in shots]
+        still = ~trace_region(head, shots, masks)
+    start = {name: getattr(head, name).detach().clone() for name in ANCHOR} if method.anchor else {}
     store, shifts = _Store(shots), ShiftCache(head)
     log = store.log
 
     def edit(shot: Shot, k: int) -> None:
         with torch.no_grad():
             render = head.render(shot.camera, **shot.frame)[0].clamp(0, 1)
-        b = float(sample_strength(1, gen, settings.sampler)[0])
+        b = method.draw(settings.sampler, gen)
         shot.target = editor.edit(render, settings.prompt, b, shot.original, gen, landmarks=shot_landmarks(head, shot))
         shot.b = b
         log.append({"step": k, "shot": shot.name, "b": round(b, 4)})
@@ -112,24 +124,36 @@ def edit_head(
     def step(k: int) -> dict[str, float]:
         if k % 100 == 0:
             shifts.clear()
-        if k % settings.refresh_every == 0:
+        if method.refresh and k % settings.refresh_every == 0:
             for shot in shots:
                 edit(shot, k)
-        elif k % settings.edit_every == 0:
+        elif method.rolling and k % settings.edit_every == 0:
             edit(shots[int(torch.randint(len(shots), (1,), generator=gen))], k)
         shot = shots[int(torch.randint(len(shots), (1,), generator=gen))]
         image = _render(head, shot, w, settings, shifts)
         difference = (image - shot.target).abs()  # Eq. 7
         if settings.mode == "pixel":
-            difference = eq8(difference, maps[id(shot)], shot.b, settings.b_boundary)
+            difference = method.weigh(difference, maps[id(shot)], shot.b, settings.b_boundary)
         loss = difference.mean()
+        if method.anchor:
+            loss = loss + anchor_loss(head, start, method.anchor)
         optimiser.zero_grad()
         loss.backward()
+        if still is not None:
+            for name in method.moves:
+                getattr(head, name).grad[still] = 0
         optimiser.step()
         return {"loss": loss.item(), "b": shot.b}
 
     state = {"head": head, "optimiser": optimiser, "generator": gen, "targets": store, "shifts": shifts}
-    history = run_steps(settings.steps, step, state, checkpoint, progress=progress, title="edit")
+    guidance = getattr(editor, "s_T", None)
+    if guidance is not None and method.s_T is not None:
+        editor.s_T = method.s_T
+    try:
+        history = run_steps(settings.steps, step, state, checkpoint, progress=progress, title="edit")
+    finally:
+        if guidance is not None:
+            editor.s_T = guidance
     return history, shots, log
 
 

@@ -1,0 +1,205 @@
+"""Train the tiny InstructPix2Pix: `python -m stkit.diffusion.tiny.train --minutes 60`. Stop it any time; the same command goes on.
+
+First the autoencoder, then UNet and text encoder on its latents. Loss curves and a grid of samples are written beside the weights.
+"""
+
+import argparse
+import json
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from torch import Tensor
+
+from . import models, vocabulary
+from .data import make
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and how much; seconds count from the start of each call, so that a run can be continued."""
+
+    folder: Path
+    sittings: int = 1600
+    edits: int = 8
+    autoencoder_steps: int = 2500
+    editor_steps: int = 20_000
+    minutes: float = 60.0
+    batch: int = 16
+    rate: float = 3e-4
+    drop: float = 0.05
+    seed: int = 0
+
+
+class Pictures:
+    """All sittings and their edits in memory, as uint8."""
+
+    def __init__(self, settings: Settings, progress=lambda x, **k: x):
+        files = [
+            make(range(k, min(k + 200, settings.sittings)), settings.edits, settings.folder / "data", progress)
+            for k in range(0, settings.sittings, 200)
+        ]
+        parts = [np.load(f) for f in files]
+        self.images = torch.from_numpy(np.concatenate([p["images"] for p in parts]))
+        self.edited = torch.from_numpy(np.concatenate([p["edited"] for p in parts]))
+        self.which = np.concatenate([p["which"] for p in parts])
+
+    @staticmethod
+    def signed(x: Tensor) -> Tensor:
+        """uint8 (..., H, W, 3) to (..., 3, H, W) in [-1, 1]."""
+        return x.movedim(-1, -3).float() / 127.5 - 1
+
+
+def train_autoencoder(settings: Settings, pictures: Pictures, deadline: float, progress=lambda x, **k: x):
+    """L1 on pixels and on their differences to the neighbours (edges), with a light KL term."""
+    accelerator = Accelerator()
+    torch.manual_seed(settings.seed)
+    vae = models.new_autoencoder()
+    optimiser = torch.optim.AdamW(vae.parameters(), lr=1e-3, weight_decay=0.0)
+    vae, optimiser = accelerator.prepare(vae, optimiser)
+    state = _State(settings.folder / "autoencoder", accelerator)
+    everything = torch.cat([pictures.images, pictures.edited.flatten(0, 1)])
+    rng = np.random.default_rng((settings.seed, state.step))
+    for step in progress(
+        range(state.step, settings.autoencoder_steps), desc="autoencoder", initial=state.step, total=settings.autoencoder_steps
+    ):
+        for group in optimiser.param_groups:
+            group["lr"] = 1e-3 * min(1, (step + 1) / 100) * (0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * step / settings.autoencoder_steps)))
+        x = Pictures.signed(everything[torch.from_numpy(rng.integers(len(everything), size=settings.batch))]).to(accelerator.device)
+        if rng.random() < 0.5:
+            x = x.flip(-1)
+        posterior = vae.encode(x).latent_dist
+        y = vae.decode(posterior.sample()).sample
+        edges = sum((y.diff(dim=k) - x.diff(dim=k)).abs().mean() for k in (-1, -2))
+        loss = (y - x).abs().mean() + edges + 1e-6 * posterior.kl().mean()
+        optimiser.zero_grad()
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(vae.parameters(), 1.0)
+        optimiser.step()
+        state.note(step + 1, loss)
+        if time.monotonic() > deadline:
+            break
+    state.save()
+    return accelerator.unwrap_model(vae), state.step >= settings.autoencoder_steps
+
+
+@torch.no_grad()
+def encode_all(vae, pictures: Pictures) -> tuple[Tensor, Tensor, float]:
+    """Latents of pictures (N, 4, h, w) and edits (N, E, 4, h, w), and the factor that gives them unit variance."""
+    run = lambda x: torch.cat([vae.encode(Pictures.signed(part)).latent_dist.mode() for part in x.split(64)])
+    images = run(pictures.images)
+    edited = run(pictures.edited.flatten(0, 1)).unflatten(0, pictures.edited.shape[:2])
+    return images, edited, float(1 / edited.std())
+
+
+def train_editor(settings: Settings, pictures: Pictures, vae, deadline: float, progress=lambda x, **k: x):
+    """UNet and text encoder on noise prediction; picture, text and both are dropped in 5 % of the cases each."""
+    accelerator = Accelerator()
+    torch.manual_seed(settings.seed)
+    tokenizer = vocabulary.save_tokenizer(settings.folder / "tokenizer")
+    text = models.new_text_encoder(len(tokenizer), tokenizer.model_max_length, tokenizer.bos_token_id, tokenizer.eos_token_id)
+    unet = models.new_unet()
+    both = torch.nn.ModuleDict({"unet": unet, "text": text})
+    optimiser = torch.optim.AdamW(both.parameters(), lr=settings.rate, weight_decay=1e-2)
+    ema = EMAModel(both.parameters(), decay=0.999)
+    both, optimiser = accelerator.prepare(both, optimiser)
+    accelerator.register_for_checkpointing(ema)
+    state = _State(settings.folder / "editor", accelerator)
+    images, edited, factor = encode_all(vae, pictures)
+    vae.register_to_config(scaling_factor=factor)
+    schedule = models.new_schedule()
+    names = vocabulary.names()
+    tokens = {
+        k: tokenizer(vocabulary.phrases(name), padding="max_length", truncation=True, return_tensors="pt").input_ids
+        for k, name in enumerate(names)
+    }
+    empty = tokenizer([""], padding="max_length", return_tensors="pt").input_ids
+    rng = random.Random((settings.seed, state.step).__repr__())
+    for step in progress(range(state.step, settings.editor_steps), desc="editor", initial=state.step, total=settings.editor_steps):
+        for group in optimiser.param_groups:
+            group["lr"] = settings.rate * min(1, (step + 1) / 300)
+        n = [rng.randrange(len(images)) for _ in range(settings.batch)]
+        e = [rng.randrange(edited.shape[1]) for _ in n]
+        condition, target = images[n].clone(), edited[n, e] * factor
+        ids = torch.stack([rng.choice(tokens[int(pictures.which[i, j])]) for i, j in zip(n, e)])
+        for k in range(len(n)):
+            luck = rng.random() / settings.drop
+            if luck < 2:  # picture, or picture and text
+                condition[k] = 0
+            if 1 <= luck < 3:  # text, or picture and text
+                ids[k] = empty[0]
+        noise, t = torch.randn_like(target), torch.randint(0, 1000, (len(n),))
+        noisy = schedule.add_noise(target, noise, t)
+        states = both["text"](ids)[0]
+        guess = both["unet"](torch.cat([noisy, condition], 1), t, encoder_hidden_states=states).sample
+        loss = (guess - noise).square().mean()
+        optimiser.zero_grad()
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(both.parameters(), 1.0)
+        optimiser.step()
+        ema.step(both.parameters())
+        state.note(step + 1, loss)
+        if time.monotonic() > deadline:
+            break
+    state.save()
+    ema.copy_to(both.parameters())
+    models.save_pipeline(settings.folder / "pipeline", vae, unet, text, tokenizer)
+    return settings.folder / "pipeline", state
+
+
+class _State:
+    """Step count and losses beside accelerate's checkpoint; saved every two minutes."""
+
+    def __init__(self, folder: Path, accelerator: Accelerator):
+        self.folder, self.accelerator, self.step, self.losses, self.seconds = folder, accelerator, 0, [], 0.0
+        self._last = self._begun = time.monotonic()
+        if (folder / "progress.json").exists():
+            kept = json.loads((folder / "progress.json").read_text())
+            accelerator.load_state(str(folder / "checkpoint"))
+            self.step, self.losses, self.seconds = kept["step"], kept["losses"], kept["seconds"]
+        self._before = self.seconds
+
+    def note(self, step: int, loss: Tensor) -> None:
+        self.step = step
+        self.losses.append(round(float(loss.detach()), 5))
+        self.seconds = self._before + time.monotonic() - self._begun
+        if time.monotonic() - self._last > 120:
+            self.save()
+            self._last = time.monotonic()
+
+    def save(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.accelerator.save_state(str(self.folder / "checkpoint"), safe_serialization=True)
+        (self.folder / "progress.json").write_text(
+            json.dumps({"step": self.step, "losses": self.losses, "seconds": round(self.seconds, 1)})
+        )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    from ...progress import bar
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("runs/tiny"))
+    parser.add_argument("--minutes", type=float, default=60.0, help="stop after this long; the same command goes on")
+    parser.add_argument("--sittings", type=int, default=1600)
+    parser.add_argument("--autoencoder-steps", type=int, default=2500)
+    parser.add_argument("--editor-steps", type=int, default=20_000)
+    a = parser.parse_args(arguments)
+    settings = Settings(a.folder, a.sittings, autoencoder_steps=a.autoencoder_steps, editor_steps=a.editor_steps, minutes=a.minutes)
+    deadline = time.monotonic() + 60 * settings.minutes
+    pictures = Pictures(settings, bar)
+    vae, done = train_autoencoder(settings, pictures, deadline, bar)
+    if not done:
+        print(f"time is up in the autoencoder; the same command goes on ({settings.folder})")
+        return
+    folder, state = train_editor(settings, pictures, vae, deadline, bar)
+    print(f"{state.step} editor steps; pipeline in {folder}")
+
+
+if __name__ == "__main__":
+    main()

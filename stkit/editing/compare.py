@@ -1,0 +1,114 @@
+"""Methods side by side on one head: the same prompt, editor, frames and steps; pictures and numbers."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import plots
+from ..animate import measured_mouth, own_motion, part, play
+from ..capture import Capture
+from ..diffusion.editors import Editor
+from ..diffusion.views import Views
+from ..evaluate import edit_change
+from ..face_models.landmarks import mouth_opening
+from ..fit_gaussians import render_frame
+from ..gaussian_head import GaussianHead
+from ..metrics import correlation
+from .loop import EditSettings, edit_head
+from .methods import METHODS, get_method
+
+COLUMNS = {
+    "inside": "change on the face (w >= 0.5)", "outside": "change elsewhere on the figure (w < 0.15)", "geometry": "landmarks moved, share of the eye distance",
+    "mouth": "correlation of mouth opening with the video's",
+}  # fmt: skip
+
+
+def landmark_shift(before: np.ndarray, after: np.ndarray) -> float:
+    """How far MediaPipe's 68 landmarks moved between two pictures (H, W, 3) uint8, by eye distance; NaN where it sees no face."""
+    import mediapipe as mp
+
+    from ..face_models.landmarks import MEDIAPIPE_68
+
+    points = []
+    with mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
+        for image in (before, after):
+            found = mesh.process(image).multi_face_landmarks
+            if not found:
+                return float("nan")
+            points.append(torch.tensor([[found[0].landmark[k].x, found[0].landmark[k].y] for k in MEDIAPIPE_68]))
+    eye = (points[0][36] - points[0][45]).norm()
+    return float(((points[0] - points[1]).norm(dim=1).mean()) / eye)
+
+
+def scores(original: GaussianHead, edited: GaussianHead, capture: Capture, test: list[int]) -> dict[str, float]:
+    """The numbers of COLUMNS on held-out frames. A method that edits nothing has 0 inside; one that ruins the face moves its landmarks."""
+    change = edit_change(original, edited, capture, test)
+    u8 = lambda image: (image.clamp(0, 1) * 255).round().byte().numpy()
+    shifts = [
+        landmark_shift(u8(render_frame(original, capture, t)), u8(render_frame(edited, capture, t)))
+        for t in test[:: max(1, len(test) // 4)]
+    ]
+    motion = part(own_motion(capture), test)
+    seen = measured_mouth(play(edited, capture, motion))
+    truth = mouth_opening(capture.landmarks[test, :, :2])
+    ok = torch.isfinite(seen)
+    mouth = correlation(truth[ok], seen[ok]) if ok.sum() >= 5 else float("nan")
+    known = [s for s in shifts if np.isfinite(s)]
+    return {
+        "inside": change["edit.inside"],
+        "outside": change["edit.outside"],
+        "geometry": float(np.mean(known)) if known else float("nan"),
+        "mouth": mouth,
+    }
+
+
+def compare(
+    head_file: Path, capture: Capture, views: Views | None, editor: Editor, settings: EditSettings, methods: list[str], seeds: int,
+    progress=lambda x, **k: x,
+) -> tuple[dict[str, list[dict[str, float]]], list[list[Tensor]]]:  # fmt: skip
+    """Scores of every method and seed, and the pictures of three held-out frames for each method's first seed."""
+    for name in methods:
+        get_method(name)
+    train, test = capture.split()
+    original = GaussianHead.load(head_file)
+    frames = test[:: max(1, len(test) // 3)][:3]
+    rows, numbers = [[render_frame(original, capture, t) for t in frames]], {}
+    for name in methods:
+        for seed in range(seeds):
+            head = GaussianHead.load(head_file)
+            edit_head(head, capture, views, editor, replace(settings, method=name, seed=seed), train, progress=progress)
+            numbers.setdefault(name, []).append(scores(original, head, capture, test))
+            if seed == 0:
+                rows.append([render_frame(head, capture, t) for t in frames])
+    return numbers, rows
+
+
+def table(numbers: dict[str, list[dict[str, float]]]) -> str:
+    """Markdown: mean and, with several seeds, the spread (standard deviation) of every number."""
+    lines = ["| method | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    for name, runs in numbers.items():
+        cells = []
+        for key in COLUMNS:
+            values = np.array([r[key] for r in runs])
+            cells.append(f"{np.nanmean(values):.3f}" + (f" ± {np.nanstd(values):.3f}" if len(runs) > 1 else ""))
+        lines.append(f"| {name}: {METHODS[name].idea} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def write(folder: Path, numbers, rows, capture: Capture, methods: list[str], settings: EditSettings, editor: Editor) -> Path:
+    """compare.md, compare.json and compare.png in `folder`."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    test = capture.split()[1]
+    frames = test[:: max(1, len(test) // 3)][:3]
+    Image.fromarray(plots.u8(plots.sheet(rows, [f"frame {t}" for t in frames], ["head", *methods]))).save(folder / "compare.png")
+    (folder / "compare.json").write_text(json.dumps(numbers, indent=1))
+    head = f"# Editing methods on {capture.source}\n\n'{settings.prompt}' by {editor.name}, {settings.steps} steps, held-out frames.\n\n"
+    path = folder / "compare.md"
+    path.write_text(head + table(numbers) + "\n\n![The head and each method's edit of it](compare.png)\n")
+    return path

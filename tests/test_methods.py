@@ -1,0 +1,112 @@
+"""Editing methods: each one's characteristic property, on the small synthetic head."""
+
+import copy
+
+import pytest
+import torch
+
+from stkit.diffusion.editors import get_editor
+from stkit.editing import compare, methods
+from stkit.editing.loop import EditSettings, edit_head, make_shots, shot_landmarks
+from stkit.fit_gaussians import render_frame
+
+
+class Recorder:
+    """The paint editor, with a note of every strength it was called with and the guidance it had then."""
+
+    name, stand_in, s_T = "recorder", True, 7.5
+
+    def __init__(self):
+        self.calls, self.paint = [], get_editor("paint")
+
+    def check(self, prompt):
+        self.paint.check(prompt)
+
+    def edit(self, image, prompt, b, condition, generator, landmarks=None):
+        self.calls.append((b, self.s_T))
+        return self.paint.edit(image, prompt, b, condition, generator, landmarks)
+
+
+def run(gaussians, mesh, method, steps=24, **changes):
+    head, editor = copy.deepcopy(gaussians), Recorder()
+    settings = EditSettings("turn him into a clown", method=method, steps=steps, frames=3, edit_every=4, refresh_every=12, **changes)
+    _, shots, log = edit_head(head, mesh[1], None, editor, settings, mesh[1].split()[0])
+    return head, shots, log, editor
+
+
+@pytest.mark.parametrize("name", list(methods.METHODS))
+def test_every_method_edits_a_head(gaussians, mesh, name):
+    head, _, log, _ = run(gaussians, mesh, name)
+    assert log and all(torch.isfinite(p).all() for p in head.parameters())
+    before, after = (render_frame(h, mesh[1], mesh[1].neutral) for h in (gaussians, head))
+    assert (before - after).abs().mean() > 1e-4
+
+
+def test_strengths_are_the_methods(gaussians, mesh):
+    assert {b for b, _ in run(gaussians, mesh, "E1")[3].calls} == {0.8}
+    assert {b for b, _ in run(gaussians, mesh, "E2")[3].calls} == {0.2}
+    assert all(0.70 <= b <= 0.98 and s == 12.5 for b, s in run(gaussians, mesh, "igs2gs")[3].calls)
+    editor = run(gaussians, mesh, "in2n")[3]
+    assert editor.s_T == 7.5 and len({b for b, _ in editor.calls}) > 2
+
+
+def test_sets_are_edited_when_the_method_says(gaussians, mesh):
+    steps = lambda name: [entry["step"] for entry in run(gaussians, mesh, name)[2]]
+    assert steps("igs2gs") == [0] * 3 + [12] * 3, "the whole set, nothing in between"
+    assert steps("in2n") == [0, 4, 8, 12, 16, 20], "one at a time, from the start"
+    assert steps("ours") == [0] * 3 + [4, 8] + [12] * 3 + [16, 20], "both"
+
+
+def test_weights_count_as_the_method_says():
+    difference, w = torch.ones(2, 2, 3), torch.full((2, 2, 1), 0.75)
+    value = lambda name, b: float(methods.METHODS[name].weigh(difference, w, b, 0.5).mean())
+    assert (value("ours", 0.6), value("ours", 0.4)) == (0.75, 0.25)
+    assert (value("E4", 0.6), value("E4", 0.4)) == (0.75, 0.75)
+    assert (value("E1", 0.8), value("E3", 0.1), value("in2n", 0.5)) == (1, 1, 1)
+
+
+def test_gaussian_editor_leaves_the_rest_bit_equal(gaussians, mesh):
+    capture = mesh[1]
+    shots = make_shots(capture, None, capture.split()[0], 3)
+    masks = [methods.region_mask(s.original, shot_landmarks(gaussians, s), "face") for s in shots]
+    traced = methods.trace_region(gaussians, shots, masks)
+    assert 0.05 < traced.float().mean() < 0.7
+    assert gaussians.follow_logits.sigmoid()[traced].mean() > 0.9, "a face is on the head, not on the chest"
+    head = run(gaussians, mesh, "gaussian-editor")[0]
+    for name in ("feature", "xyz", "log_scales", "opacity_logits"):
+        before, after = getattr(gaussians, name), getattr(head, name)
+        assert torch.equal(before[~traced], after[~traced]) and not torch.equal(before[traced], after[traced]), name
+    for part in ("color", "attributes", "deformation"):
+        assert all(torch.equal(a, b) for a, b in zip(getattr(gaussians, part).parameters(), getattr(head, part).parameters()))
+
+
+def test_an_anchor_holds_the_attributes(gaussians, mesh, monkeypatch):
+    from dataclasses import replace
+
+    moved = []
+    for weight in (0.0, 50.0):
+        monkeypatch.setitem(methods.METHODS, "gaussian-editor", replace(methods.METHODS["gaussian-editor"], anchor=weight))
+        head = run(gaussians, mesh, "gaussian-editor", steps=40)[0]
+        moved.append((head.feature - gaussians.feature).abs().mean().item())
+    assert moved[1] < 0.7 * moved[0]
+
+
+def test_what_cannot_be_is_refused(gaussians, mesh):
+    with pytest.raises(ValueError, match="method 'E9' is not one of ours, E1"):
+        run(gaussians, mesh, "E9")
+    with pytest.raises(ValueError, match="take mode 'pixel'"):
+        run(gaussians, mesh, "E1", mode="grad")
+    with pytest.raises(ValueError, match="region 'nose tip' is not one of"):
+        run(gaussians, mesh, "gaussian-editor", region="nose tip")
+
+
+def test_comparison_writes_table_and_picture(gaussians, mesh, tmp_path):
+    capture = mesh[1]
+    gaussians.save(tmp_path / "head.safetensors")
+    settings = EditSettings("turn him into a clown", steps=8, frames=2)
+    numbers, rows = compare.compare(tmp_path / "head.safetensors", capture, None, get_editor("paint"), settings, ["ours", "E2"], 2)
+    assert set(numbers) == {"ours", "E2"} and all(len(v) == 2 for v in numbers.values()) and len(rows) == 3
+    path = compare.write(tmp_path / "out", numbers, rows, capture, ["ours", "E2"], settings, get_editor("paint"))
+    text = path.read_text()
+    assert "rule-based stand-in" in text and "| ours: strong edits" in text and "±" in text
+    assert (tmp_path / "out" / "compare.png").stat().st_size > 10_000

@@ -95,11 +95,11 @@ def measured_mouth(frames: np.ndarray) -> Tensor:
     """Mouth opening (F,) that MediaPipe sees in frames (F, H, W, 3) uint8; NaN where it sees no face."""
     import mediapipe as mp
 
-    from .capture.detect import _quiet
+    from .capture.detect import quiet
     from .face_models.landmarks import MEDIAPIPE_68
 
     out = []
-    with _quiet(), mp.solutions.face_mesh.FaceMesh(refine_landmarks=True, min_detection_confidence=0.3) as mesh:
+    with quiet(), mp.solutions.face_mesh.FaceMesh(refine_landmarks=True, min_detection_confidence=0.3) as mesh:
         for frame in frames:
             found = mesh.process(frame).multi_face_landmarks
             size = np.array([frame.shape[1], frame.shape[0]])

@@ -25,7 +25,7 @@ class Detection:
 
 
 @contextlib.contextmanager
-def _quiet():
+def quiet():
     """MediaPipe's C++ prints to stderr whatever one asks; hold it back."""
     saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
@@ -47,7 +47,7 @@ def detect(frames: np.ndarray, size: int, name: str, progress=lambda x, **k: x) 
 
     height, width = frames.shape[1:3]
     points, crowded = [], []
-    with _quiet(), mp.solutions.face_mesh.FaceMesh(max_num_faces=2, refine_landmarks=True, min_detection_confidence=0.4) as mesh:
+    with quiet(), mp.solutions.face_mesh.FaceMesh(max_num_faces=2, refine_landmarks=True, min_detection_confidence=0.4) as mesh:
         for t, frame in enumerate(progress(frames, desc="face landmarks")):
             found = mesh.process(frame).multi_face_landmarks
             if not found:
@@ -105,7 +105,7 @@ def _mattes(crops: np.ndarray, progress) -> np.ndarray:
     import mediapipe as mp
 
     raw = []
-    with _quiet(), mp.solutions.selfie_segmentation.SelfieSegmentation(model_selection=0) as segment:
+    with quiet(), mp.solutions.selfie_segmentation.SelfieSegmentation(model_selection=0) as segment:
         for frame in progress(crops, desc="mattes"):
             raw.append(segment.process(frame).segmentation_mask)
     raw = np.stack(raw)

@@ -315,9 +315,10 @@ def detect_landmarks(image: Tensor) -> Tensor:
     """66 landmarks (66, 2) by MediaPipe on an image (H, W, 3). Raises ValueError where no face is found."""
     import mediapipe as mp
 
+    from ..capture.detect import quiet
     from ..face_models.landmarks import KEPT_66, MEDIAPIPE_68
 
-    with mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
+    with quiet(), mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
         found = mesh.process((image.clamp(0, 1) * 255).byte().numpy()).multi_face_landmarks
     if not found:
         raise ValueError("the paint editor found no face in the image; pass landmarks, or use a frontal frame")

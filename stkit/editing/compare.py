@@ -31,10 +31,11 @@ def landmark_shift(before: np.ndarray, after: np.ndarray) -> float:
     """How far MediaPipe's 68 landmarks moved between two pictures (H, W, 3) uint8, by eye distance; NaN where it sees no face."""
     import mediapipe as mp
 
+    from ..capture.detect import quiet
     from ..face_models.landmarks import MEDIAPIPE_68
 
     points = []
-    with mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
+    with quiet(), mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
         for image in (before, after):
             found = mesh.process(image).multi_face_landmarks
             if not found:

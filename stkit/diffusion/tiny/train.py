@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
+from ...training import cosine
 from . import models, vocabulary
 from .data import make
 
@@ -62,14 +63,14 @@ def train_autoencoder(settings: Settings, pictures: Pictures, deadline: float, p
     vae = models.new_autoencoder()
     optimiser = torch.optim.AdamW(vae.parameters(), lr=1e-3, weight_decay=0.0)
     vae, optimiser = accelerator.prepare(vae, optimiser)
-    state = _State(settings.folder / "autoencoder", accelerator)
+    state = _State(settings.folder / "autoencoder", vae=accelerator.unwrap_model(vae), optimiser=optimiser)
     everything = torch.cat([pictures.images, pictures.edited.flatten(0, 1)])
     rng = np.random.default_rng((settings.seed, state.step))
     for step in progress(
         range(state.step, settings.autoencoder_steps), desc="autoencoder", initial=state.step, total=settings.autoencoder_steps
     ):
         for group in optimiser.param_groups:
-            group["lr"] = 1e-3 * min(1, (step + 1) / 100) * (0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * step / settings.autoencoder_steps)))
+            group["lr"] = 1e-3 * min(1, (step + 1) / 100) * cosine(step, settings.autoencoder_steps, 0.05)
         x = Pictures.signed(everything[torch.from_numpy(rng.integers(len(everything), size=settings.batch))]).to(accelerator.device)
         if rng.random() < 0.5:
             x = x.flip(-1)
@@ -108,8 +109,7 @@ def train_editor(settings: Settings, pictures: Pictures, vae, deadline: float, p
     optimiser = torch.optim.AdamW(both.parameters(), lr=settings.rate, weight_decay=1e-2)
     ema = EMAModel(both.parameters(), decay=0.999)
     both, optimiser = accelerator.prepare(both, optimiser)
-    accelerator.register_for_checkpointing(ema)
-    state = _State(settings.folder / "editor", accelerator)
+    state = _State(settings.folder / "editor", both=accelerator.unwrap_model(both), optimiser=optimiser, ema=ema)
     images, edited, factor = encode_all(vae, pictures)
     vae.register_to_config(scaling_factor=factor)
     schedule = models.new_schedule()
@@ -153,15 +153,17 @@ def train_editor(settings: Settings, pictures: Pictures, vae, deadline: float, p
 
 
 class _State:
-    """Step count and losses beside accelerate's checkpoint; saved every two minutes."""
+    """Step count, losses and a checkpoint of what learns; saved every two minutes, read without unpickling objects."""
 
-    def __init__(self, folder: Path, accelerator: Accelerator):
-        self.folder, self.accelerator, self.step, self.losses, self.seconds = folder, accelerator, 0, [], 0.0
+    def __init__(self, folder: Path, **parts):
+        self.folder, self.parts, self.step, self.losses, self.seconds = folder, parts, 0, [], 0.0
         self._last = self._begun = time.monotonic()
-        if (folder / "progress.json").exists():
-            kept = json.loads((folder / "progress.json").read_text())
-            accelerator.load_state(str(folder / "checkpoint"))
-            self.step, self.losses, self.seconds = kept["step"], kept["losses"], kept["seconds"]
+        if (folder / "checkpoint.pt").exists():
+            saved = torch.load(folder / "checkpoint.pt", weights_only=True)
+            for name, part in parts.items():
+                part.load_state_dict(saved["parts"][name])
+            torch.set_rng_state(saved["random"])
+            self.step, self.losses, self.seconds = saved["step"], saved["losses"], saved["seconds"]
         self._before = self.seconds
 
     def note(self, step: int, loss: Tensor) -> None:
@@ -174,10 +176,11 @@ class _State:
 
     def save(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.accelerator.save_state(str(self.folder / "checkpoint"), safe_serialization=True)
-        (self.folder / "progress.json").write_text(
-            json.dumps({"step": self.step, "losses": self.losses, "seconds": round(self.seconds, 1)})
-        )
+        progress = {"step": self.step, "losses": self.losses, "seconds": round(self.seconds, 1)}
+        parts = {name: part.state_dict() for name, part in self.parts.items()}
+        torch.save({**progress, "parts": parts, "random": torch.get_rng_state()}, self.folder / "checkpoint.tmp")
+        (self.folder / "checkpoint.tmp").replace(self.folder / "checkpoint.pt")
+        (self.folder / "progress.json").write_text(json.dumps(progress))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -189,8 +192,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--sittings", type=int, default=1600)
     parser.add_argument("--autoencoder-steps", type=int, default=2500)
     parser.add_argument("--editor-steps", type=int, default=20_000)
+    parser.add_argument("--batch", type=int, default=16)
     a = parser.parse_args(arguments)
-    settings = Settings(a.folder, a.sittings, autoencoder_steps=a.autoencoder_steps, editor_steps=a.editor_steps, minutes=a.minutes)
+    settings = Settings(
+        a.folder, a.sittings, autoencoder_steps=a.autoencoder_steps, editor_steps=a.editor_steps, minutes=a.minutes, batch=a.batch
+    )
     deadline = time.monotonic() + 60 * settings.minutes
     pictures = Pictures(settings, bar)
     vae, done = train_autoencoder(settings, pictures, deadline, bar)

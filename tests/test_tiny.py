@@ -1,0 +1,62 @@
+"""The tiny editor's training: what it is told, what it is shown, and that a stopped run goes on. The weights are not shipped yet."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from stkit.diffusion.paint import find_recipe, instructions
+from stkit.diffusion.tiny import data, train, vocabulary
+
+
+def test_every_phrase_means_its_instruction_to_the_teacher():
+    assert set(vocabulary.names()) - {"nothing"} == set(instructions())
+    for name in vocabulary.names():
+        said = vocabulary.phrases(name)
+        assert len(said) >= 10 and len(set(said)) == len(said)
+        assert vocabulary.sample(name, random.Random(0)) in said
+        if name != "nothing":
+            assert {find_recipe(p)[0] for p in said} == {name}
+
+
+def test_tokenizer_keeps_its_words_whole_and_reads_any_others(tmp_path):
+    from transformers import CLIPTokenizer
+
+    vocabulary.save_tokenizer(tmp_path)
+    tokenizer = CLIPTokenizer.from_pretrained(tmp_path)
+    tokens = tokenizer.tokenize("Turn him into a bronze statue")
+    assert tokens == ["turn</w>", "him</w>", "into</w>", "a</w>", "bronze</w>", "statue</w>"]
+    ids = tokenizer("a quixotic photograph", padding="max_length", truncation=True).input_ids
+    assert len(ids) == 16 and ids[0] == tokenizer.bos_token_id
+    longest = max(len(tokenizer(p).input_ids) for n in vocabulary.names() for p in vocabulary.phrases(n))
+    assert longest <= 16, "no phrase is cut"
+
+
+def test_pictures_repeat_by_seed_and_edits_stay_on_the_figure():
+    a, b, c = data.sit(3), data.sit(3), data.sit(4)
+    assert torch.equal(a.image, b.image) and not torch.equal(a.image, c.image)
+    painted = data.paint(a, "clown", 3)
+    change = (painted - a.image).abs().sum(-1, keepdim=True)
+    assert change[a.matte > 0.9].mean() > 0.05 and change[a.matte < 0.01].max() < 0.02
+    assert torch.equal(data.paint(a, "nothing", 3), a.image)
+    before, after = data.disturb([a.image, painted], a.matte, 5)
+    assert before.shape == (64, 64, 3) and 0 <= float(before.min()) and float(after.max()) <= 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_training_goes_on_and_its_pipeline_edits(tmp_path):
+    from stkit.diffusion.editors import get_editor
+
+    arguments = ["--folder", str(tmp_path), "--sittings", "2", "--autoencoder-steps", "2", "--batch", "4"]
+    train.main([*arguments, "--editor-steps", "1"])
+    first = json.loads((tmp_path / "editor" / "progress.json").read_text())
+    train.main([*arguments, "--editor-steps", "3"])
+    after = json.loads((tmp_path / "editor" / "progress.json").read_text())
+    assert (first["step"], after["step"]) == (1, 3) and after["losses"][:1] == first["losses"]
+    assert sum(f.stat().st_size for f in (tmp_path / "pipeline").rglob("*") if f.is_file()) < 24e6
+    editor = get_editor(str(tmp_path / "pipeline"))
+    image = torch.from_numpy(np.load(next((tmp_path / "data").glob("*.npz")))["images"][0]).float() / 255
+    out = editor.edit(image, "turn him into a clown", 0.5, image, torch.Generator().manual_seed(0))
+    assert out.shape == image.shape and torch.isfinite(out).all() and 0 <= float(out.min()) and float(out.max()) <= 1

@@ -90,6 +90,26 @@ def growth() -> None:
         LINES[f"exponent_{name}"] = float(np.polyfit(x, y, 1)[0])
 
 
+def memory() -> None:
+    """Bytes that one more (tile, Gaussian) entry costs: as stated by the renderer, and the slope of the measured peak."""
+    import tracemalloc
+
+    from stkit.render.gaussians_cpu import entry_bytes
+
+    points = []
+    for factor in (1.0, 2.0, 4.0):
+        leaves, camera = scene(20_000, 256, 3)
+        with torch.no_grad():
+            leaves[2].mul_(factor)
+        tracemalloc.start()
+        image, _, info = rasterize(*leaves, camera.viewmat[None], camera.K[None], 256, 256)
+        image.sum().backward()
+        points.append((info["cameras"][0]["entries"], tracemalloc.get_traced_memory()[1]))
+        tracemalloc.stop()
+    entries, peak = np.array(points, float).T
+    LINES["entry_bytes_stated"], LINES["entry_bytes_measured"] = entry_bytes(3), float(np.polyfit(entries, peak, 1)[0])
+
+
 def first_use() -> None:
     """Seconds until the first picture with its gradient in a new process: compiling everything, and with the cache."""
     code = (
@@ -191,7 +211,7 @@ MEANING = {
     "ratio": "how many times faster", "exponent": "cost ~ x^this", "jit": "first picture in a new process, s", "import": "`import stkit`, s",
     "step_ms": "one step of the laptop profile (edit: without the editor), ms", "step_gaussians": "Gaussians in that step",
     "paper_schedule": "10,000 mesh + 2,000 Gaussian + 20,000 edit steps at these speeds, hours (editor not counted)",
-    "peak_gb": "peak memory of this benchmark, GB", "seconds": "this benchmark, s",
+    "entry_bytes": "memory of one (tile, Gaussian) entry, forward + backward, 3 channels, bytes", "peak_gb": "peak memory of this benchmark, GB", "seconds": "this benchmark, s",
 }  # fmt: skip
 
 
@@ -202,6 +222,7 @@ def main() -> None:
     compare(20_000, 256, 3, rounds=4)
     compare(20_000, 256, 32, rounds=2)
     growth()
+    memory()
     training_steps()
     first_use()
     import resource

@@ -13,12 +13,12 @@ from .gaussian_head import GaussianHead, GaussianSettings, draw, from_mesh
 from .geometry import generator
 from .mesh_head import MeshHead
 from .metrics import ssim
-from .training import cosine, run_steps
+from .training import accumulate, cosine, run_steps
 
 
 @dataclass(frozen=True)
 class GaussianTraining:
-    """Steps, per-group learning rates and loss weights. The paper's rates are 1e-4 with GHA's factors; short runs use more.
+    """Steps, pictures a step, per-group learning rates and loss weights. The paper's rates are 1e-4 with GHA's factors; short runs use more.
 
     Per-frame pose and chest offsets learn with lr_track after `track_from` of the steps; `noise` (in standard deviations
     over the clip) blurs the expression and pose that all nets see, the frozen deformation too: without it held-out frames lose
@@ -26,6 +26,7 @@ class GaussianTraining:
     """
 
     steps: int = 2500
+    batch: int = 1
     lr_xyz: float = 3e-4
     lr_feature: float = 1e-2
     lr_scales: float = 4e-3
@@ -109,7 +110,7 @@ def fit_gaussians(
             place |= {n: place[n] + UNITS * motion[n][t] for n in motion}
         return draw(head.place(head.canonical(beta, pose), **place), capture.camera)
 
-    def step(k: int) -> dict[str, float]:
+    def sample(k: int) -> tuple[Tensor, dict[str, Tensor]]:
         use_view = views is not None and float(torch.rand(1, generator=gen)) < settings.view_share
         if use_view:
             v = int(torch.randint(len(views.cameras), (1,), generator=gen))
@@ -124,11 +125,14 @@ def fit_gaussians(
         loss = rgb + mask
         if settings.w_ssim and not use_view and k % settings.ssim_every == 0:
             loss = loss + settings.w_ssim * (1 - ssim(image, target))
+        return loss, {"loss": rgb + mask, "rgb": rgb, "mask": mask}
+
+    def step(k: int) -> dict[str, float]:
         optimiser.zero_grad()
-        loss.backward()
+        values = accumulate(settings.batch, lambda: sample(k))
         optimiser.step()
         schedule.step()
-        return {"loss": rgb.item() + mask.item(), "rgb": rgb.item(), "mask": mask.item()}
+        return values
 
     def before(k: int) -> None:
         if k % 200 == 0:

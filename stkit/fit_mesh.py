@@ -11,14 +11,15 @@ from .capture import Capture, head_transform, to_world
 from .geometry import generator, nearest
 from .mesh_head import MeshHead, MeshSettings, neutral_landmarks, new_mesh_head
 from .render import render_mesh
-from .training import cosine, run_steps
+from .training import accumulate, cosine, run_steps
 
 
 @dataclass(frozen=True)
 class MeshTraining:
-    """Steps, learning rates and the weights of the losses (paper values; Laplacian and offset as upstream)."""
+    """Steps, frames a step, learning rates and the weights of the losses (paper values; Laplacian and offset as upstream)."""
 
     steps: int = 700
+    batch: int = 1
     coarse_cell: float = 0.16
     refine_at: float = 0.4
     lr: float = 1e-3
@@ -80,7 +81,7 @@ def fit_mesh(
         elif k % settings.refresh_every == 0:
             head.refresh()
 
-    def step(k: int) -> dict[str, float]:
+    def sample(k: int) -> tuple[Tensor, dict[str, Tensor | float]]:
         t = frames[int(torch.randint(len(frames), (1,), generator=gen))]
         beta, pose = capture.beta[t], capture.pose[t]
         verts, faces, f = head.extract()
@@ -103,12 +104,15 @@ def fit_mesh(
             "track": settings.w_track * (motion["pose"][t].square().sum() + motion["torso"][t].square().sum()),
         }
         loss = sum(terms.values())
+        return loss, {"loss": loss, **terms, "vertices": len(verts)}
+
+    def step(k: int) -> dict[str, float]:
         optimiser.zero_grad()
-        loss.backward()
+        values = accumulate(settings.batch, lambda: sample(k))
         torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-        return {"loss": loss.item(), **{n: v.item() for n, v in terms.items()}, "vertices": len(verts)}
+        return values
 
     state = {"head": head, "motion": motion, "optimiser": optimiser, "schedule": schedule, "generator": gen}
     history = run_steps(settings.steps, step, state, checkpoint, before, progress, "mesh")

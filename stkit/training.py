@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 CHECKPOINT_SECONDS = 20.0
 
@@ -48,6 +49,20 @@ def run_steps(
             _save(checkpoint, k + 1, steps, state, history)
             last = time.monotonic()
     return history
+
+
+def accumulate(batch: int, sample: Callable[[], tuple[Tensor, dict[str, Tensor | float]]]) -> dict[str, float]:
+    """Gradients of the mean loss of `batch` samples, one after another in the memory of one; the means of their values.
+
+    sample() gives a loss to differentiate and named values for the history.
+    """
+    means: dict[str, float] = {}
+    for _ in range(batch):
+        loss, values = sample()
+        (loss / batch).backward()
+        for name, value in values.items():
+            means[name] = means.get(name, 0.0) + float(value.detach() if isinstance(value, Tensor) else value) / batch
+    return means
 
 
 def one_thread_for_torch() -> None:

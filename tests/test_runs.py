@@ -127,3 +127,20 @@ def test_interrupted_command_goes_on(tmp_path):
     assert process.returncode != 0 and not (tmp_path / "runs/i/mesh").exists() and (tmp_path / "runs/i/preprocess/run.json").exists()
     again = subprocess.run([sys.executable, "-c", code, "3"], capture_output=True, env=env, text=True, check=True)
     assert "preprocess: already done" in again.stdout and "meshed" in again.stdout
+
+
+def test_accumulated_gradients_are_those_of_the_mean():
+    from stkit.training import accumulate
+
+    x = torch.tensor([1.0, 2.0, 4.0])
+    weights = [torch.ones((), requires_grad=True) for _ in range(2)]
+    parts = iter(x)
+
+    def sample():
+        loss = (weights[0] * next(parts)) ** 2
+        return loss, {"loss": loss, "count": 1}
+
+    values = accumulate(3, sample)
+    ((weights[1] * x) ** 2).mean().backward()
+    assert torch.allclose(weights[0].grad, weights[1].grad)
+    assert values == {"loss": pytest.approx(7.0), "count": pytest.approx(1.0)}

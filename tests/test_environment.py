@@ -22,7 +22,7 @@ ROOT = repository()
 # distributions whose import name is another one
 DISTRIBUTION = {"cv2": "opencv-contrib-python", "PIL": "pillow", "yaml": "pyyaml", "IPython": "ipython"}
 # imported inside a function, and only where a GPU or fetched weights are
-OPTIONAL = {"gsplat", "kaolin", "diffusers", "transformers", "lpips"}
+OPTIONAL = {"gsplat", "kaolin", "diffusers", "transformers", "tokenizers", "accelerate", "lpips"}
 CUDA_ONLY = re.compile(r"gsplat|kaolin|ninja|triton|nvidia-.*|cuda-.*|cupy.*|nvdiffrast|xformers|bitsandbytes")
 EXACT = re.compile(r"[A-Za-z0-9][\w.-]*==[0-9][\w.!+]*")
 

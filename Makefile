@@ -36,10 +36,11 @@ test: $(ready)
 	OMP_NUM_THREADS=1 STKIT_THREADS=1 .venv/bin/python -m pytest -q -n 2 --dist loadfile tests
 	STKIT_PROFILE=quick STKIT_RUNS="$(CURDIR)/runs/.nbval" .venv/bin/python -m pytest -q --nbval-lax --nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg -p no:warnings notebooks
 
-# README's pictures, from: stkit run synthetic --name subject --profile laptop --driver synthetic:7
+# README's pictures, from: stkit run synthetic --name subject --profile laptop --driver synthetic:7, then the stkit compare of README
 figures: $(ready)
 	mkdir -p notebooks/figures
 	cp runs/subject/edit/before_after.png runs/subject/weights/weight_map.png notebooks/figures/
+	cp runs/subject/compare/compare.png notebooks/figures/methods.png
 
 bench: $(ready)
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -W ignore benchmarks/bench.py --write

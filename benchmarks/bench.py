@@ -84,7 +84,7 @@ def growth() -> None:
             render, weight = ours(leaves, camera), torch.rand(size, size, 3)
             render()
             t = float(np.median([timed(render, leaves, weight) for _ in range(9)]))
-            LINES[f"cpu_ms_{n // 1000}k_{size}_3"] = t
+            LINES[f"alone_ms_{n // 1000}k_{size}_3"] = t
             points.append((n if name == "gaussians" else size * size, t))
         x, y = np.log(np.array(points)).T
         LINES[f"exponent_{name}"] = float(np.polyfit(x, y, 1)[0])
@@ -207,6 +207,7 @@ def machine() -> str:
 
 
 MEANING = {
+    "alone_ms": "stkit's CPU rasteriser with nothing between its calls, ms",
     "cpu_ms": "stkit's CPU rasteriser, forward + backward, ms", "gsplat_torch_ms": "gsplat's torch functions in the same run, ms",
     "ratio": "how many times faster", "exponent": "cost ~ x^this", "jit": "first picture in a new process, s", "import": "`import stkit`, s",
     "step_ms": "one step of the laptop profile (edit: without the editor), ms", "step_gaussians": "Gaussians in that step",

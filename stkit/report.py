@@ -78,7 +78,12 @@ def write_page(name: str) -> Path:
         parts.append(
             _figure(
                 "animate",
-                {"file": "driven.mp4", "alt": "Driver, head and edited head side by side", "caption": "Driver, head, edited head."},
+                {
+                    "file": "driven.mp4",
+                    "poster": "driven_poster.png",
+                    "alt": "Driver, head and edited head side by side",
+                    "caption": "Driver, head, edited head.",
+                },
             )
         )
     parts.append(_numbers(numbers))
@@ -107,8 +112,9 @@ def write_page(name: str) -> Path:
 
 def _figure(stage: str, entry: dict) -> str:
     source, alt = f"{stage}/{entry['file']}", html.escape(entry["alt"], quote=True)
+    poster = f" poster='{stage}/{entry['poster']}'" if "poster" in entry else ""
     media = (
-        f"<video src='{source}' controls loop muted playsinline preload='metadata' aria-label='{alt}'></video>"
+        f"<video src='{source}'{poster} controls loop muted playsinline preload='metadata' aria-label='{alt}'></video>"
         if source.endswith(".mp4") else f"<img src='{source}' alt='{alt}' loading='lazy'>"
     )  # fmt: skip
     return f"<figure>{media}<figcaption>{html.escape(entry['caption'])}</figcaption></figure>"

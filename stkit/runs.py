@@ -13,6 +13,7 @@ from dataclasses import asdict, is_dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -124,9 +125,15 @@ class Stage:
         Image.fromarray(u8(image)).save(self.work / f"{name}.png", optimize=True)
         self.figures.append({"file": f"{name}.png", "alt": alt, "caption": caption})
 
-    def video(self, name: str, alt: str, caption: str) -> None:
-        """List an mp4 that was written into `work`, for the run's page."""
-        self.figures.append({"file": name, "alt": alt, "caption": caption})
+    def video(self, name: str, frames: np.ndarray, fps: float, alt: str, caption: str) -> None:
+        """Keep frames (F, H, W, 3) uint8 as an mp4 with its middle frame as poster, for the run's page."""
+        from PIL import Image
+
+        from .capture.video import write_video
+
+        write_video(self.work / f"{name}.mp4", frames, fps)
+        Image.fromarray(frames[len(frames) // 2]).save(self.work / f"{name}_poster.png", optimize=True)
+        self.figures.append({"file": f"{name}.mp4", "poster": f"{name}_poster.png", "alt": alt, "caption": caption})
 
     @contextmanager
     def making(self):

@@ -7,7 +7,6 @@ import torch
 
 from . import animate, plots
 from .capture import Capture
-from .capture.video import write_video
 from .diffusion.views import orbit_cameras
 from .editing.loop import EditSettings
 from .editing.strength import sample_strength
@@ -215,21 +214,28 @@ def animation(stage: Stage, work: Path, head, edited, capture: Capture, driver: 
     fps = max(5.0, min(25.0, len(indices) / max(float(source.times[-1] - source.times[0]), 0.5)))
     if left.shape[1] != clips[1].shape[1]:
         raise ValueError(f"driver frames are {left.shape[1]} px, the head renders {clips[1].shape[1]} px; preprocess both in one profile")
-    write_video(work / "driven.mp4", animate.side_by_side(*clips), fps)
     stage.video(
-        "driven.mp4",
+        "driven",
+        animate.side_by_side(*clips),
+        fps,
         "Video: the driver, the head doing the same, and the edited head",
         f"Driver, head{', edited head' if edited else ''}; driven by {what}.",
     )
     swing = animate.orbit(capture, count)
     still = animate.still(capture, count)
     turned = [animate.play(h, capture, still, swing, progress) for h in ([head, edited] if edited is not None else [head])]
-    write_video(work / "orbit.mp4", animate.side_by_side(*turned), 25)
-    stage.video("orbit.mp4", "Video: the camera swings to 45 degrees on both sides of the head", "The neutral frame from a moving camera.")
-    performance = animate.scripted(capture, count, seed)
-    write_video(work / "scripted.mp4", animate.play(shown, capture, performance, progress=progress), 25)
     stage.video(
-        "scripted.mp4",
+        "orbit",
+        animate.side_by_side(*turned),
+        25,
+        "Video: the camera swings to 45 degrees on both sides of the head",
+        "The neutral frame from a moving camera.",
+    )
+    performance = animate.scripted(capture, count, seed)
+    stage.video(
+        "scripted",
+        animate.play(shown, capture, performance, progress=progress),
+        25,
         "Video: the head speaks, blinks and turns by a script",
         "A scripted performance that nobody gave: speech-like lips, blinks, turns.",
     )

@@ -107,7 +107,9 @@ def write(folder: Path, numbers, rows, capture: Capture, methods: list[str], set
     folder.mkdir(parents=True, exist_ok=True)
     test = capture.split()[1]
     frames = test[:: max(1, len(test) // 3)][:3]
-    Image.fromarray(plots.u8(plots.sheet(rows, [f"frame {t}" for t in frames], ["head", *methods]))).save(folder / "compare.png")
+    Image.fromarray(
+        plots.u8(plots.sheet([list(column) for column in zip(*rows)], ["head", *methods], [f"frame {t}" for t in frames]))
+    ).save(folder / "compare.png")
     (folder / "compare.json").write_text(json.dumps(numbers, indent=1))
     head = f"# Editing methods on {capture.source}\n\n'{settings.prompt}' by {editor.name}, {settings.steps} steps, held-out frames.\n\n"
     path = folder / "compare.md"

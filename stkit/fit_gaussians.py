@@ -40,7 +40,6 @@ class GaussianTraining:
     noise: float = 0.3
     w_rgb: float = 1.0
     w_ssim: float = 0.2
-    ssim_every: int = 1
     w_mask: float = 0.1
     view_share: float = 0.15
     train_deformation: bool = False
@@ -123,7 +122,7 @@ def fit_gaussians(
         rgb = settings.w_rgb * ((image - target).abs() * trust).mean()
         mask = settings.w_mask * iou_loss(alpha, matte)
         loss = rgb + mask
-        if settings.w_ssim and not use_view and k % settings.ssim_every == 0:
+        if settings.w_ssim and not use_view:
             loss = loss + settings.w_ssim * (1 - ssim(image, target))
         return loss, {"loss": rgb + mask, "rgb": rgb, "mask": mask}
 

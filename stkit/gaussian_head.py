@@ -128,33 +128,6 @@ class GaussianHead(nn.Module):
         return head
 
 
-class ShiftCache:
-    """What a frozen deformation does to the points, by frame, until `clear`: between two refreshes they hardly move."""
-
-    def __init__(self, head: GaussianHead):
-        self.head, self.known = head, {}
-
-    def __call__(self, frame: object, beta: Tensor, pose: Tensor) -> Tensor | None:
-        """Displacements (N, 3) under `frame`'s beta and pose; None where the deformation learns."""
-        if any(p.requires_grad for p in self.head.deformation.parameters()):
-            return None
-        if frame not in self.known:
-            self.known[frame] = self.head.shift(beta, pose)
-        return self.known[frame]
-
-    def clear(self) -> None:
-        """Forget all: the points moved."""
-        self.known.clear()
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """For checkpoints: going on must give the same bits as not having stopped."""
-        return dict(self.known)
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take up what `state_dict` gave."""
-        self.known = dict(state)
-
-
 def draw(g: dict[str, Tensor], camera: Camera, extra: Tensor | None = None, background: float = 1.0) -> tuple[Tensor, Tensor]:
     """Image (H, W, 3 [+ extra channels]) and alpha (H, W, 1) of world-space Gaussians."""
     values, ground = g["colors"], torch.full((1, 3), background)

@@ -27,6 +27,15 @@ def runs_elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("STKIT_RUNS", str(tmp_path / "runs"))
 
 
+@pytest.fixture(scope="module")
+def one_torch_thread():
+    """Pictures are too small for torch's own threads, which stall when other work shares the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def capture():
     """A short clip of the synthetic subject, tracked like a video: 24 frames of 128 pixels."""
@@ -54,9 +63,7 @@ def gaussians(mesh):
     from stkit.gaussian_head import GaussianSettings
 
     head, capture, _ = mesh
-    settings = GaussianTraining(
-        steps=220, lr_nets=3e-3, ssim_every=4, model=GaussianSettings(width=32, pose_width=24, feature=16, mouth_points=200)
-    )
+    settings = GaussianTraining(steps=220, lr_nets=3e-3, model=GaussianSettings(width=32, pose_width=24, feature=16, mouth_points=200))
     return fit_gaussians(capture, head, mesh_prior_views(capture, head, (-30.0, 30.0)), settings, capture.split()[0])[0]
 
 

@@ -20,13 +20,7 @@ NAMES = ("means", "quats", "scales", "opacities", "colors", "viewmats")
 ALPHA_CUT, ALPHA_CAP, T_STOP = 1 / 255, 0.999, 1e-4
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_torch_thread():
-    """Scenes are too small for torch's own threads, which stall when other work shares the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 class Scene(NamedTuple):

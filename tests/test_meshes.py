@@ -14,13 +14,7 @@ from stkit.render import render_mesh
 BORDER = 1e-4  # barycentric distance from a triangle's border within which rounding may pick either side
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_torch_thread():
-    """Pictures are too small for torch's own threads, which stall when other work shares the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def icosphere(level: int) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..face_models.landmarks import MEDIAPIPE_68
 from .video import VideoError
 
 FACE_SHARE = 2.3  # the crop's side in face heights
@@ -34,6 +35,17 @@ def quiet():
     finally:
         os.dup2(saved, 2)
         os.close(saved), os.close(null)
+
+
+def still_landmarks(images: list[np.ndarray]) -> list[np.ndarray | None]:
+    """The 68 landmarks (68, 2) in pixels of single pictures (H, W, 3) uint8; None where MediaPipe sees no face."""
+    import mediapipe as mp
+
+    with quiet(), mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
+        found = [mesh.process(image).multi_face_landmarks for image in images]
+    scale = [np.array([image.shape[1], image.shape[0]]) for image in images]
+    points = lambda face: np.array([(face[0].landmark[k].x, face[0].landmark[k].y) for k in MEDIAPIPE_68])
+    return [points(face) * size if face else None for face, size in zip(found, scale)]
 
 
 def detect(frames: np.ndarray, size: int, name: str, progress=lambda x, **k: x) -> Detection:

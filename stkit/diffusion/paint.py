@@ -313,15 +313,10 @@ class PaintEditor:
 
 def detect_landmarks(image: Tensor) -> Tensor:
     """66 landmarks (66, 2) by MediaPipe on an image (H, W, 3). Raises ValueError where no face is found."""
-    import mediapipe as mp
+    from ..capture.detect import still_landmarks
+    from ..face_models.landmarks import KEPT_66
 
-    from ..capture.detect import quiet
-    from ..face_models.landmarks import KEPT_66, MEDIAPIPE_68
-
-    with quiet(), mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
-        found = mesh.process((image.clamp(0, 1) * 255).byte().numpy()).multi_face_landmarks
-    if not found:
+    points = still_landmarks([(image.clamp(0, 1) * 255).byte().numpy()])[0]
+    if points is None:
         raise ValueError("the paint editor found no face in the image; pass landmarks, or use a frontal frame")
-    size = torch.tensor([image.shape[1], image.shape[0]], dtype=torch.float32)
-    points = torch.tensor([[found[0].landmark[k].x, found[0].landmark[k].y] for k in MEDIAPIPE_68]) * size
-    return points[KEPT_66]
+    return torch.from_numpy(points).float()[KEPT_66]

@@ -11,6 +11,7 @@ from torch import Tensor
 from .. import plots
 from ..animate import measured_mouth, own_motion, part, play
 from ..capture import Capture
+from ..capture.detect import still_landmarks
 from ..diffusion.editors import Editor
 from ..diffusion.views import Views
 from ..evaluate import edit_change
@@ -29,20 +30,10 @@ COLUMNS = {
 
 def landmark_shift(before: np.ndarray, after: np.ndarray) -> float:
     """How far MediaPipe's 68 landmarks moved between two pictures (H, W, 3) uint8, by eye distance; NaN where it sees no face."""
-    import mediapipe as mp
-
-    from ..capture.detect import quiet
-    from ..face_models.landmarks import MEDIAPIPE_68
-
-    points = []
-    with quiet(), mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
-        for image in (before, after):
-            found = mesh.process(image).multi_face_landmarks
-            if not found:
-                return float("nan")
-            points.append(torch.tensor([[found[0].landmark[k].x, found[0].landmark[k].y] for k in MEDIAPIPE_68]))
-    eye = (points[0][36] - points[0][45]).norm()
-    return float(((points[0] - points[1]).norm(dim=1).mean()) / eye)
+    a, b = still_landmarks([before, after])
+    if a is None or b is None:
+        return float("nan")
+    return float(np.linalg.norm(a - b, axis=1).mean() / np.linalg.norm(a[36] - a[45]))
 
 
 def scores(original: GaussianHead, edited: GaussianHead, capture: Capture, test: list[int]) -> dict[str, float]:

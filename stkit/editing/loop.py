@@ -10,7 +10,7 @@ from ..capture import Capture, to_world
 from ..diffusion.editors import Editor
 from ..diffusion.views import Views
 from ..fit_gaussians import frame_arguments
-from ..gaussian_head import GaussianHead, ShiftCache, draw
+from ..gaussian_head import GaussianHead, draw
 from ..geometry import generator
 from ..training import run_steps
 from .methods import ANCHOR, anchor_loss, get_method, region_mask, trace_region
@@ -110,7 +110,7 @@ def edit_head(
         masks = [region_mask(s.original, shot_landmarks(head, s), settings.region) for s in shots]
         still = ~trace_region(head, shots, masks)
     start = {name: getattr(head, name).detach().clone() for name in ANCHOR} if method.anchor else {}
-    store, shifts = _Store(shots), ShiftCache(head)
+    store, shifts = _Store(shots), _Shifts(head)
     log = store.log
 
     def edit(shot: Shot, k: int) -> None:
@@ -123,7 +123,7 @@ def edit_head(
 
     def step(k: int) -> dict[str, float]:
         if k % 100 == 0:
-            shifts.clear()
+            shifts.known.clear()
         if method.refresh and k % settings.refresh_every == 0:
             for shot in shots:
                 edit(shot, k)
@@ -157,7 +157,7 @@ def edit_head(
     return history, shots, log
 
 
-def _render(head: GaussianHead, shot: Shot, w: Tensor, settings: EditSettings, shifts: ShiftCache) -> Tensor:
+def _render(head: GaussianHead, shot: Shot, w: Tensor, settings: EditSettings, shifts: "_Shifts") -> Tensor:
     """The shot's image; in 'grad' mode every Gaussian's outputs pass on only w or 1 - w of their gradient.
 
     The hooks sit on generated outputs, because the shared nets would not see hooks on leaf parameters (reading 1).
@@ -186,3 +186,21 @@ class _Store:
         for shot, target, b in zip(self.shots, state["targets"], state["b"]):
             shot.target, shot.b = target, b
         self.log[:] = state["log"]
+
+
+class _Shifts:
+    """What the frozen deformation does to the points in each shot, in the shape that a checkpoint can hold: points hardly move."""
+
+    def __init__(self, head: GaussianHead):
+        self.head, self.known = head, {}
+
+    def __call__(self, shot: str, beta: Tensor, pose: Tensor) -> Tensor:
+        if shot not in self.known:
+            self.known[shot] = self.head.shift(beta, pose)
+        return self.known[shot]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return dict(self.known)
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.known = dict(state)

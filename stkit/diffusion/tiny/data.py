@@ -16,7 +16,7 @@ from ...face_models.landmarks import KEPT_66
 from ...geometry import euler_yxz
 from ..paint import PaintEditor
 from . import SIZE
-from .vocabulary import NOUNS, names
+from .vocabulary import names
 
 PAINTED = 2 * SIZE  # the teacher paints at twice the size, for finer lines
 
@@ -57,10 +57,7 @@ def paint(sitting: Sitting, name: str, seed: int) -> Tensor:
     if name == "nothing":
         return sitting.image
     gen = torch.Generator().manual_seed(seed)
-    return PaintEditor().edit(sitting.image, NOUNS_TO_PAINT.get(name, name), 0.5, sitting.image, gen, landmarks=sitting.landmarks)
-
-
-NOUNS_TO_PAINT = {"old": "old person"}
+    return PaintEditor().edit(sitting.image, name, 0.5, sitting.image, gen, landmarks=sitting.landmarks)
 
 
 def disturb(images: list[Tensor], matte: Tensor, seed: int) -> list[Tensor]:
@@ -112,6 +109,3 @@ def make(seeds: range, edits: int, folder: Path, progress=lambda x, **k: x) -> P
     np.savez(temporary, images=np.stack(images), edited=np.stack(edited), which=np.array(which))
     temporary.replace(path)
     return path
-
-
-__all__ = ["NOUNS", "Sitting", "disturb", "make", "paint", "sit"]

@@ -23,14 +23,13 @@ from .data import make
 
 @dataclass(frozen=True)
 class Settings:
-    """How long and how much; seconds count from the start of each call, so that a run can be continued."""
+    """Where, how much, and how fast."""
 
     folder: Path
     sittings: int = 1600
     edits: int = 8
     autoencoder_steps: int = 2500
     editor_steps: int = 20_000
-    minutes: float = 60.0
     batch: int = 16
     rate: float = 3e-4
     drop: float = 0.05
@@ -194,10 +193,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--editor-steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=16)
     a = parser.parse_args(arguments)
-    settings = Settings(
-        a.folder, a.sittings, autoencoder_steps=a.autoencoder_steps, editor_steps=a.editor_steps, minutes=a.minutes, batch=a.batch
-    )
-    deadline = time.monotonic() + 60 * settings.minutes
+    settings = Settings(a.folder, a.sittings, autoencoder_steps=a.autoencoder_steps, editor_steps=a.editor_steps, batch=a.batch)
+    deadline = time.monotonic() + 60 * a.minutes
     pictures = Pictures(settings, bar)
     vae, done = train_autoencoder(settings, pictures, deadline, bar)
     if not done:

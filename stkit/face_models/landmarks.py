@@ -28,3 +28,10 @@ def mouth_opening(landmarks: torch.Tensor) -> torch.Tensor:
     """Gap between the inner lips over the distance of the outer eye corners, from (..., 68, 2 or 3) landmarks."""
     gap = (landmarks[..., INNER_LIPS[0], :] - landmarks[..., INNER_LIPS[1], :]).norm(dim=-1)
     return gap / (landmarks[..., EYE_CORNERS[0], :] - landmarks[..., EYE_CORNERS[1], :]).norm(dim=-1)
+
+_REGIONS = ((16, "jaw"), (21, "right brow"), (26, "left brow"), (30, "nose bridge"), (35, "nostrils"), (41, "right eye"), (47, "left eye"), (59, "outer lips"), (67, "inner lips"))
+
+
+def region_name(k: int) -> str:
+    """The part of the face of iBUG landmark k (0 to 67); right and left are the subject's."""
+    return next(name for last, name in _REGIONS if k <= last)

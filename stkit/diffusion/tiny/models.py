@@ -14,7 +14,7 @@ LATENT = SIZE // 4
 def new_autoencoder() -> AutoencoderKL:
     """64 x 64 pictures to 16 x 16 latents of 4 channels and back, about 0.6 M parameters."""
     return AutoencoderKL(
-        sample_size=SIZE, latent_channels=4, block_out_channels=(16, 32, 64), layers_per_block=1, norm_num_groups=8,
+        sample_size=SIZE, latent_channels=4, block_out_channels=(16, 32, 64), layers_per_block=1, norm_num_groups=8, mid_block_add_attention=False,
         down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
     )  # fmt: skip
 

@@ -1,0 +1,91 @@
+"""`explore(f, alpha=(0.5, 20.0, 5.0))`: a picture that follows sliders, and shows its starting state to readers without a kernel."""
+
+import asyncio
+import base64
+import html
+import inspect
+import io
+import shlex
+from collections.abc import Callable
+
+from PIL import Image
+
+from ..plots import show, u8
+from ..progress import silent
+
+SETTLE = 0.35  # seconds without a move after which the full picture is made
+
+
+def explore(f: Callable, alt: str, caption: str = "", **sliders) -> None:
+    """Show f(**values) with controls: (low, high, start) of floats or ints becomes a slider, a list a menu (its first entry starts).
+
+    `f` is pure and returns an image (H, W, 3). If it takes `draft`, it is called with draft=True while a slider moves and
+    draft=False when it rests. The starting picture is shown first and stays for static readers; then the controls, with a button
+    that prints the values as a line of papermill parameters.
+    """
+    controls = {name: _control(name, spec) for name, spec in sliders.items()}
+    takes_draft = "draft" in inspect.signature(f).parameters
+    full = lambda values: f(**values, **({"draft": False} if takes_draft else {}))
+    first = full({name: c.value for name, c in controls.items()})
+    if silent():  # nbval: nobody moves sliders
+        show(first, alt, caption)
+        return
+    from IPython.display import display
+
+    box = _box(f, full, takes_draft, controls, _png(first), caption)
+    live = box._repr_mimebundle_()
+    still = base64.b64encode(_png(first)).decode()
+    display({**live, "image/png": still, "text/plain": alt}, metadata={"image/png": {"alt": alt}}, raw=True)
+
+
+def parameter_line(values: dict) -> str:
+    """The values as options of papermill, quoted for a shell."""
+    return " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in values.items())
+
+
+def _control(name: str, spec):
+    import ipywidgets as w
+
+    look = {"description": name, "style": {"description_width": "8em"}, "layout": {"width": "420px"}}
+    if isinstance(spec, (list, tuple)) and spec and isinstance(spec[0], str):
+        return w.Dropdown(options=list(spec), value=spec[0], **look)
+    if not (isinstance(spec, tuple) and len(spec) == 3 and all(isinstance(v, (int, float)) for v in spec)):
+        raise ValueError(f"explore: {name}={spec!r} is neither (low, high, start) nor a list of words")
+    low, high, start = spec
+    if not low <= start <= high:
+        raise ValueError(f"explore: {name} starts at {start}, outside {low} to {high}")
+    if all(isinstance(v, int) for v in spec):
+        return w.IntSlider(min=low, max=high, value=start, **look)
+    return w.FloatSlider(min=low, max=high, value=start, step=(high - low) / 200, **look)
+
+
+def _box(f: Callable, full: Callable, takes_draft: bool, controls: dict, start: bytes, caption: str):
+    import ipywidgets as w
+
+    picture, button, said = w.Image(value=start, format="png"), w.Button(description="as parameters"), w.HTML()
+    waiting: list[asyncio.TimerHandle] = []
+    now = lambda: {name: c.value for name, c in controls.items()}
+
+    def moved(_):
+        for handle in waiting:
+            handle.cancel()
+        waiting.clear()
+        if not takes_draft:
+            picture.value = _png(full(now()))
+            return
+        picture.value = _png(f(**now(), draft=True))
+        waiting.append(asyncio.get_event_loop().call_later(SETTLE, lambda: setattr(picture, "value", _png(full(now())))))
+
+    def pressed(_):
+        said.value = f"<code>{html.escape(parameter_line(now()))}</code>"
+
+    for c in controls.values():
+        c.observe(moved, "value")
+    button.on_click(pressed)
+    return w.VBox([*controls.values(), picture, w.HTML(f"<i>{html.escape(caption)}</i>"), w.HBox([button, said])])
+
+
+def _png(image) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(u8(image)).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,177 @@
+"""Viewers in a notebook (anywidget): the picture without a kernel is a PNG poster, so no widget state needs to be kept."""
+
+import io
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import torch
+import traitlets
+from torch import Tensor
+
+from ..cameras import Camera
+from ..capture import Capture, head_transform, to_world
+from ..editing.weights import landmark_set
+from ..gaussian_head import GaussianHead, draw
+from ..geometry import nearest
+from ..mesh_head import MeshHead
+from ..plots import u8
+from ..render import render_mesh
+from .pack import PIVOT, Packet, browser_gaussians, camera_from, camera_header, pack_gaussians, pack_head
+
+SCRIPT = Path(__file__).parent / "static" / "viewer.js"
+
+
+class Viewer(anywidget.AnyWidget):
+    """What all viewers share: packed data, the synced camera and control values, the poster.
+
+    `state` holds frame, playing, wipe, overlay ('none' or 'weights'), alpha, b, boundary, sliders and pose (yaw, pitch, roll in
+    degrees); set it from Python with `set(frame=3, alpha=8)`.
+    """
+
+    _esm = SCRIPT
+    header = traitlets.Dict().tag(sync=True)
+    data = traitlets.Bytes().tag(sync=True)
+    state = traitlets.Dict().tag(sync=True)
+    camera = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, packet: Packet, **state):
+        self.packet = packet
+        data = packet.bytes()
+        super().__init__(header=packet.header, data=data, state=state, camera=packet.header.get("camera") or {})
+
+    def set(self, **values) -> None:
+        """Change control values, as a person at the controls would."""
+        self.state = {**self.state, **values}
+
+    def view(self, size: int | None = None) -> Camera:
+        """The camera as it was last turned in the browser, optionally for another picture size."""
+        camera = camera_from(self.camera)
+        return camera.resized(size) if size else camera
+
+    def poster(self) -> np.ndarray:
+        """The picture (H, W, 3) uint8 for readers without a kernel, made by the Python renderer."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **kwargs):
+        from PIL import Image
+
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        if data is None:
+            return data
+        picture = io.BytesIO()
+        Image.fromarray(self.poster()).save(picture, "PNG", optimize=True)
+        import base64
+
+        return {**data, "image/png": base64.b64encode(picture.getvalue()).decode()}, {**metadata, "image/png": {"alt": self.packet.header["alt"]}}
+
+
+class SplatViewer(Viewer):
+    """Gaussians to turn, play and weigh. Give a head and its capture (and an edited twin), or Gaussians as `rasterize` takes them.
+
+    SplatViewer(head, capture, edited=None, motion=None, frames=50) or SplatViewer(gaussians, camera=camera, distance=None, edited=None).
+    Sliders and playback run in the browser on a linear basis (see `pack.pack_head`); `render` is the head itself, in Python.
+    """
+
+    def __init__(self, what: GaussianHead | dict[str, Tensor], capture: Capture | None = None, edited=None, camera: Camera | None = None,
+                 distance: Tensor | None = None, alt: str = "", caption: str = "", state: dict | None = None, **options):  # fmt: skip
+        alt = alt or "A head of 3D Gaussians that can be turned."
+        if isinstance(what, GaussianHead):
+            if capture is None:
+                raise ValueError("SplatViewer(head, capture): a head needs the capture that says how it stands and moves")
+            packet = pack_head(what, capture, edited, alt=alt, caption=caption, **options)
+        else:
+            if camera is None:
+                raise ValueError("SplatViewer(gaussians, camera=...): still Gaussians need a camera to start from")
+            packet = pack_gaussians(what, camera, distance, edited, alt)
+        super().__init__(packet, **(state or {}))
+
+    def render(self, size: int | None = None, look: int = 0) -> Tensor:
+        """This view (H, W, 3) by the Python renderer, from the Gaussians the browser has at the current frame."""
+        with torch.no_grad():
+            g = browser_gaussians(self.packet, int(self.state.get("frame", 0)), look)
+            return draw(g, self.view(size))[0].clamp(0, 1)
+
+    def poster(self) -> np.ndarray:
+        """The first frame; with two looks, the left half of one and the right half of the other."""
+        looks = len(self.packet.header["looks"])
+        first, last = self.render(look=0), self.render(look=looks - 1)
+        cut = round(self.state.get("wipe", 0.5) * first.shape[1]) if looks > 1 else 0
+        return u8(torch.cat([first[:, :cut], last[:, cut:]], 1))
+
+
+class MeshViewer(Viewer):
+    """A triangle mesh with colours, normals, weight map and landmarks (hover names them).
+
+    verts (V, 3) and landmarks (K, 3) in the camera's world, decimetres; distance (V,) to the nearest landmark (for w), canonical dm.
+    `unlit` marks vertices shown without shading, such as those of a slice through the SDF.
+    """
+
+    def __init__(self, verts: Tensor, faces: Tensor, camera: Camera, colours: Tensor | None = None, distance: Tensor | None = None,
+                 landmarks: Tensor | None = None, names: list[str] | None = None, unlit: Tensor | None = None, pivot: Tensor | None = None,
+                 alt: str = "A triangle mesh that can be turned.", caption: str = "", **state):  # fmt: skip
+        grey = torch.full_like(verts, 0.75) if colours is None else colours
+        marks = torch.zeros(0, 3) if landmarks is None else landmarks
+        lit = torch.ones(len(verts)) if unlit is None else 1.0 - unlit.float()
+        colour = torch.cat([grey.clamp(0, 1), lit[:, None]], 1)
+        self.mesh = (verts, faces, grey, camera)
+        header = {
+            "kind": "mesh", "camera": camera_header(camera), "pivot": (verts.mean(0) if pivot is None else pivot).tolist(), "alt": alt,
+            "caption": caption, "weights": distance is not None, "names": names or [str(k) for k in range(len(marks))],
+        }  # fmt: skip
+        arrays = {
+            "verts": verts.numpy().astype(np.float32), "faces": faces.numpy().astype(np.uint32),
+            "colours": (255 * colour).round().numpy().astype(np.uint8), "landmarks": marks.numpy().astype(np.float32),
+            "distance": (torch.zeros(len(verts)) if distance is None else distance).numpy().astype(np.float32),
+        }  # fmt: skip
+        super().__init__(Packet(header, arrays), **state)
+
+    def poster(self) -> np.ndarray:
+        """The mesh in its colours."""
+        verts, faces, colours, _ = self.mesh
+        return u8(render_mesh(verts, faces, colours, self.view(), background=1.0).image.clamp(0, 1))
+
+
+def mesh_viewer(head: MeshHead, capture: Capture, **state) -> MeshViewer:
+    """The mesh head at the capture's neutral frame, with its colours, w and the 66 landmarks."""
+    from ..face_models.landmarks import KEPT_66, region_name
+
+    m = capture.neutral
+    with torch.no_grad():
+        verts, faces, f = head.extract()
+        share = head.share(verts)
+        colours = head.color(f, share, capture.beta[m], capture.pose[m])
+        moved = verts + head.deformation(verts, share, capture.beta[m], capture.pose[m])
+        place = head_transform(capture, m)
+        marks = landmark_set(capture)
+    return MeshViewer(
+        to_world(moved, **place), faces, capture.camera, colours, nearest(verts, marks)[0][:, 0], to_world(marks, **place),
+        [region_name(k) for k in KEPT_66], pivot=to_world(PIVOT, **place)[0], alt="The mesh head with 66 landmarks; it can be turned.", **state,
+    )  # fmt: skip
+
+
+class Compare(Viewer):
+    """Before and after with a wipe; lists of pictures add a frame scrubber. Pictures (H, W, 3) float in [0, 1] or uint8."""
+
+    def __init__(self, before, after, labels: tuple[str, str] = ("before", "after"), frames: list[int] | None = None, alt: str = "",
+                 caption: str = "", width: int = 420):  # fmt: skip
+        pairs = [(before, after)] if not isinstance(before, (list, tuple)) else list(zip(before, after, strict=True))
+        if not alt.strip():
+            raise ValueError("Compare: say in alt what the two pictures show")
+        self.first = np.concatenate([u8(x) for x in pairs[0]], 1)
+        header = {"kind": "compare", "looks": list(labels), "alt": alt, "caption": caption, "frames": frames or list(range(len(pairs))), "width": width}
+        arrays = {f"{side}{k}": _png(x) for k, pair in enumerate(pairs) for side, x in zip(("before", "after"), pair)}
+        super().__init__(Packet(header, arrays))
+
+    def poster(self) -> np.ndarray:
+        """Both pictures of the first frame, side by side."""
+        return self.first
+
+
+def _png(image) -> np.ndarray:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(u8(image)).save(buffer, "PNG", optimize=True)
+    return np.frombuffer(buffer.getvalue(), np.uint8)

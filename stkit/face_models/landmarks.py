@@ -29,7 +29,18 @@ def mouth_opening(landmarks: torch.Tensor) -> torch.Tensor:
     gap = (landmarks[..., INNER_LIPS[0], :] - landmarks[..., INNER_LIPS[1], :]).norm(dim=-1)
     return gap / (landmarks[..., EYE_CORNERS[0], :] - landmarks[..., EYE_CORNERS[1], :]).norm(dim=-1)
 
-_REGIONS = ((16, "jaw"), (21, "right brow"), (26, "left brow"), (30, "nose bridge"), (35, "nostrils"), (41, "right eye"), (47, "left eye"), (59, "outer lips"), (67, "inner lips"))
+
+_REGIONS = (
+    (16, "jaw"),
+    (21, "right brow"),
+    (26, "left brow"),
+    (30, "nose bridge"),
+    (35, "nostrils"),
+    (41, "right eye"),
+    (47, "left eye"),
+    (59, "outer lips"),
+    (67, "inner lips"),
+)
 
 
 def region_name(k: int) -> str:

@@ -1,6 +1,6 @@
 """What a person looks at: 3D viewers and explorers for notebooks, and a page that needs neither kernel nor network."""
 
-from .explore import explore
+from .explorer import explore
 from .page import Avatar, save_avatar
 from .widgets import Compare, MeshViewer, SplatViewer, mesh_viewer
 

@@ -124,7 +124,12 @@ def browser_gaussians(packet: Packet, frame: int, look: int = 0, sliders: dict[s
     if f"offset{look}" in a:
         x = x + code(f"offset{look}", 3) * h["offsetStep"]
     sizes, turns, rgba = f"sizes{look}", f"turns{look}", f"rgba{look}"
-    now = {"position": x, sizes: np.array(h["sizeLow"]) + code(sizes, 3) * np.array(h["sizeStep"]), turns: code(turns, 4) / 127, rgba: code(rgba, 4)}
+    now = {
+        "position": x,
+        sizes: np.array(h["sizeLow"]) + code(sizes, 3) * np.array(h["sizeStep"]),
+        turns: code(turns, 4) / 127,
+        rgba: code(rgba, 4),
+    }
     factors = [*(a["coefficients"].reshape(-1, clip)[frame] if clip else ()), *((sliders or {}).get(s["name"], 0.0) for s in h["sliders"])]
     for c, factor in zip(h["components"], factors):
         for name, value in now.items():
@@ -164,7 +169,11 @@ def _values(looks: list[dict]) -> dict[str, Tensor]:
     """What the basis describes: position (N, 3) of the first look; log-scales (N, 3), quaternions (N, 4) and 255 times colour and opacity (N, 4) of each."""
     out = {"position": looks[0]["means"]}
     for k, g in enumerate(looks):
-        out |= {f"sizes{k}": g["scales"].log(), f"turns{k}": g["quats"], f"rgba{k}": 255 * torch.cat([g["colors"], g["opacities"][:, None]], 1)}
+        out |= {
+            f"sizes{k}": g["scales"].log(),
+            f"turns{k}": g["quats"],
+            f"rgba{k}": 255 * torch.cat([g["colors"], g["opacities"][:, None]], 1),
+        }
     return out
 
 
@@ -185,7 +194,11 @@ def _begin(looks, camera, pivot, follow, distance, scale, alt, caption="") -> Pa
         "pivot": pivot.tolist(), "components": [], "sliders": [], "clip": None, "posable": False, "weights": distance is not None, "alt": alt, "caption": caption,
     }  # fmt: skip
     integers = lambda x, dtype: x.round().numpy().astype(dtype)
-    arrays = {"position": integers((first["means"] - low) / step, np.uint16), "follow": integers(255 * follow, np.uint8), "distance": integers(d / d_step, np.uint16)}
+    arrays = {
+        "position": integers((first["means"] - low) / step, np.uint16),
+        "follow": integers(255 * follow, np.uint8),
+        "distance": integers(d / d_step, np.uint16),
+    }
     for k, (g, size) in enumerate(zip(looks, sizes)):
         arrays[f"sizes{k}"] = integers((size - size_low) / size_step, np.uint16)
         arrays[f"turns{k}"] = integers(127 * torch.nn.functional.normalize(g["quats"], dim=-1), np.int8)

@@ -74,12 +74,16 @@ def page(packet: Packet, title: str, prompt: str = "", editor: str = "", provena
     header = json.dumps(packet.header).replace("</", "<\\/")
     e = html.escape
     said = f"<p>Edited with the words <b>{e(prompt)}</b>" + (f" by {e(editor)}" if editor else "") + ".</p>" if prompt else ""
+    count = len(packet.header.get("components", ()))
+    linear = (
+        f" Expressions move on a linear basis of the head's answers ({count} components), so extremes are approximate." if count else ""
+    )
     policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="{policy}"><title>{e(title)}</title>
 <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:900px;margin:1.5rem auto;padding:0 1rem;color:#1b1b1b}}h1{{font-size:1.5rem;margin:0}}p{{margin:.4em 0}}</style></head>
 <body><h1>{e(title)}</h1>{said}<main id="view"></main>
-<p class="note">{e(provenance)} Expressions move on a linear basis of the head's answers ({len(packet.header["components"])} components), so extremes are approximate.</p>
+<p class="note">{e(provenance)}{linear}</p>
 <script type="text/plain" id="data">{data}</script>
 <script type="module">{script}
 mount(document.getElementById("view"), {header}, document.getElementById("data").textContent)

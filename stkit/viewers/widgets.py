@@ -64,7 +64,10 @@ class Viewer(anywidget.AnyWidget):
         Image.fromarray(self.poster()).save(picture, "PNG", optimize=True)
         import base64
 
-        return {**data, "image/png": base64.b64encode(picture.getvalue()).decode()}, {**metadata, "image/png": {"alt": self.packet.header["alt"]}}
+        return {**data, "image/png": base64.b64encode(picture.getvalue()).decode()}, {
+            **metadata,
+            "image/png": {"alt": self.packet.header["alt"]},
+        }
 
 
 class SplatViewer(Viewer):
@@ -160,7 +163,14 @@ class Compare(Viewer):
         if not alt.strip():
             raise ValueError("Compare: say in alt what the two pictures show")
         self.first = np.concatenate([u8(x) for x in pairs[0]], 1)
-        header = {"kind": "compare", "looks": list(labels), "alt": alt, "caption": caption, "frames": frames or list(range(len(pairs))), "width": width}
+        header = {
+            "kind": "compare",
+            "looks": list(labels),
+            "alt": alt,
+            "caption": caption,
+            "frames": frames or list(range(len(pairs))),
+            "width": width,
+        }
         arrays = {f"{side}{k}": _png(x) for k, pair in enumerate(pairs) for side, x in zip(("before", "after"), pair)}
         super().__init__(Packet(header, arrays))
 

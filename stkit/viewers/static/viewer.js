@@ -183,7 +183,7 @@ class Splats {
     position.set(this.rest);
     header.components.forEach(({ rows, steps, starts }, k) => {  // the sort needs positions here too
       const factor = coefficients[k] * steps.position, basis = data.dposition, from = starts.position;
-      if (factor) for (let i = 0, p = 0, b = from; i < rows; i++, p += 3, b += 4) { position[p] += factor * basis[b]; position[p + 1] += factor * basis[b + 1]; position[p + 2] += factor * basis[b + 2]; }
+      if (Math.abs(factor) * 127 > 0.004) for (let i = 0, p = 0, b = from; i < rows; i++, p += 3, b += 4) { position[p] += factor * basis[b]; position[p + 1] += factor * basis[b + 1]; position[p + 2] += factor * basis[b + 2]; }
     });
     gl.useProgram(this.update.program);
     gl.disable(gl.BLEND); gl.disable(gl.SCISSOR_TEST); gl.disable(gl.DEPTH_TEST);
@@ -498,7 +498,7 @@ function scene(model, el, header, data, splats) {
   el.append(make("div", { className: "row" }, view, panel), make("p", { className: "note", textContent: header.caption || "" }), make("p", { className: "note", textContent: "Drag to turn, shift-drag to move, click and wheel to zoom, double-click to reset." }), status);
   const listen = () => { Object.assign(state, model.get("state")); if (scrub) scrub.set(state.frame); stage.ask(); };
   model.on("change:state", listen);
-  el.stkit = { stage, layer, state, change };
+  el.stkit = { stage, layer, state, change, camera: cameraNow };
   return () => { stopPlaying(); clearTimeout(stage.later); model.off?.("change:state", listen); stage.end(); };
 }
 

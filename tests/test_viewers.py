@@ -1,0 +1,397 @@
+"""The viewers: packing against the head, the page in a real browser against the Python renderer, explorers without a front end."""
+
+import base64
+import io
+import json
+import shutil
+import threading
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stkit.animate import own_motion, part, play
+from stkit.editing.weights import weight
+from stkit.gaussian_head import draw
+from stkit.metrics import psnr
+from stkit.render import rasterize
+from stkit.viewers import Compare, MeshViewer, SplatViewer, explore, mesh_viewer, save_avatar
+from stkit.viewers.explorer import parameter_line
+from stkit.viewers.pack import SLIDERS, browser_gaussians, camera_from, camera_header, pack_gaussians, pack_head
+from stkit.viewers.page import page, quality
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def tracked(mesh):
+    return mesh[1]
+
+
+@pytest.fixture(scope="module")
+def edited(gaussians):
+    """The same head with blue hair and face."""
+    import copy
+
+    twin = copy.deepcopy(gaussians)
+    with torch.no_grad():
+        twin.feature[:, 2] += 3.0
+        twin.xyz += 0.003
+    return twin
+
+
+@pytest.fixture(scope="module")
+def packet(gaussians, edited, tracked):
+    return pack_head(gaussians, tracked, edited, frames=12, alt="A head.")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here (apt-get install chromium)")
+    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+    with sync.sync_playwright() as p:
+        b = p.chromium.launch(executable_path=CHROMIUM, args=["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"])
+        yield b
+        b.close()
+
+
+class Open:
+    """A page from disk, offline; collects what it complains about and what it asks for."""
+
+    def __init__(self, browser, path):
+        self.complaints, self.requests = [], []
+        self.context = browser.new_context(offline=True, viewport={"width": 1000, "height": 1000})
+        self.page = self.context.new_page()
+        self.page.on(
+            "console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") and "GPU stall" not in m.text else None
+        )
+        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
+        self.page.on("request", lambda r: self.requests.append(r.url) if not r.url.startswith(("file:", "data:", "blob:")) else None)
+        self.page.goto(path.as_uri())
+        self.page.wait_for_selector("body[data-ready=yes]", timeout=60_000)
+        self.page.wait_for_function("() => [...document.querySelectorAll('.stkit')].some(e => !e.stkit || e.stkit.stage.drawn > 0)")
+
+    def do(self, script: str):
+        return self.page.evaluate(f"async () => {{ const s = document.querySelector('.stkit').stkit; {script} }}")
+
+    def shot(self, **state) -> np.ndarray:
+        """The canvas (H, W, 3) after setting the state."""
+        url = self.do(f"Object.assign(s.state, {json.dumps(state)}); s.stage.draw(); return s.stage.canvas.toDataURL('image/png');")
+        from PIL import Image
+
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
+
+    def camera(self):
+        return camera_from(self.do("return s.camera();"))
+
+    def close(self):
+        self.context.close()
+
+
+@pytest.fixture(scope="module")
+def opened(browser, packet, tracked, tmp_path_factory):
+    path = tmp_path_factory.mktemp("viewer") / "avatar.html"
+    packet.header["size"] = tracked.camera.width
+    packet.header["mouth"] = tracked.camera.project(tracked.landmarks3d[0])[58:].mean(0).tolist()
+    path.write_text(page(packet, "A head", "blue", "nobody"))
+    it = Open(browser, path)
+    yield it
+    it.close()
+
+
+# ---- packing
+def test_browser_gaussians_show_what_the_head_shows(packet, gaussians, edited, tracked):
+    rounded = packet.header | {"looks": ["head"]}
+    scores = quality(type(packet)(rounded, packet.arrays), gaussians, tracked, None, 12)
+    assert min(scores) > 36, scores
+    assert min(quality(packet, edited, tracked, None, 12)) > 33
+
+
+def test_expression_sliders_are_directions_of_the_head(packet, gaussians, tracked):
+    """At position 1 a slider gives the head's own answer to that expression."""
+    from stkit.fit_gaussians import frame_arguments
+
+    m, name = tracked.neutral, "jaw"
+    beta = tracked.beta[m].clone()
+    beta[0] += SLIDERS[name][0]["jaw_open"]
+    frames = np.linspace(0, len(tracked) - 1, 12).round().astype(int).tolist()
+    k = min(range(12), key=lambda i: abs(frames[i] - m))
+    with torch.no_grad():
+        still = frame_arguments(tracked, frames[k])
+        truth = gaussians.render(tracked.camera, **still | {"beta": beta})[0]
+        before = gaussians.render(tracked.camera, **still)[0]
+        shown = draw(browser_gaussians(packet, k, 0, {name: 1.0}), tracked.camera)[0]
+        unmoved = draw(browser_gaussians(packet, k, 0), tracked.camera)[0]
+    assert (truth - before).abs().max() > 0.1
+    assert (shown - truth).abs().mean() < 0.5 * (unmoved - truth).abs().mean()
+
+
+def test_the_limit_is_kept_and_said(gaussians, tracked):
+    import gzip
+
+    small = pack_head(gaussians, tracked, frames=12, limit=110_000)
+    large = pack_head(gaussians, tracked, frames=12)
+    assert len(gzip.compress(small.bytes(), 6)) <= 110_000 and small.header["fault"] > large.header["fault"]
+    with pytest.raises(ValueError, match="fewer frames"):
+        pack_head(gaussians, tracked, frames=12, limit=1000)
+
+
+def test_another_runs_head_is_refused(gaussians, tracked):
+    import copy
+
+    other = copy.deepcopy(gaussians)
+    other.xyz = torch.nn.Parameter(other.xyz[:-3].detach())
+    with pytest.raises(ValueError, match="not of one run"):
+        pack_head(gaussians, tracked, other)
+
+
+@given(st.integers(1, 60), st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_still_gaussians_survive_packing(n, seed):
+    from stkit.cameras import front_camera
+
+    g = torch.Generator().manual_seed(seed)
+    scene = {"means": torch.randn(n, 3, generator=g), "quats": torch.nn.functional.normalize(torch.randn(n, 4, generator=g), dim=-1),
+             "scales": 0.02 + torch.rand(n, 3, generator=g), "opacities": torch.rand(n, generator=g), "colors": torch.rand(n, 3, generator=g)}  # fmt: skip
+    back = browser_gaussians(pack_gaussians(scene, front_camera(64)), 0)
+    assert torch.allclose(back["means"], scene["means"], atol=1e-3)
+    assert torch.allclose(back["scales"], scene["scales"], rtol=2e-3, atol=1e-5)
+    assert torch.allclose(back["colors"], scene["colors"], atol=0.003) and torch.allclose(back["opacities"], scene["opacities"], atol=0.003)
+    assert ((back["quats"] * scene["quats"]).sum(1).abs() > 0.999).all()
+
+
+def test_the_page_names_no_network(packet):
+    text = page(packet, "<b>title", "</script>", "e")
+    assert "default-src 'none'" in text and "&lt;b&gt;title" in text
+    script = text[text.index('<script type="module">') :]
+    assert script.count("</script>") == 1 and "http" not in script.replace("http-equiv", "")
+
+
+def test_avatar_is_one_small_file(gaussians, edited, tracked, tmp_path):
+    avatar = save_avatar(gaussians, tracked, tmp_path / "avatar.html", edited, prompt="blue", frames=8)
+    assert avatar.path.stat().st_size == avatar.bytes <= 3_000_000 and len(avatar.psnr) == 8 and min(avatar.psnr) > 33
+    assert [p.name for p in tmp_path.iterdir()] == ["avatar.html"]
+
+
+# ---- the browser
+def test_webgl_equals_the_python_renderer(opened, packet):
+    for yaw, pitch, frame in ((0, 0, 0), (0.6, 0.1, 5), (-0.5, -0.2, 9)):
+        opened.do(f"s.stage.view.yaw = {yaw}; s.stage.view.pitch = {pitch};")
+        for look, wipe in ((0, 1.0), (1, 0.0)):
+            seen = torch.from_numpy(opened.shot(frame=frame, wipe=wipe, overlay="none", sliders={}, pose=[0, 0, 0]).copy()).float() / 255
+            truth = draw(browser_gaussians(packet, frame, look), opened.camera())[0].clamp(0, 1)
+            assert psnr(seen, truth) > 40, (yaw, look, psnr(seen, truth))
+
+
+def test_weights_in_the_browser_are_eq_8(opened, packet):
+    opened.do("s.stage.view.yaw = 0.3; s.stage.view.pitch = 0;")
+    d = torch.from_numpy(packet.arrays["distance"].astype(np.float32)) * packet.header["distanceStep"]
+    camera, g = opened.camera(), browser_gaussians(packet, 0, 0)
+    pictures = []
+    for alpha, b in ((5.0, 0.8), (12.0, 0.8), (5.0, 0.2)):
+        seen = opened.shot(frame=0, wipe=1.0, overlay="raw", alpha=alpha, b=b, boundary=0.5)[..., 0] / 255
+        w = weight(d, alpha) if b >= 0.5 else 1 - weight(d, alpha)
+        truth = rasterize(
+            g["means"],
+            g["quats"],
+            g["scales"],
+            g["opacities"],
+            w[:, None],
+            camera.viewmat[None],
+            camera.K[None],
+            camera.width,
+            camera.height,
+        )[0]
+        assert np.abs(seen - truth[0, ..., 0].numpy()).max() < 0.02
+        pictures.append(seen)
+    assert np.abs(pictures[0] - pictures[1]).max() > 0.2 and np.abs(pictures[0] - pictures[2]).max() > 0.5
+    opened.shot(overlay="none", b=0.8)
+
+
+def test_a_slider_moves_the_mouth_and_not_the_hair(opened, packet):
+    opened.do("s.stage.view.yaw = 0; s.stage.view.pitch = 0;")
+    before = opened.shot(frame=0, wipe=1.0, sliders={}).astype(float)
+    opened.page.get_by_label("jaw", exact=True).fill("1")
+    after = opened.shot().astype(float)
+    change = np.abs(after - before).max(-1)
+    far = opened.shot(overlay="raw", alpha=5.0, b=0.8)[..., 0] < 0.1 * 255
+    opened.shot(overlay="none")
+    mouth = packet.header["mouth"]
+    near = np.hypot(*np.moveaxis(np.indices(change.shape) - np.array(mouth)[::-1, None, None], 0, 0)) < 0.08 * len(change)
+    assert change[near].mean() > 10 and change[near].max() > 60
+    assert (change[far] > 6).mean() < 0.005, "hair, clothes, background; the chin passes over a little of the neck"
+    opened.page.get_by_role("button", name="Reset").click()
+    assert np.abs(opened.shot(frame=0).astype(float) - before).max() <= 1
+
+
+def test_it_plays_and_wipes(opened):
+    first = opened.shot(frame=0, wipe=1.0).astype(float)
+    opened.page.get_by_role("button", name="Play").click()
+    opened.page.wait_for_function("() => document.querySelector('.stkit').stkit.state.frame >= 2")
+    opened.page.get_by_role("button", name="Pause").click()
+    assert np.abs(opened.shot().astype(float) - first).max() > 10
+    half, other = opened.shot(frame=0, wipe=0.5).astype(float), opened.shot(frame=0, wipe=0.0).astype(float)
+    cut = half.shape[1] // 2
+    assert np.array_equal(half[:, :cut], first[:, :cut]) and np.array_equal(half[:, cut:], other[:, cut:])
+
+
+def test_the_keyboard_reaches_everything(opened):
+    opened.page.locator("canvas").focus()
+    opened.page.keyboard.press("Home")
+    still = opened.shot(frame=0)
+    opened.page.keyboard.press("ArrowRight")
+    opened.page.keyboard.press("+")
+    assert opened.do("return s.stage.view.yaw;") > 0 and opened.do("return s.stage.view.zoom;") > 0
+    assert not np.array_equal(opened.shot(), still)
+    opened.page.keyboard.press("Home")
+    wanted = opened.page.locator(".stkit button, .stkit input, .stkit select").count()
+    names = set()
+    for _ in range(wanted):
+        opened.page.keyboard.press("Tab")
+        names.add(opened.page.evaluate("() => document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"))
+    assert {"Play", "frame", "wipe", "jaw", "yaw", "show", "alpha (1/dm)", "b", "boundary", "Reset"} <= names
+
+
+def test_nothing_complains_and_nothing_is_asked_for(opened):
+    assert opened.complaints == [] and opened.requests == []
+
+
+def test_many_viewers_share_few_contexts(browser, packet, tmp_path):
+    text = page(packet, "many")
+    one = text[text.index("mount(document") : text.index("  .then")]
+    many = one.replace('document.getElementById("view")', "e")
+    head, tail = text.split("mount(document", 1)
+    again = "".join(f"<div style='height:700px'></div><main class='v' id='v{k}'></main>" for k in range(23))
+    head = head.replace('<main id="view"></main>', '<main class="v" id="view"></main>' + again)
+    body = f"await Promise.all([...document.querySelectorAll('.v')].map(e => {many.strip()}));\ndocument.body.dataset.ready = 'yes';\nwindow.live = live;\n</script></body></html>"
+    path = tmp_path / "many.html"
+    path.write_text(head + body)
+    it = Open(browser, path)
+    most = 0
+    for _ in range(2):
+        for k in list(range(23)) + [0]:
+            it.page.evaluate(f"() => document.getElementById('v{k}').scrollIntoView()")
+            it.page.wait_for_function(
+                f"() => document.getElementById('v{k}').stkit.stage.gl && document.getElementById('v{k}').stkit.stage.drawn > 0"
+            )
+            most = max(most, it.page.evaluate("() => live.length"))
+    assert most <= 6 and it.complaints == []
+    it.close()
+
+
+def test_mesh_and_pictures_in_the_browser(browser, mesh, tmp_path):
+    head, tracked, _ = mesh
+    viewer = mesh_viewer(head, tracked)
+    viewer.packet.header["size"] = tracked.camera.width
+    path = tmp_path / "mesh.html"
+    path.write_text(page(viewer.packet, "mesh"))
+    it = Open(browser, path)
+    seen = it.shot(landmarks=False).astype(float) / 255
+    figure = viewer.poster().astype(float) / 255
+    inside = lambda x: x.min(-1) < 0.97
+    overlap = (inside(seen) & inside(figure)).sum() / (inside(seen) | inside(figure)).sum()
+    assert overlap > 0.97
+    weights, normals = it.shot(overlay="weights"), it.shot(overlay="normals")
+    assert np.abs(weights.astype(float) - normals).max() > 50
+    at = it.do(
+        "const c = s.camera(), d = s.layer.data.landmarks, q = [0,1,2].map(k => d[90 + k]), W = c.viewmat, p = [0,4,8].map(r => W[r]*q[0]+W[r+1]*q[1]+W[r+2]*q[2]+W[r+3]); return s.layer.pick(s.stage.camera(), c.K[0]*p[0]/p[2]+c.K[2], c.K[4]*p[1]/p[2]+c.K[5]);"
+    )
+    assert at == "30: " + viewer.packet.header["names"][30] == "30: nose bridge"
+    assert it.complaints == []
+    it.close()
+    both = Compare([figure, figure], [1 - figure, figure], alt="Twice a head.")
+    path.write_text(page(both.packet, "pictures"))
+    it = Open(browser, path)
+    assert it.page.locator("img").count() == 2 and it.page.get_by_label("frame").count() == 1 and it.complaints == []
+    it.close()
+
+
+# ---- notebooks
+def test_a_viewer_carries_a_poster_for_readers_without_a_kernel(gaussians, tracked):
+    from PIL import Image
+
+    viewer = SplatViewer(gaussians, tracked, frames=6)
+    data, metadata = viewer._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data and metadata["image/png"]["alt"]
+    poster = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB"))
+    truth = play(gaussians, tracked, part(own_motion(tracked), [0]))[0]
+    assert psnr(torch.from_numpy(poster.copy()).float() / 255, torch.from_numpy(truth).float() / 255) > 35
+
+
+def test_the_turned_camera_reaches_python(gaussians, tracked):
+    viewer = SplatViewer(gaussians, tracked, frames=6)
+    from stkit.cameras import orbit_camera
+
+    turned = orbit_camera(tracked.camera, 30.0)
+    viewer.camera = camera_header(turned)
+    assert torch.allclose(viewer.view().viewmat, turned.viewmat) and viewer.view(64).width == 64
+    assert not torch.allclose(viewer.render(64), SplatViewer(gaussians, tracked, frames=6).render(64))
+    viewer.set(frame=3, alpha=8.0)
+    assert viewer.state["frame"] == 3 and viewer.state["alpha"] == 8.0
+
+
+def test_viewers_say_what_is_missing(gaussians, tracked):
+    with pytest.raises(ValueError, match="capture"):
+        SplatViewer(gaussians)
+    with pytest.raises(ValueError, match="camera"):
+        SplatViewer({"means": torch.zeros(1, 3)})
+    with pytest.raises(ValueError, match="alt"):
+        Compare(np.zeros((4, 4, 3)), np.ones((4, 4, 3)))
+    with pytest.raises(ValueError, match="slider 'wink'"):
+        pack_head(gaussians, tracked, sliders=("wink",))
+    assert isinstance(MeshViewer(torch.rand(3, 3), torch.tensor([[0, 1, 2]]), tracked.camera), MeshViewer)
+
+
+def test_explore_shows_its_start_and_follows(capsys, monkeypatch):
+    import IPython.display
+
+    from stkit.viewers import explorer as module
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, **k: shown.append((data, k)))
+    calls = []
+
+    def picture(alpha: float, landmarks: str, draft: bool = False):
+        calls.append((alpha, landmarks, draft))
+        return np.full((8, 8, 3), alpha / 20)
+
+    explore(picture, "A grey square.", alpha=(0.0, 20.0, 5.0), landmarks=["66", "dense"])
+    assert calls == [(5.0, "66", False)]
+    monkeypatch.setattr(module, "silent", lambda: False)
+    explore(picture, "A grey square.", "caption", alpha=(0.0, 20.0, 5.0), landmarks=["66", "dense"])
+    bundle = shown[-1][0]
+    assert "image/png" in bundle and bundle["text/plain"] == "A grey square."
+    assert parameter_line({"alpha": 5.0, "prompt": "a b"}) == "-p alpha 5.0 -p prompt 'a b'"
+    with pytest.raises(ValueError, match="outside"):
+        explore(picture, "x", alpha=(0.0, 1.0, 5.0))
+    with pytest.raises(ValueError, match="neither"):
+        explore(picture, "x", alpha=3)
+
+
+def test_moving_a_slider_makes_a_draft_then_the_full_picture():
+    import asyncio
+
+    from stkit.viewers import explorer as module
+
+    calls = []
+
+    def picture(alpha: float, draft: bool = False):
+        calls.append((alpha, draft))
+        return np.full((8, 8, 3), alpha / 20)
+
+    async def drag():
+        controls = {"alpha": module._control("alpha", (0.0, 20.0, 5.0))}
+        box = module._box(picture, lambda v: picture(**v, draft=False), True, controls, b"", "")
+        for value in (6.0, 7.0, 8.0):
+            controls["alpha"].value = value
+        await asyncio.sleep(module.SETTLE + 0.2)
+        return box
+
+    loop = threading.Thread(target=lambda: asyncio.run(drag()))  # playwright's own loop may hold this thread
+    loop.start()
+    loop.join()
+    assert calls == [(6.0, True), (7.0, True), (8.0, True), (8.0, False)]

@@ -13,7 +13,7 @@ TITLES = {
 STYLE = """
 body{font:16px/1.55 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}
 h1{margin-bottom:.2em}h2{margin-top:2.4em;border-bottom:1px solid #ddd;padding-bottom:.2em}figure{margin:1.4em 0}
-figure img,figure video{max-width:100%;border:1px solid #e4e4e4;border-radius:6px}figcaption{color:#555;font-size:.93em;margin-top:.3em}
+iframe{width:100%;height:800px;border:1px solid #e4e4e4;border-radius:6px}figure img,figure video{max-width:100%;border:1px solid #e4e4e4;border-radius:6px}figcaption{color:#555;font-size:.93em;margin-top:.3em}
 table{border-collapse:collapse;font-size:.93em}td,th{border-bottom:1px solid #e4e4e4;padding:.25em .8em;text-align:left}
 td.n{font-variant-numeric:tabular-nums;text-align:right}.note{background:#fff7e0;border-left:4px solid #e6a700;padding:.6em 1em}
 """
@@ -86,6 +86,12 @@ def write_page(name: str) -> Path:
                 },
             )
         )
+    if (folder / "animate" / "avatar.html").exists():
+        parts.append(
+            "<h2>Turn it, play it, move its mouth</h2><iframe src='animate/avatar.html' title='The animatable head with sliders' loading='lazy'></iframe>"
+            "<p>One file without a network: <a href='animate/avatar.html'>avatar.html</a>. It shows the head within "
+            f"{numbers['avatar.psnr']:.0f} dB of the Python renderer (worst frame {numbers['avatar.psnr_worst']:.0f} dB).</p>"
+        )
     parts.append(_numbers(numbers))
     for stage in STAGES:
         pictures = read_json(folder / stage / "figures.json") or []
@@ -126,6 +132,7 @@ MEANING = {
     "head.psnr_heldout_raw": "PSNR on held-out frames with landmark tracking alone (dB)", "head.lpips_heldout": "LPIPS (VGG) on held-out frames",
     "edit.inside": "mean change by the edit where w >= 0.5", "edit.outside": "mean change by the edit where w < 0.15 (hair, clothes)",
     "animate.mouth_corr": "mouth opening: correlation of driver and result",
+    "avatar.psnr": "avatar.html against the Python renderer, mean over its frames (dB)",
 }  # fmt: skip
 
 

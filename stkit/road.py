@@ -21,7 +21,7 @@ from .gaussian_head import GaussianHead
 from .mesh_head import MeshHead
 from .profiles import get_profile
 from .progress import bar
-from .runs import Stage, run_folder
+from .runs import Stage, read_json, run_folder
 
 
 @dataclass
@@ -159,7 +159,7 @@ class Road:
 
     # ---- 06
     def animate(self, driver: str | None = None, edited: bool = True) -> Path:
-        """Stage 06. Writes animate/*.mp4 and head.ply; `driver` is another run's name or a video's path."""
+        """Stage 06. Writes animate/*.mp4, head.ply and avatar.html; `driver` is another run's name or a video's path."""
         head = self.gaussian_head()
         source = self.folder / "gaussians" / "gaussian_head.safetensors"
         changed = self.folder / "edit" / "edited_head.safetensors"
@@ -174,9 +174,11 @@ class Road:
         if not self._reuse(stage):
             with stage.making() as work:
                 edited_head = GaussianHead.load(changed) if "edited head" in inputs else None
+                told = read_json(self.folder / "edit" / "results.json")
                 stage_pictures.animation(
-                    stage, work, head, edited_head, self.capture(), driving and driving.capture(), self.settings, self.seed, self.progress
-                )
+                    stage, work, head, edited_head, self.capture(), driving and driving.capture(), self.settings, self.seed,
+                    told.get("prompt", ""), told.get("editor", ""), self.progress,
+                )  # fmt: skip
         return stage.folder
 
     def everything(self, prompt: str, editor: str = "paint", driver: str | None = None) -> Path:

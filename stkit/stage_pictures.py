@@ -16,6 +16,7 @@ from .fit_gaussians import frame_arguments, render_frame
 from .fit_mesh import render_mesh_head
 from .geometry import generator
 from .runs import Stage
+from .viewers.page import save_avatar
 
 STAND_IN_VIEWS = "mesh-prior views (stand-in for V3D)"
 
@@ -194,8 +195,10 @@ def edit(
                  "Right of the dashed line targets weigh w, left of it 1 - w.")  # fmt: skip
 
 
-def animation(stage: Stage, work: Path, head, edited, capture: Capture, driver: Capture | None, profile, seed: int, progress) -> None:
-    """Driven, orbiting and side-by-side clips, the ply, and the mouth's correlation with the driver."""
+def animation(
+    stage: Stage, work: Path, head, edited, capture: Capture, driver: Capture | None, profile, seed: int, prompt: str, editor: str, progress
+) -> None:
+    """Driven, orbiting and side-by-side clips, the ply, avatar.html, and the mouth's correlation with the driver."""
     count = profile.video_frames
     shown = edited or head
     if driver is None:
@@ -240,6 +243,13 @@ def animation(stage: Stage, work: Path, head, edited, capture: Capture, driver: 
         "A scripted performance that nobody gave: speech-like lips, blinks, turns.",
     )
     stage.record("animate.points", animate.save_ply(shown, capture, work / "head.ply"))
+    avatar = save_avatar(
+        head, capture, work / "avatar.html", edited, motion, title=f"{stage.run}: a talking head", prompt=prompt if edited is not None else "",
+        editor=editor, provenance=f"Made by stkit from {Path(capture.source).name}, driven by {what}.",
+    )  # fmt: skip
+    stage.record("avatar.bytes", avatar.bytes)
+    stage.record("avatar.psnr", float(np.mean(avatar.psnr)))
+    stage.record("avatar.psnr_worst", min(avatar.psnr))
     r, wanted, got = mouth_correlation(head, capture, motion, source)
     stage.record("animate.mouth_corr", r)
     stage.record("animate.driver", what)

@@ -395,3 +395,88 @@ def test_moving_a_slider_makes_a_draft_then_the_full_picture():
     loop.start()
     loop.join()
     assert calls == [(6.0, True), (7.0, True), (8.0, True), (8.0, False)]
+
+
+# ---- JupyterLab
+NOTEBOOK = """
+import torch
+from stkit.cameras import front_camera
+from stkit.viewers import SplatViewer
+g = torch.Generator().manual_seed(0)
+n = 400
+scene = dict(means=torch.randn(n, 3, generator=g) * 0.4, quats=torch.nn.functional.normalize(torch.randn(n, 4, generator=g), dim=-1),
+             scales=0.05 + 0.1 * torch.rand(n, 3, generator=g), opacities=torch.rand(n, generator=g), colors=torch.rand(n, 3, generator=g))
+viewer = SplatViewer(scene, camera=front_camera(128), distance=scene["means"].norm(dim=1), alt="Coloured blobs.", state={"overlay": "weights"})
+viewer
+"""
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """A JupyterLab server on a notebook with one viewer."""
+    import os
+    import socket
+    import subprocess
+    import sys
+    import time
+    import urllib.request
+
+    import nbformat
+
+    cells = [nbformat.v4.new_code_cell(NOTEBOOK.strip()), nbformat.v4.new_code_cell("print('alpha is', viewer.state.get('alpha'))")]
+    nbformat.write(
+        nbformat.v4.new_notebook(
+            cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        ),
+        tmp_path / "viewer.ipynb",
+    )
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+        "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
+    }
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1", "--IdentityProvider.token=",
+               "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", f"--ServerApp.root_dir={tmp_path}"]  # fmt: skip
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"{address}/api", timeout=1).close()
+            break
+        except OSError:
+            time.sleep(0.5)
+    yield address
+    server.terminate()
+    server.wait(20)
+
+
+def test_jupyterlab_shows_a_viewer_without_the_network(browser, lab):
+    context = browser.new_context(viewport={"width": 1300, "height": 1000})
+    outside, complaints = [], []
+    context.route(
+        lambda url: "127.0.0.1" not in url and not url.startswith(("data:", "blob:")), lambda r: (outside.append(r.request.url), r.abort())
+    )
+    tab = context.new_page()
+    tab.on("pageerror", lambda e: complaints.append(str(e)))
+    tab.goto(f"{lab}/lab/tree/viewer.ipynb?reset")
+    tab.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
+    tab.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
+    tab.locator(".jp-Notebook .jp-Cell").first.click()
+    tab.keyboard.press("Control+Enter")
+    tab.wait_for_selector(".stkit canvas", timeout=90_000)
+    tab.wait_for_function("() => document.querySelector('.stkit').stkit.stage.drawn > 0")
+    picture = "() => document.querySelector('.stkit').stkit.stage.canvas.toDataURL()"
+    before, drawn = tab.evaluate(picture), tab.evaluate("() => document.querySelector('.stkit').stkit.stage.drawn")
+    tab.get_by_label("alpha (1/dm)").fill("12")
+    tab.wait_for_function(f"() => document.querySelector('.stkit').stkit.stage.drawn > {drawn}")
+    assert tab.evaluate(picture) != before
+    tab.wait_for_timeout(600)  # the state is synced 150 ms after the last move
+    tab.locator(".jp-Notebook .jp-Cell").nth(1).locator(".cm-content").click()
+    tab.keyboard.press("Control+Enter")
+    tab.wait_for_selector("text=alpha is 12", timeout=30_000)
+    assert outside == [] and complaints == []
+    context.close()

@@ -37,9 +37,9 @@ def new_text_encoder(vocabulary: int, length: int, start: int, end: int, width: 
 
 
 def new_schedule() -> DDIMScheduler:
-    """Stable Diffusion's noise schedule."""
+    """Stable Diffusion's noise schedule, with the velocity as the answer, as Stable Diffusion 2 has it."""
     return DDIMScheduler(num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
-                         set_alpha_to_one=False, steps_offset=1, prediction_type="epsilon")  # fmt: skip
+                         set_alpha_to_one=False, steps_offset=1, prediction_type="v_prediction")  # fmt: skip
 
 
 def save_pipeline(folder: Path, vae, unet, text_encoder, tokenizer) -> None:

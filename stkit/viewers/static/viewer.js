@@ -183,7 +183,7 @@ class Splats {
     position.set(this.rest);
     header.components.forEach(({ rows, steps, starts }, k) => {  // the sort needs positions here too
       const factor = coefficients[k] * steps.position, basis = data.dposition, from = starts.position;
-      if (Math.abs(factor) * 127 > 0.004) for (let i = 0, p = 0, b = from; i < rows; i++, p += 3, b += 4) { position[p] += factor * basis[b]; position[p + 1] += factor * basis[b + 1]; position[p + 2] += factor * basis[b + 2]; }
+      if (Math.abs(factor) * 127 > 0.01) for (let i = 0, p = 0, b = from; i < rows; i++, p += 3, b += 4) { position[p] += factor * basis[b]; position[p + 1] += factor * basis[b + 1]; position[p + 2] += factor * basis[b + 2]; }
     });
     gl.useProgram(this.update.program);
     gl.disable(gl.BLEND); gl.disable(gl.SCISSOR_TEST); gl.disable(gl.DEPTH_TEST);

@@ -1,0 +1,98 @@
+"""The viewer in headless Chromium against the Python renderer, on the head of a run: `python benchmarks/viewers.py subject`.
+
+Prints one line a number, and with --write keeps benchmarks/viewers.md and notebooks/figures/avatar.png. Needs Chromium and playwright.
+"""
+
+import argparse
+import base64
+import io
+import json
+import platform
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from stkit.gaussian_head import GaussianHead, draw
+from stkit.metrics import psnr
+from stkit.road import Road
+from stkit.runs import code_version, read_json, run_folder
+from stkit.viewers.pack import browser_gaussians, camera_from, pack_head
+from stkit.viewers.page import page
+
+HERE = Path(__file__).resolve().parent
+VIEWS = {"front": (0.0, 0.0, 0), "left, frame 17": (0.6, 0.1, 17), "right, frame 33": (-0.6, -0.15, 33)}
+SCREEN = {"width": 920, "height": 720}
+
+
+def measure(run: str, picture: Path | None) -> dict[str, float]:
+    folder = run_folder(run)
+    capture = Road(run, quiet=True).capture()
+    head = GaussianHead.load(folder / "gaussians" / "gaussian_head.safetensors")
+    edited = GaussianHead.load(folder / "edit" / "edited_head.safetensors")
+    packet = pack_head(head, capture, edited, alt="A head.")
+    packet.header["size"] = capture.camera.width
+    out: dict[str, float] = {"gaussians": len(head.xyz), "avatar_mb": (folder / "animate" / "avatar.html").stat().st_size / 1e6}
+    out["avatar_psnr_mean"] = read_json(folder / "animate" / "results.json")["avatar.psnr"]
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as p, tempfile.TemporaryDirectory() as work:
+        browser = p.chromium.launch(
+            executable_path=chromium, args=["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
+        )
+        tab = browser.new_context(offline=True, viewport=SCREEN).new_page()
+        path = Path(work) / "same.html"
+        path.write_text(page(packet, "same"))
+        begun = time.monotonic()
+        open_page(tab, path)
+        out["first_paint_s"] = time.monotonic() - begun
+        do = lambda script: tab.evaluate(f"() => {{ const s = document.querySelector('.stkit').stkit; {script} }}")
+        for name, (yaw, pitch, frame) in VIEWS.items():
+            for look in (0, 1):
+                url = do(f"Object.assign(s.stage.view, {{yaw: {yaw}, pitch: {pitch}}}); Object.assign(s.state, {{frame: {frame}, wipe: {1 - look}}}); s.stage.draw();"
+                         "return s.stage.canvas.toDataURL();")  # fmt: skip
+                seen = np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
+                camera = camera_from(do("return s.camera();"))
+                with torch.no_grad():
+                    truth = draw(browser_gaussians(packet, frame, look), camera)[0].clamp(0, 1)
+                out[f"webgl_psnr {name}, {packet.header['looks'][look]}"] = psnr(torch.from_numpy(seen.copy()).float() / 255, truth)
+        out["cpu_ms_median"] = do("const o = []; for (let k = 0; k < 50; k++) { s.state.frame = k; s.stage.view.yaw = 0.02 * k; s.stage.draw(); o.push(s.layer.milliseconds); }"
+                                  "return o.sort((a, b) => a - b)[25];")  # fmt: skip
+        if picture is not None:
+            open_page(tab, folder / "animate" / "avatar.html")
+            do("s.stage.toggle(); s.stage.view.yaw = 0.25; s.change('wipe', 0.5);")
+            tab.get_by_label("frame", exact=True).fill("20")
+            tab.wait_for_timeout(800)
+            tab.screenshot(path=str(picture))
+        browser.close()
+    return out
+
+
+def open_page(tab, path: Path) -> None:
+    tab.goto(path.resolve().as_uri())
+    tab.wait_for_selector("body[data-ready=yes]")
+    tab.wait_for_function("() => document.querySelector('.stkit').stkit.stage.drawn > 0")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run")
+    parser.add_argument("--write", action="store_true", help="keep benchmarks/viewers.md and the README's picture")
+    a = parser.parse_args()
+    torch.set_num_threads(1)
+    numbers = measure(a.run, HERE.parent / "notebooks" / "figures" / "avatar.png" if a.write else None)
+    lines = [f"{name.replace(' ', '_').replace(',', '')} {value:.2f}" for name, value in numbers.items()]
+    print("\n".join(lines))
+    if a.write:
+        source = json.loads((run_folder(a.run) / "metrics.json").read_text())["computed_on"]["source"]
+        text = f"# The viewer in a browser\n\n`python benchmarks/viewers.py {a.run} --write` at {code_version()}, {time.strftime('%Y-%m-%d')}, {platform.machine()}, Chromium with SwiftShader (no GPU), "
+        text += f"head of `{source}`. PSNR in dB; milliseconds are those of sorting and expression in JavaScript, without drawing.\n\n| | |\n|---|---|\n"
+        (HERE / "viewers.md").write_text(text + "".join(f"| {name} | {value:.2f} |\n" for name, value in numbers.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -104,6 +104,7 @@ def execute(path: Path, parameters: dict[str, object], output: Path | None = Non
         papermill.execute_notebook(
             str(path), str(part), parameters, kernel_name="python3", progress_bar=False, log_output=True, stdout_file=sys.stdout,
             stderr_file=sys.stderr, execution_timeout=timeout, cwd=str(path.parent),
+            store_widget_state=False,  # static readers show the posters instead, and files stay small
         )  # fmt: skip
     except PapermillExecutionError as e:
         shutil.move(part, failed)

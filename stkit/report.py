@@ -89,8 +89,8 @@ def write_page(name: str) -> Path:
     if (folder / "animate" / "avatar.html").exists():
         parts.append(
             "<h2>Turn it, play it, move its mouth</h2><iframe src='animate/avatar.html' title='The animatable head with sliders' loading='lazy'></iframe>"
-            "<p>One file without a network: <a href='animate/avatar.html'>avatar.html</a>. It shows the head within "
-            f"{numbers['avatar.psnr']:.0f} dB of the Python renderer (worst frame {numbers['avatar.psnr_worst']:.0f} dB).</p>"
+            "<p>One file without a network: <a href='animate/avatar.html'>avatar.html</a>. Its pictures agree with the head itself to "
+            f"{numbers['avatar.psnr']:.0f} dB on average (worst frame {numbers['avatar.psnr_worst']:.0f} dB).</p>"
         )
     parts.append(_numbers(numbers))
     for stage in STAGES:

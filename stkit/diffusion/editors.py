@@ -47,6 +47,11 @@ class InstructPix2PixEditor:
         from diffusers import DDIMScheduler, StableDiffusionInstructPix2PixPipeline
 
         self.name, self.s_T, self.s_I, self.steps = f"InstructPix2Pix ({model})", s_T, s_I, steps
+        if model == "tiny":
+            from .tiny import SIZE, WEIGHTS
+
+            model, self.stand_in = str(WEIGHTS), True
+            self.name = f"tiny InstructPix2Pix (stand-in: {SIZE} px, trained on synthetic heads)"
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         dtype = torch.float16 if self.device == "cuda" else torch.float32
         try:
@@ -69,6 +74,14 @@ class InstructPix2PixEditor:
         if not prompt.strip():
             raise PromptError("the prompt is empty; write an instruction such as 'turn him into a bronze statue'")
 
+    def working_size(self, height: int, width: int) -> tuple[int, int]:
+        """The picture's size inside the model: its longer side is what the UNet was trained at, each side a multiple of what it can halve."""
+        vae, unet = self.pipe.vae.config, self.pipe.unet.config
+        factor = 2 ** (len(vae.block_out_channels) - 1)
+        unit = factor * 2 ** (len(unet.block_out_channels) - 1)
+        scale = unet.sample_size * factor / max(height, width)
+        return tuple(max(round(side * scale / unit), 1) * unit for side in (height, width))
+
     def timesteps(self, b: float) -> Tensor:
         """The DDIM steps for strength b, highest first."""
         T = max(self.steps, min(int(b * self.trained_steps), self.trained_steps))
@@ -78,8 +91,7 @@ class InstructPix2PixEditor:
     def edit(self, image, prompt, b, condition, generator, landmarks=None) -> Tensor:
         vae, unet, dtype = self.pipe.vae, self.pipe.unet, self.pipe.unet.dtype
         height, width = image.shape[:2]
-        unit = 2 ** (len(vae.config.block_out_channels) - 1) * 8
-        size = (max(round(height / unit), 1) * unit, max(round(width / unit), 1) * unit)
+        size = self.working_size(height, width)
         load = lambda x: torch.nn.functional.interpolate(
             x.permute(2, 0, 1)[None], size, mode="bilinear", antialias=True).to(self.device, dtype) * 2 - 1  # fmt: skip
         latents = vae.encode(load(image)).latent_dist.mode() * vae.config.scaling_factor
@@ -107,9 +119,12 @@ class InstructPix2PixEditor:
                 e = a.sqrt() * e + (1 - a).sqrt() * x.float()
             clean = (x.float() - (1 - a).sqrt() * e) / a.sqrt()
             x = (a_next.sqrt() * clean + (1 - a_next).sqrt() * e).to(dtype)
-        out = vae.decode(x / vae.config.scaling_factor).sample.float() / 2 + 0.5
-        out = torch.nn.functional.interpolate(out, (height, width), mode="bilinear", antialias=True)
-        return out[0].permute(1, 2, 0).clamp(0, 1).cpu()
+        decode = lambda z: torch.nn.functional.interpolate(
+            vae.decode(z).sample.float() / 2 + 0.5, (height, width), mode="bilinear", antialias=True)[0].permute(1, 2, 0).cpu()  # fmt: skip
+        out = decode(x / vae.config.scaling_factor)
+        if size[0] < height:  # a model smaller than the picture: its change is added to the picture, whose detail stays
+            out = image + out - decode(latents / vae.config.scaling_factor)
+        return out.clamp(0, 1)
 
     def _encode(self, prompt: str) -> Tensor:
         """Text states (3, L, D) in the batch order text, image only, neither."""
@@ -123,7 +138,7 @@ class InstructPix2PixEditor:
 
 
 def get_editor(name: str = "paint") -> Editor:
-    """'paint' (the rule-based stand-in) or the folder or hub id of an InstructPix2Pix pipeline."""
+    """'paint' (the rule-based stand-in), 'tiny' (the kit's own InstructPix2Pix), or the folder or hub id of a pipeline."""
     if name == "paint":
         from .paint import PaintEditor
 

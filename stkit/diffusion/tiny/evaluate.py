@@ -1,0 +1,132 @@
+"""How well the tiny editor learned: `python -m stkit.diffusion.tiny.evaluate FOLDER` on people that training never saw.
+
+The judge was not trained at all. It paints every instruction on the same person, as the teacher does, and names the one whose block
+colours come nearest to the edited picture. How often it is right about the teacher's own edits, seen through the autoencoder,
+is printed beside.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...metrics import psnr
+from ..editors import InstructPix2PixEditor
+from . import SIZE, WEIGHTS, vocabulary
+from .data import disturb, paint, sit
+
+FIRST_SEED = 5_000_000  # far from the training seeds
+BLOCKS = 16
+
+
+def people(count: int) -> list[dict[str, Tensor]]:
+    """`count` unseen sittings: name of each instruction to its picture (SIZE, SIZE, 3) by the teacher; 'nothing' is the picture itself."""
+    out = []
+    for seed in range(FIRST_SEED, FIRST_SEED + count):
+        sitting = sit(seed)
+        pictures = disturb([paint(sitting, name, seed) for name in vocabulary.names()], sitting.matte, seed)
+        out.append(dict(zip(vocabulary.names(), pictures)))
+    return out
+
+
+def judge(picture: Tensor, taught: dict[str, Tensor]) -> str:
+    """The instruction whose teacher's picture is nearest to this one (SIZE, SIZE, 3), by the colours of 16 x 16 blocks."""
+    blocks = lambda x: torch.nn.functional.adaptive_avg_pool2d(x.permute(2, 0, 1), BLOCKS)
+    seen = blocks(picture)
+    return min(taught, key=lambda name: float((blocks(taught[name]) - seen).abs().mean()))
+
+
+def through(editor: InstructPix2PixEditor, picture: Tensor) -> Tensor:
+    """The picture encoded and decoded, unedited."""
+    vae = editor.pipe.vae
+    with torch.no_grad():
+        latent = vae.encode(picture.permute(2, 0, 1)[None] * 2 - 1).latent_dist.mode()
+        return (vae.decode(latent).sample[0] / 2 + 0.5).clamp(0, 1).permute(1, 2, 0)
+
+
+def evaluate(editor: InstructPix2PixEditor, count: int, b: float = 0.98, progress=lambda x, **k: x) -> dict:
+    """The scores of the module's text, over `count` people and all instructions."""
+    names, groups = vocabulary.names(), people(count)
+    right, judged, outside, by_name, seconds = [], [], [], {n: [] for n in names}, []
+    generator = lambda: torch.Generator().manual_seed(0)
+    for k, taught in enumerate(progress(groups, desc="people")):
+        original = taught["nothing"]
+        same = through(editor, original)
+        for j, name in enumerate(names):
+            said = vocabulary.phrases(name)[(7 * k + j) % len(vocabulary.phrases(name))]
+            begun = time.monotonic()
+            made = editor.edit(original, said, b, original, generator())
+            seconds.append(time.monotonic() - begun)
+            right.append(judge(made, taught) == name)
+            by_name[name].append(right[-1])
+            judged.append(judge(through(editor, taught[name]), taught) == name)
+            still = (taught[name] - original).abs().amax(-1) < 0.02
+            if still.any():
+                outside.append(float((made - same).abs().mean(-1)[still].mean()))
+    first = groups[0]["nothing"]
+    change = lambda **settings: _change(editor, first, generator, **settings)
+    return {
+        "people": count, "instructions": len(names), "named_right": float(np.mean(right)), "judge_on_teacher": float(np.mean(judged)),
+        "outside_change": float(np.mean(outside)), "seconds_per_edit": float(np.median(seconds)),
+        "psnr_b_0.02": float(np.mean([psnr(editor.edit(t["nothing"], "turn him into a clown", 0.02, t["nothing"], generator()), through(editor, t["nothing"])) for t in groups])),
+        "change_by_s_T": {str(s): change(s_T=s) for s in (1.0, 3.0, 7.5)}, "distance_by_s_I": {str(s): _away(editor, first, generator, s) for s in (1.0, 1.5, 2.0)},
+        "by_instruction": {n: float(np.mean(v)) for n, v in by_name.items()},
+    }  # fmt: skip
+
+
+def _change(editor, picture: Tensor, generator, s_T: float) -> float:
+    """Mean change by 'turn him into a clown' at full strength, for a text guidance."""
+    before, editor.s_T = editor.s_T, s_T
+    made = editor.edit(picture, "turn him into a clown", 0.98, picture, generator())
+    editor.s_T = before
+    return float((made - through(editor, picture)).abs().mean())
+
+
+def _away(editor, picture: Tensor, generator, s_I: float) -> float:
+    """Mean distance to the picture of what 'do nothing' makes at full strength, for an image guidance."""
+    before, editor.s_I = editor.s_I, s_I
+    made = editor.edit(picture, "do nothing", 0.98, picture, generator())
+    editor.s_I = before
+    return float((made - through(editor, picture)).abs().mean())
+
+
+def main(arguments: list[str] | None = None) -> None:
+    from ...progress import bar
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=WEIGHTS)
+    parser.add_argument("--people", type=int, default=8)
+    parser.add_argument("--s-T", type=float, default=7.5)
+    parser.add_argument("--s-I", type=float, default=1.5)
+    parser.add_argument("--grid", type=Path, help="write a picture: originals, teacher, editor")
+    a = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    editor = InstructPix2PixEditor(str(a.folder), s_T=a.s_T, s_I=a.s_I, device="cpu")
+    scores = {"size": SIZE, "s_T": a.s_T, "s_I": a.s_I} | evaluate(editor, a.people, progress=bar)
+    print(json.dumps(scores, indent=1))
+    (a.folder / "scores.json").write_text(json.dumps(scores, indent=1) + "\n")
+    if a.grid:
+        save_grid(editor, a.grid)
+
+
+def save_grid(editor: InstructPix2PixEditor, path: Path, shown: tuple[str, ...] = ("clown", "bronze statue", "red hair", "zombie", "lipstick", "beard", "blue skin", "nothing")) -> None:
+    """A picture for people to look at: one unseen person a row pair, the teacher's edits above the tiny editor's."""
+    from PIL import Image
+
+    from ...plots import sheet
+
+    rows, labels = [], []
+    for k, taught in enumerate(people(3)):
+        generator = torch.Generator().manual_seed(k)
+        original = taught["nothing"]
+        rows += [[original, *(taught[n] for n in shown)], [through(editor, original), *(editor.edit(original, vocabulary.phrases(n)[0], 0.98, original, generator) for n in shown)]]
+        labels += ["teacher", "tiny"]
+    Image.fromarray(sheet(rows, ["person", *shown], labels, height=128)).save(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -29,7 +29,16 @@ def build_parser() -> argparse.ArgumentParser:
         help="quick: minutes; laptop: under 20 min; paper: one GPU (default: STKIT_PROFILE or quick)",
     )
     run.add_argument("--prompt", default="turn him into a clown", help="what to do with the face (default: %(default)r)")
-    run.add_argument("--editor", default="paint", help="'paint', the stand-in without weights, or an InstructPix2Pix folder or hub id")
+    run.add_argument(
+        "--views",
+        default="mesh-prior",
+        help="'mesh-prior', the stand-in without weights, or a V3D (Stable Video Diffusion) folder or hub id",
+    )
+    run.add_argument(
+        "--editor",
+        default="paint",
+        help="'paint' (rules) or 'tiny' (a small diffusion model), both stand-ins that come with the kit, or an InstructPix2Pix folder or hub id",
+    )
     run.add_argument("--driver", help="what moves the result: a video, 'synthetic:SEED', or another run's name (default: its own clip)")
     run.add_argument("--seed", type=int, default=0, help="one number for all randomness (default: 0)")
     run.add_argument(
@@ -44,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     comparison = commands.add_parser("compare", help="editing methods side by side on a finished run's head")
     comparison.add_argument("name", help="the run whose Gaussian head is edited")
     comparison.add_argument("--prompt", default="turn him into a clown")
-    comparison.add_argument("--editor", default="paint", help="'paint' or an InstructPix2Pix folder or hub id")
+    comparison.add_argument("--editor", default="paint", help="'paint', 'tiny', or an InstructPix2Pix folder or hub id")
     comparison.add_argument(
         "--methods", default="ours,E1,E2,E3,E4", help="comma-separated names (default: %(default)s); see stkit.editing.methods"
     )
@@ -86,6 +95,8 @@ def run(arguments) -> int:
     get_editor(arguments.editor).check(arguments.prompt)
     if not arguments.video.startswith("synthetic") and not Path(arguments.video).exists():
         raise FileNotFoundError(f"{arguments.video}: no such file or folder. Give a video, a folder of images, or 'synthetic'")
+    if arguments.notebooks and arguments.views != "mesh-prior":
+        raise ValueError("--views works without --notebooks: the notebooks show mesh-prior views")
     if arguments.notebooks:
         from .papers import run_road
 
@@ -93,7 +104,7 @@ def run(arguments) -> int:
     else:
         from .road import Road
 
-        path = Road(arguments.name, arguments.video, profile, arguments.seed).everything(
+        path = Road(arguments.name, arguments.video, profile, arguments.seed, view_model=arguments.views).everything(
             arguments.prompt, arguments.editor, arguments.driver
         )
     print(f"\ndone in {time.monotonic() - start:.0f} s. Open {path}")

@@ -36,7 +36,7 @@ def collect(name: str) -> dict:
     out["computed_on"] = {
         "source": first.get("source"), "size": first.get("size"), "profile": _profile(first),
         "held_out": "the last 20 % of the frames, which no training saw; over white, matte applied; tracking (refined on the mesh) used all frames",
-        "views": "mesh-prior (stand-in for V3D)", "stages": context,
+        "views": "mesh-prior (stand-in for V3D)" if out.get("views", "mesh-prior") == "mesh-prior" else out["views"], "stages": context,
     }  # fmt: skip
     return out
 
@@ -103,8 +103,12 @@ def write_page(name: str) -> Path:
             parts += [_figure(stage, p) for p in pictures]
     source = numbers["computed_on"]["source"]
     stand_ins = (
-        "<p class='note'>Stand-ins in this run: the built-in face model instead of Basel 2009, mesh-prior views instead of V3D"
-        + (", and the rule-based paint editor instead of InstructPix2Pix" if "paint" in str(edit.get("editor", "")) else "")
+        "<p class='note'>Stand-ins in this run: the built-in face model instead of Basel 2009"
+        + (", mesh-prior views instead of V3D" if "mesh-prior" in numbers["computed_on"]["views"] else "")
+        + {
+            "paint": ", and the rule-based paint editor instead of InstructPix2Pix",
+            "tiny ": ", and the kit's tiny InstructPix2Pix instead of the published one",
+        }.get(str(edit.get("editor", ""))[:5], "")
         + ". They show the method, not the paper's quality.</p>"
     )
     page = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">

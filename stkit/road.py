@@ -11,7 +11,7 @@ from .capture import Capture
 from .capture.preprocess import preprocess
 from .capture.video import VideoError
 from .diffusion.editors import get_editor
-from .diffusion.views import FRONTAL, Views, mesh_prior_views
+from .diffusion.views import FRONTAL, Views, get_views
 from .editing.loop import EditSettings, edit_head
 from .evaluate import edit_change, held_out_scores, mesh_scores, novel_view_scores
 from .face_models.landmarks import KEPT_66
@@ -26,18 +26,23 @@ from .runs import Stage, read_json, run_folder
 
 @dataclass
 class Road:
-    """A run: its name, where its video comes from, its profile and seed. Stages take keyword changes to their settings."""
+    """A run: its name, where its video comes from, its profile, seed and provider of views ('mesh-prior' or a V3D folder or id).
+
+    Stages take keyword changes to their settings.
+    """
 
     run: str = "demo"
     source: str = "synthetic"
     profile: str | None = None
     seed: int = 0
     quiet: bool = False
+    view_model: str = "mesh-prior"
 
     def __post_init__(self) -> None:
         self.settings = get_profile(self.profile)
         self.folder = run_folder(self.run)
         self.progress = (lambda x, **k: x) if self.quiet else bar
+        self._made: dict[tuple[float, ...], Views] = {}
 
     # ---- 01
     def preprocess(self, **change) -> Capture:
@@ -90,9 +95,11 @@ class Road:
 
     # ---- 03
     def views(self, azimuths: tuple[float, ...] = FRONTAL) -> Views:
-        """Mesh-prior views of the neutral frame: the stand-in for V3D."""
-        mesh = self.mesh_head()
-        return mesh_prior_views(Capture.load(self.folder / "mesh" / "capture.npz"), mesh, azimuths)
+        """Views of the neutral frame, made once for each set of azimuths. Mesh-prior views are the stand-in for V3D."""
+        if azimuths not in self._made:
+            mesh = self.mesh_head()
+            self._made[azimuths] = get_views(self.view_model)(Capture.load(self.folder / "mesh" / "capture.npz"), mesh, azimuths)
+        return self._made[azimuths]
 
     def gaussians(self, use_views: bool = True, **change) -> GaussianHead:
         """Stage 03. Writes gaussians/gaussian_head.safetensors and gaussians/capture.npz with tracking refined once more."""
@@ -101,7 +108,7 @@ class Road:
         settings = replace(settings, model=_fit_widths(settings.model, mesh))
         folder = self.folder / "mesh"
         inputs = {"mesh head": folder / "mesh_head.safetensors", "capture": folder / "capture.npz"}
-        stage = Stage(self.run, "gaussians", {**asdict(settings), "use_views": use_views}, inputs)
+        stage = Stage(self.run, "gaussians", {**asdict(settings), "views": self.view_model if use_views else "none"}, inputs)
         if not self._reuse(stage):
             tracked = Capture.load(folder / "capture.npz")
             train, test = tracked.split()

@@ -18,7 +18,9 @@ from .geometry import generator
 from .runs import Stage
 from .viewers.page import save_avatar
 
-STAND_IN_VIEWS = "mesh-prior views (stand-in for V3D)"
+VIEWS_SAID = {
+    "mesh-prior": "mesh-prior views (stand-in for V3D). The neutral frame's colours on the fitted mesh; hidden parts by mirror and smooth fill"
+}
 
 
 def spread(frames: list[int], count: int) -> list[int]:
@@ -97,8 +99,8 @@ def gaussian(stage: Stage, head, capture: Capture, views, train: list[int], test
     """Views, held-out frames, turned views, losses."""
     if views is not None:
         stage.figure("views", plots.sheet([list(views.images)], [f"{a:+.0f} deg" for a in views.azimuths]),
-                     "Six views of the head turned by 20, 40 and 60 degrees to both sides",
-                     f"Training views: {STAND_IN_VIEWS}. The neutral frame's colours on the fitted mesh; hidden parts by mirror and smooth fill.")  # fmt: skip
+                     f"{len(views.images)} views of the head, turned by up to {max(abs(a) for a in views.azimuths):.0f} degrees to both sides",
+                     f"Training views: {VIEWS_SAID.get(views.source, views.source)}.")  # fmt: skip
     frames = spread(test, 5)
     pairs = [[capture.image(t) for t in frames], [render_frame(head, capture, t) for t in frames]]
     pairs.append([1 - 3 * (a - b).abs() for a, b in zip(*pairs)])

@@ -89,42 +89,67 @@ class InstructPix2PixEditor:
 
     @torch.no_grad()
     def edit(self, image, prompt, b, condition, generator, landmarks=None) -> Tensor:
-        vae, unet, dtype = self.pipe.vae, self.pipe.unet, self.pipe.unet.dtype
-        height, width = image.shape[:2]
-        size = self.working_size(height, width)
-        load = lambda x: torch.nn.functional.interpolate(
-            x.permute(2, 0, 1)[None], size, mode="bilinear", antialias=True).to(self.device, dtype) * 2 - 1  # fmt: skip
-        latents = vae.encode(load(image)).latent_dist.mode() * vae.config.scaling_factor
-        original = vae.encode(load(condition)).latent_dist.mode()
-        original = torch.cat([original, original, torch.zeros_like(original)])
-        text = self._encode(prompt)
-        steps = self.timesteps(b)
-        gap = int(steps[0] - steps[1]) if len(steps) > 1 else 1
+        latents, original = self.encode([image]), self.condition([condition])
+        text, steps = self._encode(prompt), self.timesteps(b)
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         x = self.schedule.add_noise(latents, noise, steps[:1].to(self.device))
-        alphas = self.schedule.alphas_cumprod.to(self.device, torch.float32)
-        for t in steps.tolist():
-            model_in = torch.cat([torch.cat([x] * 3), original], 1)
-            e_text, e_image, e_none = unet(model_in, t, encoder_hidden_states=text).sample.float().chunk(3)
-            e = e_none + self.s_I * (e_image - e_none) + self.s_T * (e_text - e_image)
-            a = alphas[t]
-            a_next = (
-                alphas[t - gap]
-                if t - gap >= 0
-                else alphas[0]
-                if self.schedule.config.get("set_alpha_to_one") is False
-                else x.new_ones((), dtype=torch.float32)
-            )
-            if self.schedule.config.prediction_type == "v_prediction":
-                e = a.sqrt() * e + (1 - a).sqrt() * x.float()
-            clean = (x.float() - (1 - a).sqrt() * e) / a.sqrt()
-            x = (a_next.sqrt() * clean + (1 - a_next).sqrt() * e).to(dtype)
-        decode = lambda z: torch.nn.functional.interpolate(
-            vae.decode(z).sample.float() / 2 + 0.5, (height, width), mode="bilinear", antialias=True)[0].permute(1, 2, 0).cpu()  # fmt: skip
-        out = decode(x / vae.config.scaling_factor)
-        if size[0] < height:  # a model smaller than the picture: its change is added to the picture, whose detail stays
-            out = image + out - decode(latents / vae.config.scaling_factor)
-        return out.clamp(0, 1)
+        for t, after in zip(steps.tolist(), self.levels(steps)):
+            x = self.move(*self.predict(x, t, original, text, 1), after)
+        return self.decode(x, latents, [image])[0]
+
+    def encode(self, images: list[Tensor]) -> Tensor:
+        """Scaled latents (V, 4, h, w) of pictures (H, W, 3) of one size."""
+        return self._latents(images) * self.pipe.vae.config.scaling_factor
+
+    def condition(self, images: list[Tensor]) -> Tensor:
+        """The latents that the three answers see (3 V, 4, h, w): with text, with the picture alone, with neither."""
+        original = self._latents(images)
+        return torch.cat([original, original, torch.zeros_like(original)])
+
+    def _latents(self, images: list[Tensor]) -> Tensor:
+        size = self.working_size(*images[0].shape[:2])
+        stack = torch.stack(images).permute(0, 3, 1, 2)
+        small = torch.nn.functional.interpolate(stack, size, mode="bilinear", antialias=True)
+        return self.pipe.vae.encode(small.to(self.device, self.pipe.unet.dtype) * 2 - 1).latent_dist.mode()
+
+    def predict(self, x: Tensor, t: int, original: Tensor, text: Tensor, views: int) -> tuple[Tensor, Tensor]:
+        """Clean latents and noise in x (V, 4, h, w) at level t, guided by text (3, L, D) and picture."""
+        model_in = torch.cat([x.repeat(3, 1, 1, 1), original], 1)
+        out = self.pipe.unet(model_in, t, encoder_hidden_states=text.repeat_interleave(views, 0)).sample.float()
+        e_text, e_image, e_none = out.chunk(3)
+        return self.split(x, t, e_none + self.s_I * (e_image - e_none) + self.s_T * (e_text - e_image))
+
+    def split(self, x: Tensor, t: int, answer: Tensor) -> tuple[Tensor, Tensor]:
+        """Clean latents and noise from the network's answer, which is noise or velocity."""
+        a = self.schedule.alphas_cumprod[t].to(answer)
+        if self.schedule.config.prediction_type == "v_prediction":
+            answer = a.sqrt() * answer + (1 - a).sqrt() * x.float()
+        return (x.float() - (1 - a).sqrt() * answer) / a.sqrt(), answer
+
+    def levels(self, steps: Tensor) -> list[Tensor]:
+        """alpha bar after each of the descending steps."""
+        alphas = self.schedule.alphas_cumprod
+        gap = int(steps[0] - steps[1]) if len(steps) > 1 else 1
+        end = alphas[0] if self.schedule.config.get("set_alpha_to_one") is False else torch.ones(())
+        return [alphas[t - gap] if t >= gap else end for t in steps.tolist()]
+
+    def move(self, clean: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        """DDIM: the same clean latents and noise at another alpha bar."""
+        level = level.to(clean)
+        return (level.sqrt() * clean + (1 - level).sqrt() * noise).to(self.pipe.unet.dtype)
+
+    def decode(self, x: Tensor, before: Tensor, images: list[Tensor]) -> list[Tensor]:
+        """Pictures (H, W, 3) of latents x. A model smaller than the pictures gives its change against `before`: their detail stays."""
+        height, width = images[0].shape[:2]
+
+        def show(latents: Tensor) -> Tensor:
+            out = self.pipe.vae.decode(latents / self.pipe.vae.config.scaling_factor).sample.float() / 2 + 0.5
+            return torch.nn.functional.interpolate(out, (height, width), mode="bilinear", antialias=True).permute(0, 2, 3, 1).cpu()
+
+        out = show(x)
+        if self.working_size(height, width)[0] < height:
+            out = torch.stack(images) + out - show(before)
+        return list(out.clamp(0, 1))
 
     def _encode(self, prompt: str) -> Tensor:
         """Text states (3, L, D) in the batch order text, image only, neither."""

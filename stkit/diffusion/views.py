@@ -37,6 +37,15 @@ class ViewProvider(Protocol):
     def __call__(self, capture: Capture, head: MeshHead, azimuths: tuple[float, ...] = FRONTAL) -> Views: ...
 
 
+def get_views(name: str = "mesh-prior") -> ViewProvider:
+    """'mesh-prior' (the stand-in), or V3D by the folder or id of a Stable Video Diffusion pipeline."""
+    if name == "mesh-prior":
+        return mesh_prior_views
+    from .v3d import V3DViews
+
+    return V3DViews(name)
+
+
 def orbit_cameras(capture: Capture, azimuths: tuple[float, ...]) -> list[Camera]:
     """Cameras around the middle of the head at the neutral frame."""
     centre = to_world(torch.tensor([[0.0, 0.1, -0.35]]), **head_transform(capture, capture.neutral))[0]

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..capture import Capture, to_world
 from ..diffusion.editors import Editor
+from ..diffusion.together import edit_together
 from ..diffusion.views import Views
 from ..fit_gaussians import frame_arguments
 from ..gaussian_head import GaussianHead, draw
@@ -93,6 +94,10 @@ def edit_head(
     method = get_method(settings.method)
     if settings.mode == "grad" and method.weighting != "eq8":
         raise ValueError(f"mode 'grad' scales gradients by Eq. 8; method {method.name!r} does not weigh by it: take mode 'pixel'")
+    if method.together and not hasattr(editor, "predict"):
+        raise ValueError(
+            f"method {method.name!r} works in a diffusion model's attention, and the editor is {editor.name}: take --editor tiny or an InstructPix2Pix folder"
+        )
     gen = generator(settings.seed, "edit")
     shots = make_shots(capture, views, frames, settings.frames)
     w = point_weights(head, landmark_set(capture, settings.landmarks), settings.alpha)
@@ -121,9 +126,18 @@ def edit_head(
         shot.b = b
         log.append({"step": k, "shot": shot.name, "b": round(b, 4)})
 
+    def edit_all() -> None:
+        with torch.no_grad():
+            renders = [head.render(s.camera, **s.frame)[0].clamp(0, 1) for s in shots]
+        for shot, target in zip(shots, edit_together(editor, renders, settings.prompt, [s.original for s in shots], gen)):
+            shot.target, shot.b = target, 1.0
+            log.append({"step": 0, "shot": shot.name, "b": 1.0})
+
     def step(k: int) -> dict[str, float]:
         if k % 100 == 0:
             shifts.known.clear()
+        if method.together and k == 0:
+            edit_all()
         if method.refresh and k % settings.refresh_every == 0:
             for shot in shots:
                 edit(shot, k)
@@ -148,7 +162,7 @@ def edit_head(
     state = {"head": head, "optimiser": optimiser, "generator": gen, "targets": store, "shifts": shifts}
     guidance = getattr(editor, "s_T", None)
     if guidance is not None and method.s_T is not None:
-        editor.s_T = method.s_T
+        editor.s_T = guidance * method.s_T / 7.5
     try:
         history = run_steps(settings.steps, step, state, checkpoint, progress=progress, title="edit")
     finally:

@@ -21,7 +21,8 @@ class Method:
 
     weighting: 'eq8', 'w' (always times w) or 'none'. rolling: one shot every `edit_every` steps; refresh: all shots every
     `refresh_every` steps (and at the start). moves: which parameters learn. region: learn only Gaussians of the traced region.
-    anchor: weight of the pull back to the start. s_T: text guidance, where the editor has one.
+    anchor: weight of the pull back to the start. s_T: text guidance for an editor whose own is the published 7.5; others in proportion.
+    together: all shots are edited once, at the start, with attention between them.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Method:
     region: bool = False
     anchor: float = 0.0
     s_T: float | None = None
+    together: bool = False
 
     def draw(self, sampler: str, generator: torch.Generator) -> float:
         """The strength b of the next edit."""
@@ -62,6 +64,8 @@ METHODS = {
         Method("igs2gs", "Instruct-GS2GS: the whole set at once, b ~ U(0.70, 0.98), s_T 12.5", strength=(0.70, 0.98), rolling=False, s_T=12.5),
         Method("gaussian-editor", "GaussianEditor: only the traced region's Gaussians move, anchored to their start", strength=(LOW, 0.98), refresh=False,
                moves=("feature", "xyz", "log_scales", "opacity_logits"), region=True, anchor=0.05),
+        Method("gaussctrl", "GaussCtrl: all views inverted and edited once, together, each attending to four reference views; s_T 5", strength=1.0, rolling=False,
+               refresh=False, s_T=5.0, together=True),
     )
 }  # fmt: skip
 

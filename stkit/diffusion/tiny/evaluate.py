@@ -113,7 +113,11 @@ def main(arguments: list[str] | None = None) -> None:
         save_grid(editor, a.grid)
 
 
-def save_grid(editor: InstructPix2PixEditor, path: Path, shown: tuple[str, ...] = ("clown", "bronze statue", "red hair", "zombie", "lipstick", "beard", "blue skin", "nothing")) -> None:
+def save_grid(
+    editor: InstructPix2PixEditor,
+    path: Path,
+    shown: tuple[str, ...] = ("clown", "bronze statue", "red hair", "zombie", "lipstick", "beard", "blue skin", "nothing"),
+) -> None:
     """A picture for people to look at: one unseen person a row pair, the teacher's edits above the tiny editor's."""
     from PIL import Image
 
@@ -123,7 +127,10 @@ def save_grid(editor: InstructPix2PixEditor, path: Path, shown: tuple[str, ...] 
     for k, taught in enumerate(people(3)):
         generator = torch.Generator().manual_seed(k)
         original = taught["nothing"]
-        rows += [[original, *(taught[n] for n in shown)], [through(editor, original), *(editor.edit(original, vocabulary.phrases(n)[0], 0.98, original, generator) for n in shown)]]
+        rows += [
+            [original, *(taught[n] for n in shown)],
+            [through(editor, original), *(editor.edit(original, vocabulary.phrases(n)[0], 0.98, original, generator) for n in shown)],
+        ]
         labels += ["teacher", "tiny"]
     Image.fromarray(sheet(rows, ["person", *shown], labels, height=128)).save(path)
 

@@ -1,0 +1,73 @@
+"""GaussCtrl's way to edit all views at once (lineage.md 5): each view is inverted, not noised, and attends to reference views.
+
+Upstream runs Stable Diffusion with a depth ControlNet. Here the pipeline is InstructPix2Pix, whose picture condition holds the shape
+instead of the depth; a pipeline with a ControlNet is not supported.
+"""
+
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor
+
+from .editors import InstructPix2PixEditor
+
+REFERENCES = 4
+OWN_SHARE = 0.6  # of a view's own attention; the rest is the mean over the references
+
+
+class AlignedAttention:
+    """Self-attention out = 0.6 own + 0.4 mean over reference views; views of one guidance branch lie next to each other."""
+
+    def __init__(self, views: int, references: list[int]):
+        self.views, self.references = views, references
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, temb=None, **kwargs):
+        heads = lambda x: x.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+        attend = torch.nn.functional.scaled_dot_product_attention
+        q, k, v = (heads(f(hidden_states)) for f in (attn.to_q, attn.to_k, attn.to_v))
+        out = OWN_SHARE * attend(q, k, v)
+        pick = lambda x, r: x.unflatten(0, (-1, self.views))[:, r : r + 1].expand(-1, self.views, -1, -1, -1).flatten(0, 1)
+        for r in self.references:
+            out = out + (1 - OWN_SHARE) / len(self.references) * attend(q, pick(k, r), pick(v, r))
+        out = attn.to_out[0](out.transpose(1, 2).flatten(2))
+        return attn.to_out[1](out)
+
+
+@contextmanager
+def aligned(unet, views: int, references: list[int]):
+    """Within this block the UNet's self-attention looks at the references too."""
+    before = unet.attn_processors
+    unet.set_attn_processor({name: AlignedAttention(views, references) if "attn1" in name else p for name, p in before.items()})
+    try:
+        yield
+    finally:
+        unet.set_attn_processor(before)
+
+
+def reference_views(views: int, generator: torch.Generator) -> list[int]:
+    """One random view of each quarter of the set (fewer where there are fewer views)."""
+    parts = torch.arange(views).tensor_split(min(REFERENCES, views))
+    return [int(part[int(torch.randint(len(part), (1,), generator=generator))]) for part in parts]
+
+
+@torch.no_grad()
+def edit_together(
+    editor: InstructPix2PixEditor, images: list[Tensor], prompt: str, conditions: list[Tensor], generator: torch.Generator, align: bool = True
+) -> list[Tensor]:  # fmt: skip
+    """Edited pictures (H, W, 3) of `images`, all at full strength and in agreement. `align` switches the attention, for comparison.
+
+    DDIM inversion without text (20 steps up), then 20 guided steps down.
+    """
+    views = len(images)
+    start, original, text = editor.encode(images), editor.condition(conditions), editor._encode(prompt)
+    steps = editor.timesteps(1.0)
+    x, alphas = start, editor.schedule.alphas_cumprod
+    quiet = text[1:2].repeat_interleave(views, 0)
+    for t, after in zip(steps.flip(0).tolist(), [*steps.flip(0)[1:].tolist(), int(steps[0])]):
+        answer = editor.pipe.unet(torch.cat([x, original[:views]], 1), t, encoder_hidden_states=quiet).sample.float()
+        x = editor.move(*editor.split(x, t, answer), alphas[after])
+    references = reference_views(views, generator)
+    with aligned(editor.pipe.unet, views, references) if align else nullcontext():
+        for t, after in zip(steps.tolist(), editor.levels(steps)):
+            x = editor.move(*editor.predict(x, t, original, text, views), after)
+    return editor.decode(x, start, images)

@@ -1,0 +1,208 @@
+"""V3D: 18 views around one picture, by a Stable Video Diffusion pipeline that was fine-tuned on orbits (lineage.md 3).
+
+The released file is an sgm checkpoint; this loads a diffusers folder (UNet converted, encoder and VAE of SVD-XT). What differs
+from plain SVD: 18 frames of 512 pixels, flat guidance, and noise on the encoded latent instead of the pixels.
+"""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import StableVideoDiffusionPipeline
+from torch import Tensor
+
+from ..cameras import Camera, orbit_camera
+from ..capture import Capture, head_transform, skin_weight, to_world
+from ..mesh_head import MeshHead
+from ..metrics import iou
+from ..render import render_mesh
+from .views import FRONTAL, Views
+
+FRAMES, STEP = 18, 20.0
+RADIUS, FOCAL = 2.0, 443.405 / 512  # V3D's camera: distance in its units, focal length in image widths (60 degrees)
+BORDER = 0.3
+LONGEST = (1 - BORDER) / FOCAL * RADIUS  # a mask's longest side in V3D's units: 1.617
+
+
+class V3DPipeline(StableVideoDiffusionPipeline):
+    """SVD with `latent_noise` added to the picture's latent, and told to the network, as V3D was trained."""
+
+    latent_noise: float = 0.02
+    noise_source: torch.Generator | None = None
+
+    def _encode_vae_image(self, image, device, num_videos_per_prompt, do_classifier_free_guidance):
+        latents = super()._encode_vae_image(image, device, num_videos_per_prompt, do_classifier_free_guidance)
+        noise = torch.randn(latents[-1:].shape, generator=self.noise_source).to(latents)
+        return torch.cat([latents[:-1], latents[-1:] + self.latent_noise * noise])
+
+    def _get_add_time_ids(self, fps, motion_bucket_id, noise_aug_strength, *rest):
+        return super()._get_add_time_ids(fps, motion_bucket_id, self.latent_noise, *rest)
+
+
+@dataclass
+class V3DViews:
+    """Provider of views by a V3D (or any SVD-type) pipeline folder or id; `scores` holds each view's agreement with the fitted head.
+
+    Published settings: guidance 3.5, 25 steps, fps 1, motion bucket 300, noise 0.02, seed 23. `size` pixels: None takes the UNet's own.
+    """
+
+    model: str
+    guidance: float = 3.5
+    steps: int = 25
+    fps: int = 1
+    bucket: int = 300
+    noise: float = 0.02
+    seed: int = 23
+    size: int | None = None
+    least_iou: float = 0.5
+    scores: list[dict[str, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        dtype = torch.float16 if self.device == "cuda" else torch.float32
+        try:
+            self.pipe = V3DPipeline.from_pretrained(self.model, dtype=dtype, use_safetensors=True).to(self.device)
+        except (OSError, ValueError) as e:
+            where = "the folder is incomplete" if Path(self.model).is_dir() else "no such folder here, and the model hub did not answer"
+            raise FileNotFoundError(
+                f"V3D weights '{self.model}' could not be loaded: {where} ({str(e).splitlines()[0]}). Give a diffusers folder of class "
+                "StableVideoDiffusionPipeline with V3D's UNet, or leave --views out to take mesh-prior views"
+            ) from e
+        self.pipe.set_progress_bar_config(disable=True)
+
+    def orbit(self, image: Tensor, matte: Tensor) -> Tensor:
+        """18 pictures (18, P, P, 3) around the figure in a picture (H, W, 3) with its matte (H, W, 1); number k is turned by 20 k degrees."""
+        from PIL import Image
+
+        P = self.size or self.pipe.unet.config.sample_size * self.pipe.vae_scale_factor
+        picture = Image.fromarray((recentre(image, matte, P) * 255).round().byte().numpy())
+        self.pipe.latent_noise, self.pipe.noise_source = self.noise, torch.Generator().manual_seed(self.seed + 1)
+        out = self.pipe(
+            picture, height=P, width=P, num_frames=FRAMES, num_inference_steps=self.steps, min_guidance_scale=self.guidance,
+            max_guidance_scale=self.guidance, fps=self.fps + 1, motion_bucket_id=self.bucket, noise_aug_strength=0.0, decode_chunk_size=6,
+            generator=torch.Generator().manual_seed(self.seed), output_type="pt",
+        )  # fmt: skip
+        return out.frames[0].float().cpu().permute(0, 2, 3, 1).clamp(0, 1)
+
+    @torch.no_grad()
+    def __call__(self, capture: Capture, head: MeshHead, azimuths: tuple[float, ...] = FRONTAL) -> Views:
+        """Views of the neutral frame; those that disagree with the fitted head are left out.
+
+        Raises ValueError for azimuths that are no multiples of 20 degrees, or if no view agrees.
+        """
+        if any(a % STEP for a in azimuths):
+            raise ValueError(f"V3D turns by steps of {STEP:g} degrees; {[a for a in azimuths if a % STEP]} are not multiples of it")
+        t, S = capture.neutral, capture.size
+        frames = self.orbit(capture.image(t), capture.matte(t))
+        verts, faces, _ = head.extract()
+        moved = verts + head.deformation(verts, head.share(verts), capture.beta[t], capture.pose[t])
+        world = to_world(moved, **head_transform(capture, t))
+        on_head = skin_weight(verts)
+        images, alphas, trusts, cameras, kept = [], [], [], [], []
+        self.scores.clear()
+        for a, camera in zip(azimuths, v3d_cameras(capture, azimuths)):
+            picture = frames[round(a / STEP) % FRAMES].permute(2, 0, 1)[None]
+            picture = torch.nn.functional.interpolate(picture, (S, S), mode="bilinear", antialias=True)[0].permute(1, 2, 0)
+            alpha = figure_mask(picture)
+            agreement = head_agreement(world, faces, on_head, camera, alpha)
+            self.scores.append({"azimuth": a, "iou": agreement})
+            if agreement < self.least_iou:
+                continue
+            images.append(picture * alpha + 1 - alpha)
+            alphas.append(alpha)
+            trusts.append(torch.full_like(alpha, min(1.0, (agreement - self.least_iou) / (0.9 - self.least_iou) + 0.1)))
+            cameras.append(camera)
+            kept.append(a)
+        if not kept:
+            worst = ", ".join(f"{s['azimuth']:+.0f}: {s['iou']:.2f}" for s in self.scores)
+            raise ValueError(
+                f"no view of '{self.model}' agrees with the fitted head (IoU by azimuth: {worst}; {self.least_iou} is asked): are these V3D's weights?"
+            )
+        return Views(torch.stack(images), torch.stack(alphas), torch.stack(trusts), cameras, tuple(kept), f"V3D ({self.model})")
+
+
+def head_agreement(world: Tensor, faces: Tensor, on_head: Tensor, camera: Camera, alpha: Tensor) -> float:
+    """IoU of the mesh's and a picture's figure (H, W, 1) down to the chin: how much of the chest is in the picture is chance.
+
+    on_head (V, 1): 1 above the neck, 0 on the chest.
+    """
+    out = render_mesh(world, faces, on_head, camera)
+    rows = torch.nonzero((out.image[..., 0] > 0.9).any(1))[:, 0]
+    if not len(rows):
+        return 0.0
+    last = int(rows.max()) + 1
+    return iou(out.mask[:last], alpha[:last])
+
+
+def box_of(matte: Tensor) -> tuple[float, float, float]:
+    """Centre (x, y) and longest side of a matte's figure (H, W, 1), in pixels. ValueError if it is empty."""
+    ys, xs = torch.nonzero(matte[..., 0] > 0.5, as_tuple=True)
+    if not len(xs):
+        raise ValueError("the neutral frame's matte is empty; look at preprocess/tracking.png")
+    low, high = (torch.stack([xs.min(), ys.min()]).float(), torch.stack([xs.max(), ys.max()]).float() + 1)
+    centre = (low + high) / 2
+    return float(centre[0]), float(centre[1]), float((high - low).max())
+
+
+def recentre(image: Tensor, matte: Tensor, size: int) -> Tensor:
+    """The figure over white in the middle of a square (size, size, 3), its longest side 0.7 of the square's."""
+    x, y, longest = box_of(matte)
+    H, W = image.shape[:2]
+    half = longest / (1 - BORDER) / 2
+    steps = (torch.arange(size) + 0.5) / size * 2 - 1
+    gy, gx = torch.meshgrid(y + half * steps, x + half * steps, indexing="ij")
+    grid = torch.stack([gx / W * 2 - 1, gy / H * 2 - 1], -1)[None]
+    over = torch.cat([image * matte, matte], -1).permute(2, 0, 1)[None]
+    out = torch.nn.functional.grid_sample(over, grid, mode="bilinear", align_corners=False)[0].permute(1, 2, 0)
+    return (out[..., :3] + 1 - out[..., 3:]).clamp(0, 1)
+
+
+def v3d_cameras(capture: Capture, azimuths: tuple[float, ...]) -> list[Camera]:
+    """V3D's cameras in the head's world: around the middle of the neutral frame's figure, 2 of its units away, 60 degrees wide.
+
+    One unit is the figure's longest side over 1.617. V3D sees with perspective what a telephoto lens filmed: its pictures fit
+    in the middle and are off towards the ears.
+    """
+    x, y, longest = box_of(capture.matte(capture.neutral))
+    camera = capture.camera
+    head = to_world(torch.tensor([[0.0, 0.1, -0.35]]), **head_transform(capture, capture.neutral))[0]
+    depth = camera.to_camera(head)[2]
+    pixel = depth / camera.K[0, 0]
+    in_camera = torch.stack([(x - camera.K[0, 2]) * pixel, (y - camera.K[1, 2]) * pixel, depth])
+    pivot = camera.viewmat[:3, :3].T @ (in_camera - camera.viewmat[:3, 3])
+    distance = RADIUS * longest * float(pixel) / LONGEST
+    viewmat = camera.viewmat.clone()
+    viewmat[:3, 3] = -viewmat[:3, :3] @ (pivot + camera.viewmat[:3, :3].T @ torch.tensor([0.0, 0.0, -distance]))
+    S = capture.size
+    K = torch.tensor([[FOCAL * S, 0, S / 2], [0, FOCAL * S, S / 2], [0, 0, 1.0]])
+    return [orbit_camera(Camera(viewmat, K, S, S), a, target=pivot) for a in azimuths]
+
+
+def figure_mask(picture: Tensor) -> Tensor:
+    """Soft mask (H, W, 1) of what is not white: the largest piece, its holes filled."""
+    import cv2
+    from scipy.ndimage import binary_fill_holes
+
+    soft = ((0.98 - picture.min(-1).values) / 0.06).clamp(0, 1).numpy()
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((soft > 0.5).astype(np.uint8))
+    if count < 2:
+        return torch.zeros(*picture.shape[:2], 1)
+    largest = binary_fill_holes(labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()))
+    inside = binary_fill_holes((soft > 0.5) & largest)
+    return torch.from_numpy(
+        np.where(inside & (soft > 0.5), np.maximum(soft, inside), np.where(inside, 1.0, soft * largest)).astype(np.float32)
+    )[..., None]
+
+
+def memory_gb(height: int = 512, frames: int = FRAMES, parameters: float = 1.52e9 + 0.63e9 + 0.10e9, bytes_each: int = 2) -> float:
+    """What a full-size run needs at least (GB): weights in half precision and the widest layer's activations for both guidance branches.
+
+    SVD-XT: UNet 1.52 billion parameters, CLIP-H 0.63, VAE 0.10; 320 channels at 1/8 of the size, about 12 of such maps alive at once.
+    """
+    maps = 2 * frames * 320 * (height / 8) ** 2 * 12
+    return (parameters + maps) * bytes_each / 1e9
+
+
+assert math.isclose(LONGEST, 1.617, abs_tol=1e-3)

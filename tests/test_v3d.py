@@ -1,0 +1,128 @@
+"""Views by an SVD-type pipeline: tiny random weights of the true classes, known pictures, true cameras."""
+
+import pytest
+import torch
+
+from stkit.capture import head_transform, skin_weight, to_world
+from stkit.diffusion.v3d import FRAMES, V3DPipeline, V3DViews, box_of, figure_mask, head_agreement, memory_gb, recentre, v3d_cameras
+from stkit.metrics import psnr
+from stkit.render import render_mesh
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """SVD's five parts with random weights, small, saved to disk."""
+    from diffusers import (
+        AutoencoderKLTemporalDecoder,
+        EulerDiscreteScheduler,
+        StableVideoDiffusionPipeline,
+        UNetSpatioTemporalConditionModel,
+    )
+    from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(0)
+    unet = UNetSpatioTemporalConditionModel(
+        block_out_channels=(32, 64), layers_per_block=1, sample_size=16, in_channels=8, out_channels=4, num_frames=FRAMES, addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=24, cross_attention_dim=16, num_attention_heads=2, transformer_layers_per_block=1,
+        down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"), up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
+    )  # fmt: skip
+    vae = AutoencoderKLTemporalDecoder(
+        block_out_channels=(32, 32), layers_per_block=1, latent_channels=4, down_block_types=("DownEncoderBlock2D",) * 2, sample_size=32
+    )
+    vision = CLIPVisionModelWithProjection(CLIPVisionConfig(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=224,
+                                                            patch_size=32, projection_dim=16))  # fmt: skip
+    scheduler = EulerDiscreteScheduler(prediction_type="v_prediction", use_karras_sigmas=True, sigma_min=0.002, sigma_max=700.0, timestep_type="continuous",
+                                       timestep_spacing="leading", beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1)  # fmt: skip
+    pipe = StableVideoDiffusionPipeline(
+        vae=vae, image_encoder=vision, unet=unet, scheduler=scheduler,
+        feature_extractor=CLIPImageProcessor(size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224}),
+    )  # fmt: skip
+    out = tmp_path_factory.mktemp("svd") / "tiny"
+    pipe.save_pretrained(out)
+    return out
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_pipeline_gives_eighteen_pictures_and_noise_goes_on_the_latent(folder, mesh):
+    capture = mesh[1]
+    views = V3DViews(str(folder), steps=2, noise=0.0)
+    t = capture.neutral
+    told = []
+    original = V3DPipeline._get_add_time_ids
+
+    def watch(self, *a):
+        told.append(original(self, *a))
+        return told[-1]
+
+    V3DPipeline._get_add_time_ids = watch
+    try:
+        still, same = views.orbit(capture.image(t), capture.matte(t)), views.orbit(capture.image(t), capture.matte(t))
+        views.noise = 0.5
+        noisy = views.orbit(capture.image(t), capture.matte(t))
+    finally:
+        V3DPipeline._get_add_time_ids = original
+    assert still.shape == (FRAMES, 32, 32, 3) and torch.equal(still, same) and not torch.equal(still, noisy)
+    assert told[0][0].tolist() == [1.0, 300.0, 0.0] and told[2][0].tolist() == [1.0, 300.0, 0.5], "fps 1, bucket 300, the latent's noise"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_views_that_disagree_with_the_head_are_dropped_and_named(folder, mesh):
+    head, capture, _ = mesh
+    provider = V3DViews(str(folder), steps=1)
+    with pytest.raises(ValueError, match="no view of .* agrees"):
+        provider(capture, head)
+    assert len(provider.scores) == 6
+    with pytest.raises(ValueError, match="steps of 20 degrees"):
+        provider(capture, head, (30.0,))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_true_pictures_pass_and_carry_their_cameras(folder, mesh):
+    """Where the network's answer is replaced by the mesh rendered from V3D's cameras, all views agree and fit."""
+    head, capture, _ = mesh
+    provider = V3DViews(str(folder))
+    t = capture.neutral
+    with torch.no_grad():
+        verts, faces, _ = head.extract()
+        moved = verts + head.deformation(verts, head.share(verts), capture.beta[t], capture.pose[t])
+        world = to_world(moved, **head_transform(capture, t))
+        around = v3d_cameras(capture, tuple(20.0 * k for k in range(FRAMES)))
+        shots = [render_mesh(world, faces, torch.full_like(world, 0.4), c, background=1.0).image.clamp(0, 1) for c in around]
+    provider.orbit = lambda image, matte: torch.stack(shots)
+    views = provider(capture, head)
+    assert views.azimuths == (20.0, 40.0, 60.0, -60.0, -40.0, -20.0) and min(s["iou"] for s in provider.scores) > 0.97
+    assert float(views.trust.min()) > 0.9 and views.source.startswith("V3D")
+    assert psnr(views.images[0], shots[1]) > 28
+
+
+def test_recentred_figure_fills_seven_tenths_and_cameras_see_it_so(mesh):
+    head, capture, _ = mesh
+    t = capture.neutral
+    square = recentre(capture.image(t), capture.matte(t), 96)
+    x, y, longest = box_of(figure_mask(square))
+    assert abs(longest / 96 - 0.7) < 0.03 and abs(x - 48) < 2 and abs(y - 48) < 2
+    front = v3d_cameras(capture, (0.0,))[0]
+    with torch.no_grad():
+        verts, faces, _ = head.extract()
+        moved = verts + head.deformation(verts, head.share(verts), capture.beta[t], capture.pose[t])
+        world = to_world(moved, **head_transform(capture, t))
+        assert head_agreement(world, faces, skin_weight(verts), front.resized(96), figure_mask(square)) > 0.8, (
+            "the same head in the same place; V3D's perspective is wider"
+        )
+    left = v3d_cameras(capture, (20.0,))[0]
+    assert left.centre()[0] > front.centre()[0], "positive azimuths look from the subject's left"
+
+
+def test_bad_input_is_named(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.*no such folder.*mesh-prior"):
+        V3DViews(str(tmp_path / "nowhere"))
+    import shutil
+
+    half = tmp_path / "half"
+    shutil.copytree(folder, half)
+    shutil.rmtree(half / "unet")
+    with pytest.raises(FileNotFoundError, match="incomplete"):
+        V3DViews(str(half))
+    with pytest.raises(ValueError, match="empty"):
+        box_of(torch.zeros(4, 4, 1))
+    assert 5 < memory_gb() < 12

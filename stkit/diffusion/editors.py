@@ -31,8 +31,11 @@ class Editor(Protocol):
         ...
 
 
+PUBLISHED_GUIDANCE = (7.5, 1.5)  # s_T, s_I
+
+
 class InstructPix2PixEditor:
-    """Any diffusers `StableDiffusionInstructPix2PixPipeline`, by folder or hub id.
+    """Any diffusers `StableDiffusionInstructPix2PixPipeline`, by folder or hub id; 'tiny' is the kit's own.
 
     The render is lifted to noise level t = 1000 b and denoised in 20 DDIM steps under the original image, with
     e = e(0,0) + s_I [e(I,0) - e(0,0)] + s_T [e(I,T) - e(I,0)]. Upstream shrinks the schedule to T and takes 'leading' steps, so the
@@ -42,16 +45,18 @@ class InstructPix2PixEditor:
     stand_in = False
 
     def __init__(
-        self, model: str = "timbrooks/instruct-pix2pix", s_T: float = 7.5, s_I: float = 1.5, steps: int = 20, device: str = "auto"
+        self, model: str = "timbrooks/instruct-pix2pix", s_T: float | None = None, s_I: float | None = None, steps: int = 20, device: str = "auto"
     ):
         from diffusers import DDIMScheduler, StableDiffusionInstructPix2PixPipeline
 
-        self.name, self.s_T, self.s_I, self.steps = f"InstructPix2Pix ({model})", s_T, s_I, steps
+        self.name, self.steps = f"InstructPix2Pix ({model})", steps
+        text, picture = PUBLISHED_GUIDANCE
         if model == "tiny":
-            from .tiny import SIZE, WEIGHTS
+            from .tiny import GUIDANCE, SIZE, WEIGHTS
 
-            model, self.stand_in = str(WEIGHTS), True
+            model, self.stand_in, (text, picture) = str(WEIGHTS), True, GUIDANCE
             self.name = f"tiny InstructPix2Pix (stand-in: {SIZE} px, trained on synthetic heads)"
+        self.s_T, self.s_I = text if s_T is None else s_T, picture if s_I is None else s_I
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         dtype = torch.float16 if self.device == "cuda" else torch.float32
         try:

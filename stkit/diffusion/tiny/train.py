@@ -156,7 +156,31 @@ def train_editor(settings: Settings, pictures: Pictures, vae, deadline: float, p
     state.save()
     ema.copy_to(both.parameters())
     models.save_pipeline(settings.folder / "pipeline", vae, unet, text, tokenizer)
+    (settings.folder / "pipeline" / "training.json").write_text(json.dumps(account(settings, vae, unet, text), indent=1) + "\n")
     return settings.folder / "pipeline", state
+
+
+def account(settings: Settings, *parts: torch.nn.Module) -> dict:
+    """What was trained, on how much, for how long, to which loss; for the model card. Also draws the loss curves."""
+    from PIL import Image
+
+    from ...plots import curves
+
+    told = {name: json.loads((settings.folder / name / "progress.json").read_text()) for name in ("autoencoder", "editor")}
+    for name, t in told.items():
+        Image.fromarray(curves({name: t["losses"]}, name, smooth=100)).save(settings.folder / f"{name}.png")
+    stages = {
+        n: {"steps": t["step"], "seconds": t["seconds"], "loss": round(float(np.mean(t["losses"][-300:])), 4)} for n, t in told.items()
+    }
+    millions = {type(m).__name__: round(models.parameters(m) / 1e6, 2) for m in parts}
+    return {
+        "sittings": settings.sittings,
+        "edits": settings.edits,
+        "batch": settings.batch,
+        "drop": settings.drop,
+        "millions": millions,
+        **stages,
+    }
 
 
 class _State:

@@ -27,8 +27,8 @@ class Recorder:
         return self.paint.edit(image, prompt, b, condition, generator, landmarks)
 
 
-def run(gaussians, mesh, method, steps=24, **changes):
-    head, editor = copy.deepcopy(gaussians), Recorder()
+def run(gaussians, mesh, method, steps=24, editor=None, **changes):
+    head, editor = copy.deepcopy(gaussians), editor or Recorder()
     settings = EditSettings("turn him into a clown", method=method, steps=steps, frames=3, edit_every=4, refresh_every=12, **changes)
     _, shots, log = edit_head(head, mesh[1], None, editor, settings, mesh[1].split()[0])
     return head, shots, log, editor
@@ -36,7 +36,7 @@ def run(gaussians, mesh, method, steps=24, **changes):
 
 @pytest.mark.parametrize("name", list(methods.METHODS))
 def test_every_method_edits_a_head(gaussians, mesh, name):
-    head, _, log, _ = run(gaussians, mesh, name)
+    head, _, log, _ = run(gaussians, mesh, name, editor=get_editor("tiny") if methods.METHODS[name].together else None)
     assert log and all(torch.isfinite(p).all() for p in head.parameters())
     before, after = (render_frame(h, mesh[1], mesh[1].neutral) for h in (gaussians, head))
     assert (before - after).abs().mean() > 1e-4
@@ -110,3 +110,26 @@ def test_comparison_writes_table_and_picture(gaussians, mesh, tmp_path):
     text = path.read_text()
     assert "rule-based stand-in" in text and "| ours: strong edits" in text and "±" in text
     assert (tmp_path / "out" / "compare.png").stat().st_size > 10_000
+
+
+def test_gaussctrls_views_agree_more_than_in2ns_first_edits(gaussians, mesh):
+    """The same frames, prompt and strength: edits made together differ less from their mean than edits made one by one."""
+    from stkit.diffusion.together import edit_together
+
+    capture, editor = mesh[1], get_editor("tiny")
+    shots = make_shots(capture, None, capture.split()[0], 4)
+    with torch.no_grad():
+        renders = [gaussians.render(s.camera, **s.frame)[0].clamp(0, 1) for s in shots]
+    generator, prompt = torch.Generator().manual_seed(0), "turn him into a clown"
+    originals = [s.original for s in shots]
+    alone = [editor.edit(r, prompt, 0.98, o, generator) for r, o in zip(renders, originals)]
+    together = edit_together(editor, renders, prompt, originals, generator)
+    change = lambda pictures: torch.stack([(p - r).mean((0, 1)) for p, r in zip(pictures, renders)])
+    spread = lambda pictures: float(change(pictures).std(0).mean() / change(pictures).mean(0).abs().mean())
+    assert change(together).abs().mean() > 0.005
+    assert spread(together) < spread(alone)
+
+
+def test_gaussctrl_asks_for_a_diffusion_editor(gaussians, mesh):
+    with pytest.raises(ValueError, match="--editor tiny"):
+        run(gaussians, mesh, "gaussctrl")

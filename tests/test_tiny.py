@@ -1,4 +1,4 @@
-"""The tiny editor's training: what it is told, what it is shown, and that a stopped run goes on. The weights are not shipped yet."""
+"""The tiny editor's training: what it is told, what it is shown, that a stopped run goes on, and what the shipped weights do."""
 
 import json
 import random
@@ -60,3 +60,68 @@ def test_training_goes_on_and_its_pipeline_edits(tmp_path):
     image = torch.from_numpy(np.load(next((tmp_path / "data").glob("*.npz")))["images"][0]).float() / 255
     out = editor.edit(image, "turn him into a clown", 0.5, image, torch.Generator().manual_seed(0))
     assert out.shape == image.shape and torch.isfinite(out).all() and 0 <= float(out.min()) and float(out.max()) <= 1
+
+
+# ---- the shipped weights
+@pytest.fixture(scope="module")
+def tiny():
+    from stkit.diffusion.editors import get_editor
+
+    return get_editor("tiny")
+
+
+@pytest.fixture(scope="module")
+def unseen():
+    from stkit.diffusion.tiny.evaluate import people
+
+    return people(1)[0]
+
+
+def seeded():
+    return torch.Generator().manual_seed(0)
+
+
+def test_shipped_folder_is_small_and_its_card_is_its_scores():
+    from stkit.diffusion.tiny import WEIGHTS
+    from stkit.diffusion.tiny.evaluate import card
+
+    assert sum(f.stat().st_size for f in WEIGHTS.rglob("*") if f.is_file()) < 24e6
+    scores, training = (json.loads((WEIGHTS / f"{n}.json").read_text()) for n in ("scores", "training"))
+    assert (WEIGHTS / "README.md").read_text() == card(scores, training)
+    assert (
+        scores["named_right"] >= 0.85
+        and scores["outside_change"] <= 0.03
+        and scores["psnr_b_0.02"] >= 28
+        and scores["judge_on_teacher"] >= 0.95
+    )
+
+
+def test_the_judge_knows_the_teachers_pictures(unseen):
+    from stkit.diffusion.tiny.evaluate import judge
+
+    assert all(judge(picture, unseen) == name for name, picture in unseen.items())
+
+
+def test_tiny_does_what_it_is_told_to_somebody_unseen(tiny, unseen):
+    from stkit.diffusion.tiny.evaluate import judge, through
+
+    original = unseen["nothing"]
+    for name in ("clown", "zombie", "blue hair", "golden statue"):
+        made = tiny.edit(original, vocabulary.phrases(name)[0], 0.98, original, seeded())
+        assert judge(made, unseen) == name
+    weak = tiny.edit(original, "turn him into a clown", 0.02, original, seeded())
+    assert -10 * torch.log10((weak - through(tiny, original)).square().mean()) > 28
+
+
+def test_text_guidance_pushes(tiny, unseen):
+    from stkit.diffusion.tiny.evaluate import _change
+
+    changes = [_change(tiny, unseen["nothing"], seeded, s) for s in (0.0, 1.0, 2.0)]
+    assert changes[0] < changes[1] < changes[2]
+
+
+def test_a_larger_picture_keeps_its_detail(tiny, unseen):
+    """Outside the edit a 256-pixel picture comes back as it was, not blurred through 64 pixels."""
+    large = torch.nn.functional.interpolate(unseen["nothing"].permute(2, 0, 1)[None], (256, 256), mode="nearest")[0].permute(1, 2, 0)
+    made = tiny.edit(large, "do nothing", 0.1, large, seeded())
+    assert made.shape == large.shape and (made - large).abs().mean() < 0.01

@@ -45,8 +45,15 @@ class InstructPix2PixEditor:
     stand_in = False
 
     def __init__(
-        self, model: str = "timbrooks/instruct-pix2pix", s_T: float | None = None, s_I: float | None = None, steps: int = 20, device: str = "auto"
+        self,
+        model: str = "timbrooks/instruct-pix2pix",
+        s_T: float | None = None,
+        s_I: float | None = None,
+        steps: int = 20,
+        device: str = "auto",
     ):
+        import diffusers
+        import transformers
         from diffusers import DDIMScheduler, StableDiffusionInstructPix2PixPipeline
 
         self.name, self.steps = f"InstructPix2Pix ({model})", steps
@@ -55,6 +62,8 @@ class InstructPix2PixEditor:
             from .tiny import GUIDANCE, SIZE, WEIGHTS
 
             model, self.stand_in, (text, picture) = str(WEIGHTS), True, GUIDANCE
+            for library in (diffusers, transformers):
+                library.utils.logging.disable_progress_bar()  # it loads in a second
             self.name = f"tiny InstructPix2Pix (stand-in: {SIZE} px, trained on synthetic heads)"
         self.s_T, self.s_I = text if s_T is None else s_T, picture if s_I is None else s_I
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device

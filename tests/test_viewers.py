@@ -397,6 +397,24 @@ def test_moving_a_slider_makes_a_draft_then_the_full_picture():
     assert calls == [(6.0, True), (7.0, True), (8.0, True), (8.0, False)]
 
 
+def test_scrubber_moves_picture_and_cursor_together(tracked, monkeypatch):
+    import IPython.display
+
+    from stkit.viewers import scrub, signals
+
+    found = signals.curves(tracked)
+    assert len(found["beta"]) == 6 and set(found["degrees"]) == {"yaw", "pitch", "roll"} and len(found["degrees"]["yaw"]) == len(tracked)
+    box = signals._box(tracked, 0)
+    (picture, slider), chart = box.children[0].children, box.children[1]
+    before = picture.value
+    slider.value = 7
+    assert picture.value != before and {s.x0 for s in chart.layout.shapes} == {7} and len(chart.data) == 9
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, **k: shown.append(data))
+    scrub(tracked)
+    assert set(shown[0]) == {"image/png", "text/plain"}, "silent runs show the poster alone"
+
+
 # ---- JupyterLab
 NOTEBOOK = """
 import torch

@@ -2,6 +2,7 @@
 
 from .explorer import explore
 from .page import Avatar, save_avatar
+from .signals import scrub
 from .widgets import Compare, MeshViewer, SplatViewer, mesh_viewer
 
-__all__ = ["Avatar", "Compare", "MeshViewer", "SplatViewer", "explore", "mesh_viewer", "save_avatar"]
+__all__ = ["Avatar", "Compare", "MeshViewer", "SplatViewer", "explore", "mesh_viewer", "save_avatar", "scrub"]

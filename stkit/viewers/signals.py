@@ -1,0 +1,92 @@
+"""What the tracker found, frame by frame: the picture with its landmarks beside beta and pose over time (plotly), on one slider."""
+
+import base64
+import io
+
+import torch
+from PIL import Image
+
+from ..capture import Capture
+from ..geometry import so3_exp, yaw_pitch_roll
+from ..plots import figure, u8
+from ..progress import silent
+
+LIVELIEST = 6
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito: told apart by colour-blind people
+
+
+def curves(capture: Capture) -> dict[str, dict[str, list[float]]]:
+    """The liveliest expression coefficients (standard deviations) and the head's angles (degrees), each a list over the frames."""
+    from .. import face_models
+
+    names = face_models.get("builtin").expression_names
+    best = capture.beta.std(0).argsort(descending=True)[:LIVELIEST].tolist()
+    angles = torch.rad2deg(torch.stack(yaw_pitch_roll(so3_exp(capture.pose[:, :3])), 1))
+    return {
+        "beta": {names[k]: capture.beta[:, k].tolist() for k in best},
+        "degrees": {name: angles[:, k].tolist() for k, name in enumerate(("yaw", "pitch", "roll"))},
+    }
+
+
+def scrub(capture: Capture, frame: int | None = None) -> None:
+    """Show frames with a slider, detected landmarks blue and fitted ones orange, and the curves with a cursor at the frame."""
+    from IPython.display import display
+
+    frame = capture.neutral if frame is None else frame
+    poster = _png(_poster(capture, frame))
+    alt = f"Frame {frame} with detected and fitted landmarks, and curves of expression and head angles over the clip"
+    bundle = {} if silent() else _box(capture, frame)._repr_mimebundle_()
+    display({**bundle, "image/png": base64.b64encode(poster).decode(), "text/plain": alt}, metadata={"image/png": {"alt": alt}}, raw=True)
+
+
+def _box(capture: Capture, frame: int):
+    import ipywidgets as w
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    chart = go.FigureWidget(make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.08))
+    for row, (unit, lines) in enumerate(curves(capture).items(), 1):
+        for (name, values), colour in zip(lines.items(), COLOURS):
+            chart.add_trace(go.Scatter(y=values, name=name, line={"width": 1.3, "color": colour}, legendgroup=unit), row=row, col=1)
+        chart.update_yaxes(title_text=unit, row=row, col=1)
+    chart.add_vline(x=frame, line={"color": "black", "width": 1}, row="all", col=1)
+    chart.update_layout(height=420, width=560, margin={"l": 50, "r": 10, "t": 10, "b": 30}, template="simple_white")
+    picture = w.Image(value=_png(_marked(capture, frame)), format="png", width=320)
+    slider = w.IntSlider(value=frame, max=len(capture) - 1, description="frame", layout={"width": "320px"})
+
+    def moved(change):
+        picture.value = _png(_marked(capture, change["new"]))
+        with chart.batch_update():
+            for line in chart.layout.shapes:
+                line.x0 = line.x1 = change["new"]
+
+    slider.observe(moved, "value")
+    return w.HBox([w.VBox([picture, slider]), chart])
+
+
+def _marked(capture: Capture, t: int):
+    from ..stage_pictures import marked
+
+    fitted = capture.camera.project(capture.landmarks3d[t])
+    return marked(torch.from_numpy(capture.frames[t]) / 255, (capture.landmarks[t, :, :2], (86, 180, 233)), (fitted, (213, 94, 0)))
+
+
+def _poster(capture: Capture, frame: int):
+    def draw(fig):
+        left, right = fig.subplots(1, 2, width_ratios=(1, 1.6))
+        left.imshow(u8(_marked(capture, frame)))
+        left.set(title=f"frame {frame}")
+        left.axis("off")
+        for (name, values), colour in zip(curves(capture)["beta"].items(), COLOURS):
+            right.plot(values, label=name, color=colour, lw=1)
+        right.axvline(frame, color="k", lw=1)
+        right.set(xlabel="frame", ylabel="beta")
+        right.legend(fontsize=7, frameon=False, ncol=2)
+
+    return figure(draw, 9, 3.4)
+
+
+def _png(image) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(u8(image)).save(buffer, "PNG")
+    return buffer.getvalue()

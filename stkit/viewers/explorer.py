@@ -5,6 +5,7 @@ import base64
 import html
 import inspect
 import io
+import math
 import shlex
 from collections.abc import Callable
 
@@ -56,13 +57,14 @@ def _control(name: str, spec):
         raise ValueError(f"explore: {name} starts at {start}, outside {low} to {high}")
     if all(isinstance(v, int) for v in spec):
         return w.IntSlider(min=low, max=high, value=start, **look)
-    return w.FloatSlider(min=low, max=high, value=start, step=(high - low) / 200, **look)
+    step = 10 ** round(math.log10((high - low) / 200)) if high > low else 0.1
+    return w.FloatSlider(min=low, max=high, value=start, step=step, **look)
 
 
 def _box(f: Callable, full: Callable, takes_draft: bool, controls: dict, start: bytes, caption: str):
     import ipywidgets as w
 
-    picture, button, said = w.Image(value=start, format="png"), w.Button(description="as parameters"), w.HTML()
+    picture, button, said = w.Image(value=start, format="png", layout={"align_self": "flex-start", "max_width": "100%"}), w.Button(description="as parameters"), w.HTML()
     waiting: list[asyncio.TimerHandle] = []
     now = lambda: {name: c.value for name, c in controls.items()}
 

@@ -1,6 +1,7 @@
 """Where files that are not part of the repository live: the cache, and the assets a person may have obtained."""
 
 import hashlib
+import importlib.util
 import os
 from pathlib import Path
 
@@ -36,8 +37,12 @@ def manifest() -> dict[str, dict]:
 
 
 def asset_path(name: str) -> Path | None:
-    """Where an asset of the manifest is on this machine (`STKIT_ASSETS` or the cache), or None."""
+    """Where an asset of the manifest is on this machine (`STKIT_ASSETS`, the cache, or the package that brings it), or None."""
     entry = manifest()[name]
+    if entry["status"] == "bundled":
+        spec = importlib.util.find_spec(entry["package"])
+        path = Path(spec.origin).parent / entry["path"] if spec and spec.origin else None
+        return path if path and path.exists() else None
     root = Path(os.environ.get("STKIT_ASSETS") or cache_dir() / "assets")
     path = root / entry["path"]
     return path if path.exists() else None

@@ -43,3 +43,12 @@ def test_interruption_says_how_to_go_on(monkeypatch, capsys):
     monkeypatch.setattr(cli, "doctor", stop)
     assert cli.main(["doctor"]) == 130
     assert "again" in capsys.readouterr().err
+
+
+def test_what_comes_with_the_packages_is_found(monkeypatch, tmp_path):
+    """On a machine with an empty cache too."""
+    from stkit.assets import asset_path
+
+    monkeypatch.setenv("STKIT_ASSETS", str(tmp_path / "nothing"))
+    assert asset_path("mediapipe_models").is_dir() and asset_path("tiny_instruct_pix2pix").is_dir()
+    assert asset_path("instruct_pix2pix") is None

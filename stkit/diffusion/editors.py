@@ -131,11 +131,11 @@ class InstructPix2PixEditor:
         model_in = torch.cat([x.repeat(3, 1, 1, 1), original], 1)
         out = self.pipe.unet(model_in, t, encoder_hidden_states=text.repeat_interleave(views, 0)).sample.float()
         e_text, e_image, e_none = out.chunk(3)
-        return self.split(x, t, e_none + self.s_I * (e_image - e_none) + self.s_T * (e_text - e_image))
+        return self.split(x, self.schedule.alphas_cumprod[t], e_none + self.s_I * (e_image - e_none) + self.s_T * (e_text - e_image))
 
-    def split(self, x: Tensor, t: int, answer: Tensor) -> tuple[Tensor, Tensor]:
-        """Clean latents and noise from the network's answer, which is noise or velocity."""
-        a = self.schedule.alphas_cumprod[t].to(answer)
+    def split(self, x: Tensor, level: Tensor, answer: Tensor) -> tuple[Tensor, Tensor]:
+        """Clean latents and noise of x at alpha bar `level`, from the network's answer, which is noise or velocity."""
+        a = level.to(answer)
         if self.schedule.config.prediction_type == "v_prediction":
             answer = a.sqrt() * answer + (1 - a).sqrt() * x.float()
         return (x.float() - (1 - a).sqrt() * answer) / a.sqrt(), answer

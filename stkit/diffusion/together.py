@@ -56,16 +56,19 @@ def edit_together(
 ) -> list[Tensor]:  # fmt: skip
     """Edited pictures (H, W, 3) of `images`, all at full strength and in agreement. `align` switches the attention, for comparison.
 
-    DDIM inversion without text (20 steps up), then 20 guided steps down.
+    DDIM inversion without text (20 steps up), then 20 guided steps down. All views are one batch; upstream takes chunks of five, which a
+    full-size model needs.
     """
     views = len(images)
     start, original, text = editor.encode(images), editor.condition(conditions), editor._encode(prompt)
     steps = editor.timesteps(1.0)
-    x, alphas = start, editor.schedule.alphas_cumprod
     quiet = text[1:2].repeat_interleave(views, 0)
-    for t, after in zip(steps.flip(0).tolist(), [*steps.flip(0)[1:].tolist(), int(steps[0])]):
+    x, here = start, editor.levels(steps)[-1]
+    for t in steps.flip(0).tolist():  # the network is asked at the level it is brought to, as in diffusers' inverse DDIM
         answer = editor.pipe.unet(torch.cat([x, original[:views]], 1), t, encoder_hidden_states=quiet).sample.float()
-        x = editor.move(*editor.split(x, t, answer), alphas[after])
+        level = editor.schedule.alphas_cumprod[t]
+        x = editor.move(*editor.split(x, here, answer), level)
+        here = level
     references = reference_views(views, generator)
     with aligned(editor.pipe.unet, views, references) if align else nullcontext():
         for t, after in zip(steps.tolist(), editor.levels(steps)):

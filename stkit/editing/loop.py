@@ -85,7 +85,7 @@ def edit_head(
 ) -> tuple[dict[str, list[float]], list[Shot], list[dict]]:  # fmt: skip
     """Edit `head` in place. Returns loss histories, the shots with their last targets, and a log of every edit (step, b).
 
-    All Gaussian attributes and the colour and attribute nets learn; the deformation stays frozen, so that the edited head
+    What learns is the method's choice (ours: all Gaussian attributes, the colour and attribute nets); the deformation stays frozen, so that the edited head
     is animated as before (reading 25). Raises the editor's PromptError before any step if it cannot do the prompt.
     """
     if settings.mode not in ("pixel", "grad"):

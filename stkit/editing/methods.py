@@ -61,7 +61,7 @@ METHODS = {
         Method("E4", "random b, always times w", weighting="w"),
         Method("in2n", "Instruct-NeRF2NeRF: b ~ U(0.02, 0.98), one picture at a time, starting from the unedited ones", strength=(LOW, 0.98),
                refresh=False),
-        Method("igs2gs", "Instruct-GS2GS: the whole set at once, b ~ U(0.70, 0.98), s_T 12.5", strength=(0.70, 0.98), rolling=False, s_T=12.5),
+        Method("igs2gs", "Instruct-GS2GS: the whole set in one go, b ~ U(0.70, 0.98), s_T 12.5", strength=(0.70, 0.98), rolling=False, s_T=12.5),
         Method("gaussian-editor", "GaussianEditor: only the traced region's Gaussians move, anchored to their start", strength=(LOW, 0.98), refresh=False,
                moves=("feature", "xyz", "log_scales", "opacity_logits"), region=True, anchor=0.05),
         Method("gaussctrl", "GaussCtrl: all views inverted and edited once, together, each attending to four reference views; s_T 5", strength=1.0, rolling=False,

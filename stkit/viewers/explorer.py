@@ -64,7 +64,11 @@ def _control(name: str, spec):
 def _box(f: Callable, full: Callable, takes_draft: bool, controls: dict, start: bytes, caption: str):
     import ipywidgets as w
 
-    picture, button, said = w.Image(value=start, format="png", layout={"align_self": "flex-start", "max_width": "100%"}), w.Button(description="as parameters"), w.HTML()
+    picture, button, said = (
+        w.Image(value=start, format="png", layout={"align_self": "flex-start", "max_width": "100%"}),
+        w.Button(description="as parameters"),
+        w.HTML(),
+    )
     waiting: list[asyncio.TimerHandle] = []
     now = lambda: {name: c.value for name, c in controls.items()}
 

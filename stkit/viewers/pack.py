@@ -17,7 +17,7 @@ from ..cameras import Camera
 from ..capture import Capture, head_transform, to_world
 from ..editing.weights import landmark_set
 from ..gaussian_head import GaussianHead
-from ..geometry import axis_angle_to_quat, nearest, quat_multiply, so3_exp
+from ..geometry import axis_angle_to_quat, euler_yxz, nearest, quat_multiply, so3_exp
 
 # name: (expression directions and their values at slider position 1, lowest and highest slider position)
 SLIDERS = {
@@ -26,6 +26,7 @@ SLIDERS = {
     "brows": ({"brow_outer_up_left": 1.5, "brow_outer_up_right": 1.5, "brow_inner_up_left": 1.2, "brow_inner_up_right": 1.2}, -0.3, 1.2),
     "blink": ({"blink_left": 2.5, "blink_right": 2.5}, 0.0, 1.2),
 }  # fmt: skip
+MOST_COMPONENTS = 32  # as in viewer.js
 PIVOT = torch.tensor([[0.0, 0.1, -0.35]])  # canonical decimetres: what the camera turns about
 
 
@@ -65,6 +66,7 @@ def pack_gaussians(
 
     `distance` (N,): decimetres to the nearest landmark, for the weight overlay. `edited`: the same points, changed.
     """
+    g, edited = ({k: v.detach() for k, v in x.items()} if x is not None else None for x in (g, edited))
     n = len(g["means"])
     eye = np.concatenate([np.eye(3).ravel(), [0, 0, 0], [1, 0, 0, 0]])
     looks = [g] if edited is None else [g, edited]
@@ -85,6 +87,8 @@ def pack_head(
     """
     if edited is not None and len(edited.xyz) != len(head.xyz):
         raise ValueError(f"the edited head has {len(edited.xyz)} Gaussians, the head {len(head.xyz)}: they are not of one run")
+    if components + len(sliders) > MOST_COMPONENTS:
+        raise ValueError(f"{components} components and {len(sliders)} sliders: the viewer holds {MOST_COMPONENTS} together")
     motion = motion or own_motion(capture)
     index = np.linspace(0, len(motion) - 1, min(frames, len(motion))).round().astype(int)
     m, heads = capture.neutral, [head] if edited is None else [head, edited]
@@ -115,9 +119,21 @@ def pack_head(
     return packet
 
 
-def browser_gaussians(packet: Packet, frame: int, look: int = 0, sliders: dict[str, float] | None = None) -> dict[str, Tensor]:
-    """What the browser makes of frame `frame`, decoded here: world-space Gaussians. The twin of viewer.js, for tests and quality."""
+def square(camera: Camera) -> None:
+    """The viewers' canvas is square. ValueError for other cameras."""
+    if camera.width != camera.height:
+        raise ValueError(f"the viewers show square pictures; the camera's are {camera.width} x {camera.height}")
+
+
+def browser_gaussians(
+    packet: Packet, frame: int, look: int = 0, sliders: dict[str, float] | None = None, pose: list[float] | None = None
+) -> dict[str, Tensor]:  # fmt: skip
+    """What the browser makes of frame `frame` (clamped to the clip), slider positions and head pose (yaw, pitch, roll; degrees).
+
+    World-space Gaussians, decoded here: the twin of viewer.js, for tests and quality.
+    """
     a, h = packet.arrays, packet.header
+    frame = max(0, min(frame, a["motion"].size // 32 - 1))
     n, clip = h["count"], h["clip"]["components"] if h["clip"] else 0
     code = lambda name, width: a[name].reshape(n, width).astype(np.float32)
     x = np.array(h["low"], np.float32) + code("position", 3) * np.array(h["step"], np.float32)
@@ -136,6 +152,10 @@ def browser_gaussians(packet: Packet, frame: int, look: int = 0, sliders: dict[s
             part = a[f"d{name}"][c["starts"][name] :][: 4 * c["rows"]].reshape(-1, 4)[:, : value.shape[1]]
             value[: c["rows"]] += factor * c["steps"][name] * part
     row = torch.from_numpy(a["motion"].reshape(-1, 32)[frame])
+    if pose is not None:
+        turn = euler_yxz(*(torch.deg2rad(torch.tensor([float(v)])) for v in pose))[0]
+        row = row.clone()
+        row[:9], row[12:16] = (row[:9].reshape(3, 3) @ so3_exp(turn)).flatten(), quat_multiply(row[12:16], axis_angle_to_quat(turn))
     t = lambda v: torch.from_numpy(np.asarray(v, np.float32))
     point, f = t(now["position"]), t(code("follow", 1) / 255)
     place = lambda k: point @ row[k : k + 9].reshape(3, 3).T + row[k + 9 : k + 12]
@@ -178,6 +198,7 @@ def _values(looks: list[dict]) -> dict[str, Tensor]:
 
 
 def _begin(looks, camera, pivot, follow, distance, scale, alt, caption="") -> Packet:
+    square(camera)
     first, n = looks[0], len(looks[0]["means"])
     low, high = first["means"].min(0).values, first["means"].max(0).values
     step = (high - low).clamp_min(1e-6) / 65535

@@ -44,8 +44,12 @@ def save_avatar(
         packet.header["looks"] = ["head", prompt][: len(packet.header["looks"])]
     packet.header["state"] = {"playing": True, "wipe": 0.5}
     text = page(packet, title, prompt, editor, provenance)
+    if len(text.encode()) > limit:
+        raise ValueError(
+            f"{path}: {len(text.encode()) / 1e6:.2f} MB, more than {limit / 1e6:.2f}: give fewer frames, shorter texts or a larger limit"
+        )
     temporary = Path(path).with_suffix(".tmp")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
     return Avatar(Path(path), len(text.encode()), packet.header["fault"], quality(packet, edited or head, capture, motion, frames))
 
@@ -70,8 +74,10 @@ def quality(packet: Packet, head: GaussianHead, capture: Capture, motion: Motion
 def page(packet: Packet, title: str, prompt: str = "", editor: str = "", provenance: str = "") -> str:
     """The page's text: script, style and data inside, everything else forbidden by its content security policy."""
     data = base64.b64encode(gzip.compress(packet.bytes(), 9, mtime=0)).decode()
-    script = SCRIPT.read_text().replace("export default", "const widget =").replace("export async function", "async function")
-    header = json.dumps(packet.header).replace("</", "<\\/")
+    script = (
+        SCRIPT.read_text(encoding="utf-8").replace("export default", "const widget =").replace("export async function", "async function")
+    )
+    header = json.dumps(packet.header).replace("<", "\\u003c")
     e = html.escape
     said = f"<p>Edited with the words <b>{e(prompt)}</b>" + (f" by {e(editor)}" if editor else "") + ".</p>" if prompt else ""
     count = len(packet.header.get("components", ()))

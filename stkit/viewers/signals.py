@@ -20,7 +20,7 @@ def curves(capture: Capture) -> dict[str, dict[str, list[float]]]:
     from .. import face_models
 
     names = face_models.get("builtin").expression_names
-    best = capture.beta.std(0).argsort(descending=True)[:LIVELIEST].tolist()
+    best = capture.beta.std(0, correction=0).argsort(descending=True)[:LIVELIEST].tolist()
     angles = torch.rad2deg(torch.stack(yaw_pitch_roll(so3_exp(capture.pose[:, :3])), 1))
     return {
         "beta": {names[k]: capture.beta[:, k].tolist() for k in best},

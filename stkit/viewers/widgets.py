@@ -17,7 +17,7 @@ from ..geometry import nearest
 from ..mesh_head import MeshHead
 from ..plots import u8
 from ..render import render_mesh
-from .pack import PIVOT, Packet, browser_gaussians, camera_from, camera_header, pack_gaussians, pack_head
+from .pack import PIVOT, Packet, browser_gaussians, camera_from, camera_header, pack_gaussians, pack_head, square
 
 SCRIPT = Path(__file__).parent / "static" / "viewer.js"
 
@@ -74,7 +74,7 @@ class SplatViewer(Viewer):
     """Gaussians to turn, play and weigh. Give a head and its capture (and an edited twin), or Gaussians as `rasterize` takes them.
 
     SplatViewer(head, capture, edited=None, motion=None, frames=50) or SplatViewer(gaussians, camera=camera, distance=None, edited=None).
-    Sliders and playback run in the browser on a linear basis (see `pack.pack_head`); `render` is the head itself, in Python.
+    Sliders and playback run in the browser on a linear basis (see `pack.pack_head`), which `render` draws in Python.
     """
 
     def __init__(self, what: GaussianHead | dict[str, Tensor], capture: Capture | None = None, edited=None, camera: Camera | None = None,
@@ -91,15 +91,17 @@ class SplatViewer(Viewer):
         super().__init__(packet, **(state or {}))
 
     def render(self, size: int | None = None, look: int = 0) -> Tensor:
-        """This view (H, W, 3) by the Python renderer, from the Gaussians the browser has at the current frame."""
+        """This view (H, W, 3) by the Python renderer, from the Gaussians the browser has: current frame, sliders and head pose."""
+        s = self.state
         with torch.no_grad():
-            g = browser_gaussians(self.packet, int(self.state.get("frame", 0)), look)
+            g = browser_gaussians(self.packet, int(s.get("frame", 0)), look, s.get("sliders"), s.get("pose"))
             return draw(g, self.view(size))[0].clamp(0, 1)
 
     def poster(self) -> np.ndarray:
         """The first frame; with two looks, the left half of one and the right half of the other."""
         looks = len(self.packet.header["looks"])
-        first, last = self.render(look=0), self.render(look=looks - 1)
+        first = self.render(look=0)
+        last = self.render(look=1) if looks > 1 else first
         cut = round(self.state.get("wipe", 0.5) * first.shape[1]) if looks > 1 else 0
         return u8(torch.cat([first[:, :cut], last[:, cut:]], 1))
 
@@ -119,6 +121,7 @@ class MeshViewer(Viewer):
         lit = torch.ones(len(verts)) if unlit is None else 1.0 - unlit.float()
         colour = torch.cat([grey.clamp(0, 1), lit[:, None]], 1)
         self.mesh = (verts, faces, grey, camera)
+        square(camera)
         header = {
             "kind": "mesh", "camera": camera_header(camera), "pivot": (verts.mean(0) if pivot is None else pivot).tolist(), "alt": alt,
             "caption": caption, "weights": distance is not None, "names": names or [str(k) for k in range(len(marks))],
@@ -162,6 +165,8 @@ class Compare(Viewer):
         pairs = [(before, after)] if not isinstance(before, (list, tuple)) else list(zip(before, after, strict=True))
         if not alt.strip():
             raise ValueError("Compare: say in alt what the two pictures show")
+        if not pairs or (frames and len(frames) != len(pairs)):
+            raise ValueError(f"Compare: {len(pairs)} pairs of pictures and {len(frames or [])} frame numbers do not fit together")
         self.first = np.concatenate([u8(x) for x in pairs[0]], 1)
         header = {
             "kind": "compare",

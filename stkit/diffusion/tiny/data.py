@@ -88,12 +88,12 @@ def disturb(images: list[Tensor], matte: Tensor, seed: int) -> list[Tensor]:
 
 
 def make(seeds: range, edits: int, folder: Path, progress=lambda x, **k: x) -> Path:
-    """Write `pictures_A_B.npz`: images (N, SIZE, SIZE, 3) uint8, edited (N, E, SIZE, SIZE, 3) uint8, which (N, E) instruction numbers.
+    """Write `pictures_A_B_E.npz`: images (N, SIZE, SIZE, 3) uint8, edited (N, E, SIZE, SIZE, 3) uint8, which (N, E) instruction numbers.
 
     Each sitting gets `edits` different instructions; the same seeds give the same file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"pictures_{seeds.start}_{seeds.stop}.npz"
+    path = folder / f"pictures_{seeds.start}_{seeds.stop}_{edits}.npz"
     if path.exists():
         return path
     images, edited, which = [], [], []

@@ -20,7 +20,7 @@ def new_autoencoder() -> AutoencoderKL:
 
 
 def new_unet(text: int = 128) -> UNet2DConditionModel:
-    """Eight input channels: the noisy latent and the latent of the picture to edit. About 5 M parameters."""
+    """Eight input channels: the noisy latent and the latent of the picture to edit. About 6 M parameters."""
     return UNet2DConditionModel(
         sample_size=LATENT, in_channels=8, out_channels=4, block_out_channels=(64, 96, 160), layers_per_block=1,
         cross_attention_dim=text, attention_head_dim=8, norm_num_groups=16,

@@ -99,7 +99,7 @@ def train_autoencoder(settings: Settings, pictures: Pictures, deadline: float, p
 @torch.no_grad()
 def encode_all(vae, pictures: Pictures) -> tuple[Tensor, Tensor, float]:
     """Latents of pictures (N, 4, h, w) and edits (N, E, 4, h, w), and the factor that gives them unit variance."""
-    run = lambda x: torch.cat([vae.encode(Pictures.signed(part)).latent_dist.mode() for part in x.split(64)])
+    run = lambda x: torch.cat([vae.encode(Pictures.signed(part).to(vae.device)).latent_dist.mode().cpu() for part in x.split(64)])
     images = run(pictures.images)
     edited = run(pictures.edited.flatten(0, 1)).unflatten(0, pictures.edited.shape[:2])
     return images, edited, float(1 / edited.std())
@@ -114,8 +114,8 @@ def train_editor(settings: Settings, pictures: Pictures, vae, deadline: float, p
     unet = models.new_unet()
     both = torch.nn.ModuleDict({"unet": unet, "text": text})
     optimiser = torch.optim.AdamW(both.parameters(), lr=settings.rate, weight_decay=1e-2, fused=True)
-    ema = EMAModel(both.parameters(), decay=0.999)
     both, optimiser = accelerator.prepare(both, optimiser)
+    ema = EMAModel(both.parameters(), decay=0.999)
     state = _State(settings.folder / "editor", both=accelerator.unwrap_model(both), optimiser=optimiser, ema=ema)
     images, edited, factor = encode_all(vae, pictures)
     vae.register_to_config(scaling_factor=factor)
@@ -141,10 +141,11 @@ def train_editor(settings: Settings, pictures: Pictures, vae, deadline: float, p
             if 1 <= luck < 3:  # text, or picture and text
                 ids[k] = empty[0]
         noise, t = torch.randn_like(target), torch.randint(0, 1000, (len(n),))
-        noisy = schedule.add_noise(target, noise, t)
+        noisy, wanted = schedule.add_noise(target, noise, t), schedule.get_velocity(target, noise, t)
+        noisy, wanted, condition, ids, t = (x.to(accelerator.device) for x in (noisy, wanted, condition, ids, t))
         states = both["text"](ids)[0]
         guess = both["unet"](torch.cat([noisy, condition], 1), t, encoder_hidden_states=states).sample
-        loss = (guess - schedule.get_velocity(target, noise, t)).square().mean()
+        loss = (guess - wanted).square().mean()
         optimiser.zero_grad()
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(both.parameters(), 1.0)
@@ -178,6 +179,7 @@ def account(settings: Settings, *parts: torch.nn.Module) -> dict:
         "edits": settings.edits,
         "batch": settings.batch,
         "drop": settings.drop,
+        "planned_steps": settings.editor_steps,
         "millions": millions,
         **stages,
     }

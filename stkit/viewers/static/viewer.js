@@ -225,14 +225,15 @@ class Splats {
   }
   place(state) {
     const m = this.data.motion, k = 32 * clamp(Math.round(state.frame || 0), 0, m.length / 32 - 1), at = (from, count) => Array.from(m.subarray(k + from, k + from + count));
-    const [yaw, pitch, roll] = (state.pose || [0, 0, 0]).map(radians), turn = multiply(multiply(turnY(yaw), turnX(-pitch)), turnZ(roll));
-    const extra = quatMultiply(quatMultiply(about(1, yaw), about(0, -pitch)), about(2, roll));
+    const [yaw, pitch, roll] = (state.pose || [0, 0, 0]).map(radians), turn = multiply(multiply(turnY(yaw), turnX(pitch)), turnZ(roll));
+    const extra = quatMultiply(quatMultiply(about(1, yaw), about(0, pitch)), about(2, roll));
     return { head: multiply(at(0, 9), turn), headT: at(9, 3), headQ: quatMultiply(at(12, 4), extra), chest: at(16, 9), chestT: at(25, 3), chestQ: at(28, 4) };
   }
   coefficients(state) {
     const { header, data } = this, count = header.components.length, clip = header.clip ? header.clip.components : 0;
     const out = new Array(count).fill(0);
-    for (let k = 0; k < clip; k++) out[k] = data.coefficients[Math.round(state.frame || 0) * clip + k];
+    const frame = header.clip ? clamp(Math.round(state.frame || 0), 0, header.clip.frames - 1) : 0;
+    for (let k = 0; k < clip; k++) out[k] = data.coefficients[frame * clip + k];
     header.sliders.forEach((s, k) => { out[clip + k] = (state.sliders || {})[s.name] || 0; });
     return out;
   }
@@ -340,22 +341,24 @@ class Mesh {
 }
 
 // ---- a canvas with a camera that people turn; at most MOST of them hold a GL context, and only while seen
-const MOST = 6, live = [];
+const MOST = 6, live = (globalThis.stkitLive ??= []);  // shared by all copies of this module on a page
 class Stage {
   constructor(canvas, layer, header, state, changed) {
     Object.assign(this, { canvas, layer, header, state, changed, view: { yaw: 0, pitch: 0, zoom: 0, x: 0, y: 0 }, drawn: 0 });
     this.stop = new AbortController();
     this.input();
-    this.observer = new IntersectionObserver(seen => seen.at(-1).isIntersecting ? this.wake() : this.sleep());
+    this.observer = new IntersectionObserver(found => { this.seen = found.at(-1).isIntersecting; if (this.seen) this.wake(); else this.sleep(); });
     this.observer.observe(canvas);
   }
   wake() {
     if (this.gl) return;
-    while (live.length >= MOST) live[0].sleep();
+    while (live.length >= MOST) (live.find(s => !s.seen) || live[0]).sleep();
+    this.seen = true;
     if (this.used) { const fresh = this.canvas.cloneNode(); this.canvas.replaceWith(fresh); this.canvas = fresh; this.stop.abort(); this.stop = new AbortController(); this.input(); this.observer.disconnect(); this.observer.observe(fresh); }
     const gl = this.canvas.getContext("webgl2", { antialias: this.layer instanceof Mesh, alpha: false, preserveDrawingBuffer: true });
     if (!gl) { this.failed?.("This browser has no WebGL 2, so the 3D view stays empty."); return; }
     this.used = true; this.gl = gl; live.push(this);
+    this.canvas.addEventListener("webglcontextlost", () => { if (this.gl === gl) { this.sleep(); if (this.seen) setTimeout(() => this.wake(), 100); } }, { signal: this.stop.signal });
     this.layer.attach(gl);
     this.ask();
   }
@@ -372,6 +375,7 @@ class Stage {
     const base = this.header.camera, v = this.view, W = base.viewmat, R0 = [W[0], W[1], W[2], W[4], W[5], W[6], W[8], W[9], W[10]], T0 = [W[3], W[7], W[11]], pivot = this.header.pivot;
     const R = multiply(multiply(turnX(v.pitch), R0), turnY(v.yaw)), centre = apply(R0, pivot).map((x, k) => x + T0[k]);
     centre[0] += v.x; centre[1] += v.y; centre[2] *= Math.exp(-v.zoom);
+    this.distance = centre[2];
     const t = apply(R, pivot).map((x, k) => centre[k] - x), size = this.canvas.width / base.width;
     return { R, t, K: [base.K[0], base.K[4], base.K[2], base.K[5]].map(x => x * size) };
   }
@@ -389,7 +393,7 @@ class Stage {
     const held = new Map();
     let apart = 0;
     const orbit = (dx, dy) => { v.yaw += dx; v.pitch = clamp(v.pitch + dy, -1.4, 1.4); this.moved(); };
-    const pan = (dx, dy) => { const far = this.header.camera.viewmat[11] / this.header.camera.K[0] * this.header.camera.width / c.clientWidth; v.x += dx * far; v.y += dy * far; this.moved(); };
+    const pan = (dx, dy) => { const far = this.distance / this.header.camera.K[0] * this.header.camera.width / c.clientWidth; v.x += dx * far; v.y += dy * far; this.moved(); };
     on("pointerdown", e => { c.setPointerCapture(e.pointerId); held.set(e.pointerId, [e.clientX, e.clientY]); c.focus({ preventScroll: true }); });
     on("pointerup", e => { held.delete(e.pointerId); apart = 0; });
     on("pointercancel", e => { held.delete(e.pointerId); apart = 0; });
@@ -403,13 +407,13 @@ class Stage {
         const [a, b] = [...held.values()], now = Math.hypot(a[0] - b[0], a[1] - b[1]);
         if (apart) v.zoom = clamp(v.zoom + Math.log(now / apart), -1.5, 1.8);
         apart = now; pan(dx / 2, dy / 2);
-      } else if (e.shiftKey || e.buttons === 2) pan(dx, dy); else orbit(dx * 0.008, -dy * 0.008);
+      } else if (e.shiftKey || e.buttons === 2) pan(dx, dy); else orbit(dx * 0.008, dy * 0.008);
     });
     on("contextmenu", e => e.preventDefault());
     on("dblclick", () => this.reset());
     on("wheel", e => { if (document.activeElement !== c) return; e.preventDefault(); v.zoom = clamp(v.zoom - e.deltaY * 0.001, -1.5, 1.8); this.moved(); });
     on("keydown", e => {
-      const step = { ArrowLeft: () => orbit(-0.08, 0), ArrowRight: () => orbit(0.08, 0), ArrowUp: () => orbit(0, 0.08), ArrowDown: () => orbit(0, -0.08), Home: () => this.reset(),
+      const step = { ArrowLeft: () => orbit(-0.08, 0), ArrowRight: () => orbit(0.08, 0), ArrowUp: () => orbit(0, -0.08), ArrowDown: () => orbit(0, 0.08), Home: () => this.reset(),
         "+": () => { v.zoom = clamp(v.zoom + 0.1, -1.5, 1.8); this.moved(); }, "-": () => { v.zoom = clamp(v.zoom - 0.1, -1.5, 1.8); this.moved(); }, " ": () => this.toggle?.() }[e.key];
       if (e.shiftKey && e.key.startsWith("Arrow")) pan(...{ ArrowLeft: [-8, 0], ArrowRight: [8, 0], ArrowUp: [0, -8], ArrowDown: [0, 8] }[e.key]); else if (step) step(); else return;
       e.preventDefault(); e.stopPropagation();
@@ -456,34 +460,41 @@ function scene(model, el, header, data, splats) {
   function sync() { model.set("camera", cameraNow()); model.set("state", { ...state, sliders: { ...state.sliders } }); model.save_changes(); }
   const change = (key, value) => { state[key] = value; stage.moved(); };
   const group = title => { const f = make("fieldset", {}, make("legend", { textContent: title })); panel.append(f); return f; };
-  let timer = 0, scrub, weightControls;
+  const follow = [];  // each control's way to take over a changed state
+  let timer = 0, scrub;
   const stopPlaying = () => { clearInterval(timer); timer = 0; state.playing = false; };
   if (header.clip) {
     const f = group("Clip"), play = make("button", { type: "button", textContent: "Play" });
-    const toggle = on => { stopPlaying(); if (on) { state.playing = true; timer = setInterval(() => { state.frame = (state.frame + 1) % header.clip.frames; scrub.set(state.frame); stage.ask(); }, 1000 / header.clip.fps); } play.textContent = on ? "Pause" : "Play"; };
+    const toggle = on => { stopPlaying(); if (on) { state.playing = true; timer = setInterval(() => { state.frame = (state.frame + 1) % header.clip.frames; scrub.set(state.frame); stage.ask(); }, 1000 / header.clip.fps); } play.textContent = on ? "Pause" : "Play"; stage.moved(); };
     play.addEventListener("click", () => toggle(!timer)); stage.toggle = () => toggle(!timer);
     f.append(play);
+    follow.push(() => { scrub.set(state.frame); if (state.playing !== Boolean(timer)) toggle(state.playing); });
     scrub = range(f, "frame", 0, header.clip.frames - 1, 1, state.frame, v => { toggle(false); change("frame", v); }, v => v.toFixed(0));
     if (state.playing && !matchMedia("(prefers-reduced-motion: reduce)").matches) toggle(true);
   }
-  if (splats && header.looks.length > 1) range(group(`${header.looks[0]} | ${header.looks[1]}`), "wipe", 0, 1, 0.01, state.wipe, v => change("wipe", v));
+  if (splats && header.looks.length > 1) { const r = range(group(`${header.looks[0]} | ${header.looks[1]}`), "wipe", 0, 1, 0.01, state.wipe, v => change("wipe", v)); follow.push(() => r.set(state.wipe)); }
   const resets = [];
   if (splats && header.sliders.length) {
     const f = group("Expression");
     for (const s of header.sliders) resets.push(range(f, s.name, s.low, s.high, 0.05, state.sliders[s.name] || 0, v => { state.sliders[s.name] = v; stage.moved(); }));
+    const own = resets.slice();
+    follow.push(() => header.sliders.forEach((s, k) => own[k].set(state.sliders[s.name] || 0)));
   }
   if (splats && header.posable) {
     const f = group("Head pose (degrees)");
     ["yaw", "pitch", "roll"].forEach((name, k) => resets.push(range(f, name, -35, 35, 1, state.pose[k], v => { state.pose = state.pose.map((x, i) => i === k ? v : x); stage.moved(); }, v => v.toFixed(0))));
+    const own = resets.slice(-3);
+    follow.push(() => own.forEach((r, k) => r.set(state.pose[k])));
   }
   if (header.weights) {
     const f = group("Weights (Eq. 8)");
-    choice(f, "show", splats ? [["none", "the head"], ["weights", "w over it"]] : [["none", "colours"], ["weights", "weights"], ["normals", "normals"]], state.overlay, v => change("overlay", v));
+    const overlay = choice(f, "show", splats ? [["none", "the head"], ["weights", "w over it"]] : [["none", "colours"], ["weights", "weights"], ["normals", "normals"]], state.overlay, v => change("overlay", v));
     const said = make("div", { className: "note" }), tell = () => { said.textContent = state.b >= state.boundary ? `b ≥ boundary: a strong edit, weighs w` : `b < boundary: a weak edit, weighs 1 − w`; };
-    range(f, "alpha (1/dm)", 0.5, 20, 0.1, state.alpha, v => change("alpha", v), v => v.toFixed(1));
-    range(f, "b", 0, 1, 0.01, state.b, v => { change("b", v); tell(); });
-    range(f, "boundary", 0, 1, 0.01, state.boundary, v => { change("boundary", v); tell(); });
+    const alpha = range(f, "alpha (1/dm)", 0.5, 20, 0.1, state.alpha, v => change("alpha", v), v => v.toFixed(1));
+    const b = range(f, "b", 0, 1, 0.01, state.b, v => { change("b", v); tell(); });
+    const boundary = range(f, "boundary", 0, 1, 0.01, state.boundary, v => { change("boundary", v); tell(); });
     f.append(said); tell();
+    follow.push(() => { overlay.value = state.overlay; alpha.set(state.alpha); b.set(state.b); boundary.set(state.boundary); tell(); });
   }
   const reset = make("button", { type: "button", textContent: "Reset" });
   reset.addEventListener("click", () => { state.sliders = {}; state.pose = [0, 0, 0]; resets.forEach(r => r.set(0)); stage.reset(); });
@@ -496,7 +507,7 @@ function scene(model, el, header, data, splats) {
     };
   }
   el.append(make("div", { className: "row" }, view, panel), make("p", { className: "note", textContent: header.caption || "" }), make("p", { className: "note", textContent: "Drag to turn, shift-drag to move, click and wheel to zoom, double-click to reset." }), status);
-  const listen = () => { Object.assign(state, model.get("state")); if (scrub) scrub.set(state.frame); stage.ask(); };
+  const listen = () => { Object.assign(state, model.get("state")); follow.forEach(f => f()); stage.ask(); };
   model.on("change:state", listen);
   el.stkit = { stage, layer, state, change, camera: cameraNow };
   return () => { stopPlaying(); clearTimeout(stage.later); model.off?.("change:state", listen); stage.end(); };

@@ -518,6 +518,8 @@ def test_jupyterlab_shows_a_viewer_without_the_network(browser, lab):
     )
     tab = context.new_page()
     tab.on("pageerror", lambda e: complaints.append(str(e)))
+    # a slow machine may be asked which kernel to take, or something else before the first click
+    tab.add_locator_handler(tab.locator(".jp-Dialog"), lambda dialog: dialog.locator("button.jp-mod-accept").first.click())
     tab.goto(f"{lab}/lab/tree/viewer.ipynb?reset")
     tab.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
     tab.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .cameras import Camera, orbit_camera
-from .capture import Capture, head_transform, to_world
+from .capture import Capture, head_centre, head_transform
 from .face_models.landmarks import mouth_opening
 from .gaussian_head import GaussianHead
 from .geometry import so3_exp, so3_log
@@ -75,7 +75,7 @@ def play(
 
 def orbit(subject: Capture, frames: int, swing: float = 45.0) -> list[Camera]:
     """Cameras that swing to +-`swing` degrees and back around the head."""
-    centre = to_world(torch.tensor([[0.0, 0.1, -0.35]]), **head_transform(subject, subject.neutral))[0]
+    centre = head_centre(subject, subject.neutral)
     angles = swing * np.sin(np.linspace(0, 2 * np.pi, frames, endpoint=False))
     return [orbit_camera(subject.camera, float(a), 4.0 * np.sin(a / 30), centre) for a in angles]
 

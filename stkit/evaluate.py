@@ -6,7 +6,7 @@ from torch import Tensor
 
 from .animate import Motion, measured_mouth, play
 from .cameras import Camera, orbit_camera
-from .capture import Capture, to_world
+from .capture import HEAD_CENTRE, Capture, to_world
 from .capture.preprocess import synthetic_subject
 from .capture.synthetic import rest_pose
 from .editing.weights import landmark_set, point_weights, weight_image
@@ -56,7 +56,7 @@ def true_view(source: str, frames: int, capture: Capture, t: int, azimuth: float
     true, tracked = subject.landmarks(t)[KEPT_66] - C, capture.landmarks3d[t] - C
     s = (true * tracked).sum() / true.square().sum()
     p = subject.performance
-    centre = to_world(torch.tensor([[0.0, 0.1, -0.35]]), torch.tensor(1.0), p.pose[t], p.torso[t], rest_pose())[0]
+    centre = to_world(HEAD_CENTRE, torch.tensor(1.0), p.pose[t], p.torso[t], rest_pose())[0]
     camera = orbit_camera(capture.camera, azimuth, target=centre)
     image, _ = subject.render(t, camera)
     viewmat = camera.viewmat.clone()

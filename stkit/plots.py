@@ -84,17 +84,22 @@ def curves(history: dict[str, list[float]], title: str = "", log: bool = True, s
     return figure(draw)
 
 
+def png(image) -> bytes:
+    """An image as PNG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(u8(image)).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
 def show(image, alt: str, caption: str = "", width: int | None = None) -> None:
     """Display an image in a notebook with its alt text, the caption below; the alt text also travels in the output's metadata."""
     from IPython.display import Image as Shown
     from IPython.display import Markdown, display
-    from PIL import Image
 
     if not alt.strip():
         raise ValueError("show: every figure needs alt text that says what is to be seen")
-    picture = Image.fromarray(u8(image))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    display(Shown(buffer.getvalue(), width=width, alt=alt), metadata={"image/png": {"alt": alt}})
+    display(Shown(png(image), width=width, alt=alt), metadata={"image/png": {"alt": alt}})
     if caption:
         display(Markdown(f"*{caption}*"))

@@ -95,6 +95,9 @@ class Capture:
         return replace(self, frames=self.frames[indices], mattes=self.mattes[indices], neutral=nearest, **part)
 
 
+HEAD_CENTRE = torch.tensor([[0.0, 0.1, -0.35]])  # canonical decimetres
+
+
 def skin_weight(points: Tensor) -> Tensor:
     """How much canonical points (..., 3) follow the head: 1 above the jaw, 0 on the chest, smooth in between (..., 1)."""
     h = points[..., 1:2] + 0.30 * (points[..., 2:3] + 0.55)  # the nape turns with the head a little lower than the throat
@@ -105,6 +108,11 @@ def skin_weight(points: Tensor) -> Tensor:
 def head_transform(capture: Capture, t: int) -> dict[str, Tensor]:
     """What `to_world` needs for frame t: scale, head pose, chest motion and where the head stood when the chest was at rest."""
     return {"scale": capture.scale, "pose": capture.pose[t], "torso": capture.torso[t], "rest": capture.rest}
+
+
+def head_centre(capture: Capture, t: int) -> Tensor:
+    """The middle of the head in frame t (3,), world decimetres: what cameras turn about."""
+    return to_world(HEAD_CENTRE, **head_transform(capture, t))[0]
 
 
 def to_world(points: Tensor, scale: Tensor, pose: Tensor, torso: Tensor, rest: Tensor, follow: Tensor | None = None) -> Tensor:

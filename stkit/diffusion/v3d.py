@@ -13,7 +13,7 @@ from diffusers import StableVideoDiffusionPipeline
 from torch import Tensor
 
 from ..cameras import Camera, orbit_camera
-from ..capture import Capture, head_transform, skin_weight, to_world
+from ..capture import Capture, head_centre, head_transform, skin_weight, to_world
 from ..mesh_head import MeshHead
 from ..metrics import iou
 from ..render import render_mesh
@@ -166,7 +166,7 @@ def v3d_cameras(capture: Capture, azimuths: tuple[float, ...]) -> list[Camera]:
     """
     x, y, longest = box_of(capture.matte(capture.neutral))
     camera = capture.camera
-    head = to_world(torch.tensor([[0.0, 0.1, -0.35]]), **head_transform(capture, capture.neutral))[0]
+    head = head_centre(capture, capture.neutral)
     depth = camera.to_camera(head)[2]
     pixel = depth / camera.K[0, 0]
     in_camera = torch.stack([(x - camera.K[0, 2]) * pixel, (y - camera.K[1, 2]) * pixel, depth])

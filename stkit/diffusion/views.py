@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..cameras import Camera, orbit_camera
-from ..capture import Capture, head_transform, to_world
+from ..capture import Capture, head_centre, head_transform, to_world
 from ..geometry import nearest
 from ..mesh_head import MeshHead
 from ..render import render_mesh
@@ -48,7 +48,7 @@ def get_views(name: str = "mesh-prior") -> ViewProvider:
 
 def orbit_cameras(capture: Capture, azimuths: tuple[float, ...]) -> list[Camera]:
     """Cameras around the middle of the head at the neutral frame."""
-    centre = to_world(torch.tensor([[0.0, 0.1, -0.35]]), **head_transform(capture, capture.neutral))[0]
+    centre = head_centre(capture, capture.neutral)
     return [orbit_camera(capture.camera, a, target=centre) for a in azimuths]
 
 

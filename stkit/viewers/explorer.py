@@ -4,14 +4,11 @@ import asyncio
 import base64
 import html
 import inspect
-import io
 import math
 import shlex
 from collections.abc import Callable
 
-from PIL import Image
-
-from ..plots import show, u8
+from ..plots import png, show
 from ..progress import silent
 
 SETTLE = 0.35  # seconds without a move after which the full picture is made
@@ -33,9 +30,9 @@ def explore(f: Callable, alt: str, caption: str = "", **sliders) -> None:
         return
     from IPython.display import display
 
-    box = _box(f, full, takes_draft, controls, _png(first), caption)
+    box = _box(f, full, takes_draft, controls, png(first), caption)
     live = box._repr_mimebundle_()
-    still = base64.b64encode(_png(first)).decode()
+    still = base64.b64encode(png(first)).decode()
     display({**live, "image/png": still, "text/plain": alt}, metadata={"image/png": {"alt": alt}}, raw=True)
 
 
@@ -77,10 +74,10 @@ def _box(f: Callable, full: Callable, takes_draft: bool, controls: dict, start: 
             handle.cancel()
         waiting.clear()
         if not takes_draft:
-            picture.value = _png(full(now()))
+            picture.value = png(full(now()))
             return
-        picture.value = _png(f(**now(), draft=True))
-        waiting.append(asyncio.get_event_loop().call_later(SETTLE, lambda: setattr(picture, "value", _png(full(now())))))
+        picture.value = png(f(**now(), draft=True))
+        waiting.append(asyncio.get_event_loop().call_later(SETTLE, lambda: setattr(picture, "value", png(full(now())))))
 
     def pressed(_):
         said.value = f"<code>{html.escape(parameter_line(now()))}</code>"
@@ -89,9 +86,3 @@ def _box(f: Callable, full: Callable, takes_draft: bool, controls: dict, start: 
         c.observe(moved, "value")
     button.on_click(pressed)
     return w.VBox([*controls.values(), picture, w.HTML(f"<i>{html.escape(caption)}</i>"), w.HBox([button, said])])
-
-
-def _png(image) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(u8(image)).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -14,7 +14,7 @@ from torch import Tensor
 from .. import face_models
 from ..animate import Motion, own_motion
 from ..cameras import Camera
-from ..capture import Capture, head_transform, to_world
+from ..capture import Capture, head_centre
 from ..editing.weights import landmark_set
 from ..gaussian_head import GaussianHead
 from ..geometry import axis_angle_to_quat, euler_yxz, nearest, quat_multiply, so3_exp
@@ -27,7 +27,6 @@ SLIDERS = {
     "blink": ({"blink_left": 2.5, "blink_right": 2.5}, 0.0, 1.2),
 }  # fmt: skip
 MOST_COMPONENTS = 32  # as in viewer.js
-PIVOT = torch.tensor([[0.0, 0.1, -0.35]])  # canonical decimetres: what the camera turns about
 
 
 @dataclass
@@ -100,7 +99,7 @@ def pack_head(
         delta = lambda beta, pose: {k: v - still[k] for k, v in _values([_canonical(h, beta, pose, order) for h in heads]).items()}
         moments = [delta(motion.beta[t], motion.pose[t]) for t in index]
         pushed = [delta(_push(beta, name), pose) for name in sliders]
-    pivot = to_world(PIVOT, **head_transform(capture, m))[0]
+    pivot = head_centre(capture, m)
     distance = nearest(head.xyz.detach()[order], landmark_set(capture))[0][:, 0]
     follow = head.follow_logits.detach().sigmoid()[order]
     packet = _begin(rest, capture.camera, pivot, follow, distance, float(capture.scale), alt, caption)

@@ -1,14 +1,12 @@
 """What the tracker found, frame by frame: the picture with its landmarks beside beta and pose over time (plotly), on one slider."""
 
 import base64
-import io
 
 import torch
-from PIL import Image
 
 from ..capture import Capture
 from ..geometry import so3_exp, yaw_pitch_roll
-from ..plots import figure, u8
+from ..plots import figure, png, u8
 from ..progress import silent
 
 LIVELIEST = 6
@@ -33,7 +31,7 @@ def scrub(capture: Capture, frame: int | None = None) -> None:
     from IPython.display import display
 
     frame = capture.neutral if frame is None else frame
-    poster = _png(_poster(capture, frame))
+    poster = png(_poster(capture, frame))
     alt = f"Frame {frame} with detected and fitted landmarks, and curves of expression and head angles over the clip"
     bundle = {} if silent() else _box(capture, frame)._repr_mimebundle_()
     display({**bundle, "image/png": base64.b64encode(poster).decode(), "text/plain": alt}, metadata={"image/png": {"alt": alt}}, raw=True)
@@ -51,11 +49,11 @@ def _box(capture: Capture, frame: int):
         chart.update_yaxes(title_text=unit, row=row, col=1)
     chart.add_vline(x=frame, line={"color": "black", "width": 1}, row="all", col=1)
     chart.update_layout(height=420, width=560, margin={"l": 50, "r": 10, "t": 10, "b": 30}, template="simple_white")
-    picture = w.Image(value=_png(_marked(capture, frame)), format="png", width=320)
+    picture = w.Image(value=png(_marked(capture, frame)), format="png", width=320)
     slider = w.IntSlider(value=frame, max=len(capture) - 1, description="frame", layout={"width": "320px"})
 
     def moved(change):
-        picture.value = _png(_marked(capture, change["new"]))
+        picture.value = png(_marked(capture, change["new"]))
         with chart.batch_update():
             for line in chart.layout.shapes:
                 line.x0 = line.x1 = change["new"]
@@ -84,9 +82,3 @@ def _poster(capture: Capture, frame: int):
         right.legend(fontsize=7, frameon=False, ncol=2)
 
     return figure(draw, 9, 3.4)
-
-
-def _png(image) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(u8(image)).save(buffer, "PNG")
-    return buffer.getvalue()

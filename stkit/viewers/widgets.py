@@ -1,6 +1,6 @@
 """Viewers in a notebook (anywidget): the picture without a kernel is a PNG poster, so no widget state needs to be kept."""
 
-import io
+import base64
 from pathlib import Path
 
 import anywidget
@@ -10,14 +10,14 @@ import traitlets
 from torch import Tensor
 
 from ..cameras import Camera
-from ..capture import Capture, head_transform, to_world
+from ..capture import Capture, head_centre, head_transform, to_world
 from ..editing.weights import landmark_set
 from ..gaussian_head import GaussianHead, draw
 from ..geometry import nearest
 from ..mesh_head import MeshHead
-from ..plots import u8
+from ..plots import png, u8
 from ..render import render_mesh
-from .pack import PIVOT, Packet, browser_gaussians, camera_from, camera_header, pack_gaussians, pack_head, square
+from .pack import Packet, browser_gaussians, camera_from, camera_header, pack_gaussians, pack_head, square
 
 SCRIPT = Path(__file__).parent / "static" / "viewer.js"
 
@@ -54,17 +54,11 @@ class Viewer(anywidget.AnyWidget):
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **kwargs):
-        from PIL import Image
-
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         if data is None:
             return data
-        picture = io.BytesIO()
-        Image.fromarray(self.poster()).save(picture, "PNG", optimize=True)
-        import base64
-
-        return {**data, "image/png": base64.b64encode(picture.getvalue()).decode()}, {
+        return {**data, "image/png": base64.b64encode(png(self.poster())).decode()}, {
             **metadata,
             "image/png": {"alt": self.packet.header["alt"]},
         }
@@ -153,7 +147,7 @@ def mesh_viewer(head: MeshHead, capture: Capture, **state) -> MeshViewer:
         marks = landmark_set(capture)
     return MeshViewer(
         to_world(moved, **place), faces, capture.camera, colours, nearest(verts, marks)[0][:, 0], to_world(marks, **place),
-        [region_name(k) for k in KEPT_66], pivot=to_world(PIVOT, **place)[0], alt="The mesh head with 66 landmarks; it can be turned.", **state,
+        [region_name(k) for k in KEPT_66], pivot=head_centre(capture, m), alt="The mesh head with 66 landmarks; it can be turned.", **state,
     )  # fmt: skip
 
 
@@ -176,17 +170,11 @@ class Compare(Viewer):
             "frames": frames or list(range(len(pairs))),
             "width": width,
         }
-        arrays = {f"{side}{k}": _png(x) for k, pair in enumerate(pairs) for side, x in zip(("before", "after"), pair)}
+        arrays = {
+            f"{side}{k}": np.frombuffer(png(x), np.uint8) for k, pair in enumerate(pairs) for side, x in zip(("before", "after"), pair)
+        }
         super().__init__(Packet(header, arrays))
 
     def poster(self) -> np.ndarray:
         """Both pictures of the first frame, side by side."""
         return self.first
-
-
-def _png(image) -> np.ndarray:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(u8(image)).save(buffer, "PNG", optimize=True)
-    return np.frombuffer(buffer.getvalue(), np.uint8)

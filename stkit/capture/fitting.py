@@ -45,18 +45,12 @@ class Fit:
 def fit_clip(points: np.ndarray, camera: Camera, model: FaceModel, settings: FitSettings, progress=lambda x, **k: x) -> Fit:
     """Fit `model` to MediaPipe points (F, 478, 2) in pixels of `camera`."""
     F = len(points)
-    target68 = torch.as_tensor(points[:, MEDIAPIPE_68], dtype=torch.float32)
-    target = torch.cat([target68, torch.as_tensor(points[:, model.dense_mediapipe.numpy()], dtype=torch.float32)], 1)
-    ids = torch.cat([model.landmarks, model.dense])
-    eye = (target68[:, 36] - target68[:, 45]).norm(dim=1).median()
-    mean, basis_i, basis_e = model.mean[ids], model.identity[:, ids], model.expression[:, ids]
-    pose0, scale0 = _pnp(target68.numpy(), model.mean[model.landmarks].numpy(), camera)
+    target, base, ids = landmark_targets(points, model, settings)
+    pose0, scale0 = _pnp(target[:, :68].numpy(), model.mean[model.landmarks].numpy(), camera)
     scores = torch.ones(F, 68)
-    weight = torch.ones(F, len(ids))
-    weight[:, [48, 54]] = 0.0
-    weight[:, 68:] = settings.w_dense * 66 / max(len(ids) - 68, 1)
-    identity = torch.zeros(len(basis_i), requires_grad=True)
-    beta = torch.zeros(F, len(basis_e), requires_grad=True)
+    weight = base.expand(F, -1)
+    identity = torch.zeros(len(model.identity), requires_grad=True)
+    beta = torch.zeros(F, len(model.expression), requires_grad=True)
     pose = pose0.clone().requires_grad_()
     log_scale = torch.tensor(np.log(scale0), dtype=torch.float32, requires_grad=True)
     groups = [{"params": [pose], "lr": 6e-3}, {"params": [log_scale], "lr": 2e-3}, {"params": [identity, beta], "lr": 4e-2}]
@@ -65,32 +59,65 @@ def fit_clip(points: np.ndarray, camera: Camera, model: FaceModel, settings: Fit
     normals = None
     losses = []
     for step in progress(range(settings.steps), desc="fit"):
-        shape = mean + torch.einsum("i,ivk->vk", identity, basis_i)
-        x = shape + torch.einsum("fe,evk->fvk", beta, basis_e)
-        world = log_scale.exp() * torch.einsum("fij,fvj->fvi", so3_exp(pose[:, :3]), x) + pose[:, None, 3:]
-        error = ((camera.project(world) - target) / eye).square().sum(-1)
-        data = (weight * error).sum(1).mean() / 66
-        prior = settings.w_identity * identity.square().sum() + settings.w_expression * beta.square().sum(1).mean()
-        prior = prior + settings.w_depth * (pose[:, 5] - pose[:, 5].mean()).square().mean()  # depth shows only as size
-        smooth = torch.zeros(())
-        if F > 2:
-            smooth = beta.diff(n=2, dim=0).square().mean() * 0.5 + 300 * pose.diff(n=2, dim=0).square().mean()
-        loss = data + prior + settings.w_smooth * smooth
+        data, prior, error = landmark_objective(model, ids, target, weight, camera, identity, log_scale.exp(), beta, pose, settings)
+        loss = data + prior
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         schedule.step()
         losses.append(loss.item())
         if step in (settings.steps // 3, 2 * settings.steps // 3):  # points that face away are guesses: weigh them down
-            normals = _facing(model, ids, identity.detach(), pose.detach(), camera, log_scale.detach().exp())
-            base = torch.ones(len(ids))
-            base[68:] = settings.w_dense * 66 / max(len(ids) - 68, 1)
+            normals = facing(model, ids, identity.detach(), pose.detach(), camera, log_scale.detach().exp())
             weight = base * normals
-            weight[:, [48, 54]] = 0.0
     scores = normals[:, :68] if normals is not None else scores
-    with torch.no_grad():
-        nme = error.sqrt()[:, KEPT_66].mean(1) * eye / (target68[:, 36] - target68[:, 45]).norm(dim=1).median()
+    nme = error.detach().sqrt()[:, KEPT_66].mean(1)
     return Fit(identity.detach(), log_scale.detach().exp(), beta.detach(), pose.detach(), scores, nme, losses)
+
+
+def landmark_targets(points: np.ndarray, model: FaceModel, settings: FitSettings) -> tuple[Tensor, Tensor, Tensor]:
+    """Pixels (F, N, 2), weights (N,) and vertex ids (N,) of the 68 landmarks, then the model's denser set."""
+    target = torch.as_tensor(points[:, MEDIAPIPE_68], dtype=torch.float32)
+    target = torch.cat([target, torch.as_tensor(points[:, model.dense_mediapipe.numpy()], dtype=torch.float32)], 1)
+    ids = torch.cat([model.landmarks, model.dense])
+    weight = torch.ones(len(ids))
+    weight[[48, 54]] = 0.0
+    weight[68:] = settings.w_dense * 66 / max(len(ids) - 68, 1)
+    return target, weight, ids
+
+
+def eye_distance(target: Tensor) -> Tensor:
+    """The clip's median distance between the outer eye corners, pixels: the unit of every landmark error."""
+    return (target[:, 36] - target[:, 45]).norm(dim=1).median()
+
+
+def posed_points(model: FaceModel, ids: Tensor, identity: Tensor, scale: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
+    """Model points `ids` of every frame in the world (F, N, 3)."""
+    x = model.mean[ids] + torch.einsum("i,ivk->vk", identity, model.identity[:, ids])
+    x = x + torch.einsum("fe,evk->fvk", beta, model.expression[:, ids])
+    return scale * torch.einsum("fij,fvj->fvi", so3_exp(pose[:, :3]), x) + pose[:, None, 3:]
+
+
+def landmark_objective(
+    model,
+    ids: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    camera: Camera,
+    identity: Tensor,
+    scale: Tensor,
+    beta: Tensor,
+    pose: Tensor,
+    s: FitSettings,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean weighted squared reprojection error, priors with smoothness, and the squared error of each point (F, N)."""
+    world = posed_points(model, ids, identity, scale, beta, pose)
+    error = ((camera.project(world) - target) / eye_distance(target)).square().sum(-1)
+    prior = s.w_identity * identity.square().sum() + s.w_expression * beta.square().sum(1).mean()
+    prior = prior + s.w_depth * (pose[:, 5] - pose[:, 5].mean()).square().mean()  # depth shows only as size
+    if len(beta) > 2:
+        smooth = 0.5 * beta.diff(n=2, dim=0).square().mean() + 300 * pose.diff(n=2, dim=0).square().mean()
+        prior = prior + s.w_smooth * smooth
+    return (weight * error).sum(1).mean() / 66, prior, error
 
 
 def _pnp(target: np.ndarray, model: np.ndarray, camera: Camera) -> tuple[Tensor, float]:
@@ -113,7 +140,7 @@ def _pnp(target: np.ndarray, model: np.ndarray, camera: Camera) -> tuple[Tensor,
     return torch.tensor(out, dtype=torch.float32), float(scale)
 
 
-def _facing(model, ids, identity, pose, camera, scale) -> Tensor:
+def facing(model, ids, identity, pose, camera, scale) -> Tensor:
     """How squarely each point faces the camera (F, N): 1 below 60 degrees, falling to 0.05 at 90."""
     verts = model.mean + torch.einsum("i,ivk->vk", identity, model.identity)
     a, b, c = verts[model.faces].unbind(1)

@@ -9,22 +9,24 @@ import torch
 from .. import face_models
 from ..cameras import FOCAL, front_camera
 from ..face_models.landmarks import KEPT_66, MEDIAPIPE_68, mouth_opening
-from ..geometry import so3_exp
 from . import synthetic
 from .capture import Capture, choose_neutral
 from .chest import track_chest
 from .detect import detect
-from .fitting import Fit, FitSettings, fit_clip
+from .fitting import Fit, FitSettings, fit_clip, posed_points
+from .refine import RefineSettings, refine
 from .video import read_video
 
 
 @dataclass(frozen=True)
 class PreprocessSettings:
-    """size: pixels of the square frames; max_frames: taken evenly over the clip; fit: the tracker's settings."""
+    """size: pixels of the square frames; max_frames: taken evenly over the clip; fit_steps, refine_steps: of the
+    fit to landmarks and of its refinement on pixels (0 leaves it out)."""
 
     size: int = 256
     max_frames: int = 200
     fit_steps: int = 500
+    refine_steps: int = 460
     seed: int = 0
 
 
@@ -50,11 +52,18 @@ def preprocess(source: str, settings: PreprocessSettings, progress=lambda x, **k
     neutral = choose_neutral(fit.beta, fit.pose, mouth_opening(points68), list(train))
     landmarks = torch.cat([points68, fit.scores[..., None]], -1)
     torso = track_chest(found.frames, found.mattes, landmarks[:, 8, :2].numpy(), neutral, camera)
-    world = fitted_landmarks(fit, model)[:, KEPT_66]
+    rest = fit.pose[neutral]
+    if settings.refine_steps:
+        refined = refine(
+            fit, torso, rest, found.frames, found.mattes, found.points, camera, model, len(train),
+            RefineSettings(steps=settings.refine_steps, seed=settings.seed), progress,
+        )  # fmt: skip
+        fit, torso, rest = refined.fit, refined.torso, refined.rest
+    world = posed_points(model, model.landmarks[KEPT_66], fit.identity, fit.scale, fit.beta, fit.pose)
     capture = Capture(
         frames=found.frames, mattes=found.mattes, landmarks=landmarks,
         dense=torch.as_tensor(found.points[:, model.dense_mediapipe.numpy()], dtype=torch.float32),
-        identity=fit.identity, scale=fit.scale, beta=fit.beta, pose=fit.pose, torso=torso, rest=fit.pose[neutral], landmarks3d=world,
+        identity=fit.identity, scale=fit.scale, beta=fit.beta, pose=fit.pose, torso=torso, rest=rest, landmarks3d=world,
         times=torch.as_tensor(times[found.kept]), neutral=neutral, focal=FOCAL, source=str(source),
     )  # fmt: skip
     return capture, fit
@@ -67,11 +76,3 @@ def synthetic_subject(source: str, frames: int) -> synthetic.Subject:
         return synthetic.make_subject(int(seed or synthetic.DEMO_SEED), frames, seconds=6.0)
     except ValueError as e:
         raise ValueError(f"{source!r}: write 'synthetic' or 'synthetic:SEED' with a whole number") from e
-
-
-def fitted_landmarks(fit: Fit, model) -> torch.Tensor:
-    """The 68 landmarks of the fitted model in the world (F, 68, 3)."""
-    ids = model.landmarks
-    x = model.mean[ids] + torch.einsum("i,ivk->vk", fit.identity, model.identity[:, ids])
-    x = x + torch.einsum("fe,evk->fvk", fit.beta, model.expression[:, ids])
-    return fit.scale * torch.einsum("fij,fvj->fvi", so3_exp(fit.pose[:, :3]), x) + fit.pose[:, None, 3:]

@@ -61,6 +61,10 @@ def build_parser() -> argparse.ArgumentParser:
     comparison.add_argument("--steps", type=int, help="edit steps (default: those of the run's profile)")
     comparison.add_argument("--alpha", type=float, default=5.0)
     comparison.add_argument("--boundary", type=float, default=0.5, help="b from which an edit counts as strong")
+    ablation = commands.add_parser("ablate", help="the reconstruction's ablations on synthetic subjects, as a Markdown table")
+    ablation.add_argument("sources", nargs="*", default=["synthetic"], help="'synthetic' or 'synthetic:SEED', one or more")
+    ablation.add_argument("--variants", default="full,views18,no-views,D1,D2", help="comma-separated (default: %(default)s)")
+    ablation.add_argument("--profile", choices=("quick", "laptop", "paper"), help="default: STKIT_PROFILE or quick")
     commands.add_parser("doctor", help="what this machine can do, what is missing, and what to do about it")
     note = commands.add_parser("notebook", help="run one notebook with papermill; parameters are checked first")
     note.add_argument("notebook", help="its number or name, such as 04 or 04_weigh_landmarks")
@@ -72,9 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
-        return {"run": run, "page": page, "table": table, "compare": compare, "doctor": doctor, "notebook": notebook}[arguments.command](
-            arguments
-        )
+        return COMMANDS[arguments.command](arguments)
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command again to go on from here", file=sys.stderr)
         return 130
@@ -137,6 +139,15 @@ def compare(arguments) -> int:
     path = comparison.write(folder / "compare", numbers, rows, capture, methods, settings, editor)
     print(comparison.table(numbers))
     print(f"\npictures: {path.with_suffix('.png')}")
+    return 0
+
+
+def ablate(arguments) -> int:
+    from . import ablate as ablation
+
+    names = [v.strip() for v in arguments.variants.split(",")]
+    numbers, _ = ablation.ablate(arguments.sources, names, arguments.profile)
+    print("\n" + ablation.table(numbers))
     return 0
 
 
@@ -217,6 +228,10 @@ def doctor(arguments) -> int:
     print(f"\ndisk free here: {free.f_bavail * free.f_frsize / 1e9:.1f} GB")
     return 0 if good else 1
 
+
+COMMANDS = {
+    "run": run, "page": page, "table": table, "compare": compare, "ablate": ablate, "doctor": doctor, "notebook": notebook,
+}  # fmt: skip
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -65,13 +65,13 @@ def true_view(source: str, frames: int, capture: Capture, t: int, azimuth: float
     return image, Camera(viewmat, camera.K, camera.width, camera.height)
 
 
-def novel_view_scores(head: GaussianHead, capture: Capture, test: list[int]) -> dict:
-    """PSNR against true views at +-30 degrees of held-out frames; only where truth exists (the synthetic subject)."""
+def novel_view_scores(head: GaussianHead, capture: Capture, test: list[int], azimuths: tuple[float, ...] = (-30.0, 30.0)) -> dict:
+    """PSNR against true views of held-out frames from turned cameras; only where truth exists (the synthetic subject)."""
     if not capture.source.startswith("synthetic"):
         return {"head.psnr_novel": "n/a: no truth for a real clip"}
     values = []
     for t in test[:: max(1, len(test) // 4)]:
-        for azimuth in (-30.0, 30.0):
+        for azimuth in azimuths:
             truth, camera = true_view(capture.source, len(capture), capture, t, azimuth)
             values.append(psnr(render_frame(head, capture, t, camera), truth))
     return {"head.psnr_novel": float(np.mean(values))}

@@ -105,7 +105,7 @@ class Road:
         """Stage 03. Writes gaussians/gaussian_head.safetensors and gaussians/capture.npz with tracking refined once more."""
         mesh = self.mesh_head()
         settings = replace(self.settings.gaussians, seed=self.seed, **change)
-        settings = replace(settings, model=_fit_widths(settings.model, mesh))
+        settings = replace(settings, model=fit_widths(settings.model, mesh))
         folder = self.folder / "mesh"
         inputs = {"mesh head": folder / "mesh_head.safetensors", "capture": folder / "capture.npz"}
         stage = Stage(self.run, "gaussians", {**asdict(settings), "views": self.view_model if use_views else "none"}, inputs)
@@ -261,7 +261,7 @@ def _hashable(source: str) -> Path:
     return path
 
 
-def _fit_widths(model, mesh: MeshHead):
+def fit_widths(model, mesh: MeshHead):
     """The Gaussian stage keeps the mesh stage's deformation net, so their widths must agree."""
     s = mesh.settings
     return replace(model, width=s.width, pose_width=s.pose_width, feature=s.feature, deform_scale=s.deform_scale)

@@ -1,0 +1,153 @@
+"""V3D's checkpoint under sgm names becomes a diffusers folder: exact, streamed, and nothing in it is executed."""
+
+import json
+import os
+import pickle
+import re
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from stkit.diffusion import convert
+from stkit.diffusion.convert import PREFIX, convert_v3d, name_map
+from stkit.safe_pickle import UnsafeFile, load_checkpoint
+
+XT = {"in_channels": 8, "out_channels": 4, "block_out_channels": [32, 32, 64, 64], "layers_per_block": 2, "num_attention_heads": [2, 2, 4, 4], "cross_attention_dim": 16,
+      "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 24, "sample_size": 8, "num_frames": 18, "transformer_layers_per_block": 1,
+      "_class_name": "UNetSpatioTemporalConditionModel"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """A small UNet of SVD-XT's own layout, the sgm checkpoint that holds it, and an SVD folder without those weights."""
+    from diffusers import UNetSpatioTemporalConditionModel
+
+    torch.manual_seed(0)
+    unet = UNetSpatioTemporalConditionModel.from_config(XT)
+    root = tmp_path_factory.mktemp("v3d")
+    for part in ("unet", "vae", "image_encoder"):
+        (root / "svd" / part).mkdir(parents=True)
+        (root / "svd" / part / "config.json").write_text("{}")
+    (root / "svd" / "model_index.json").write_text(json.dumps({"_class_name": "StableVideoDiffusionPipeline"}))
+    (root / "svd" / "unet" / "config.json").write_text(json.dumps(XT))
+    names = name_map(XT)
+    state = {PREFIX + names[k][0]: v for k, v in unet.state_dict().items()}
+    state["conditioner.embedders.0.weight"] = torch.zeros(3)
+    torch.save({"state_dict": state, "epoch": 3, "callbacks": {"x": _Callback()}}, root / "V3D.ckpt")
+    return root, unet
+
+
+class _Callback:
+    """Something of a class that the reader does not have, as training frameworks leave in checkpoints."""
+
+    def __init__(self):
+        self.best = 0.5
+
+
+def test_sgm_names_are_those_of_the_released_layout():
+    names = {k: v[0] for k, v in name_map(XT).items()}
+    assert names["down_blocks.0.resnets.0.spatial_res_block.conv1.weight"] == "input_blocks.1.0.in_layers.2.weight"
+    assert names["down_blocks.0.attentions.1.temporal_transformer_blocks.0.attn1.to_q.weight"] == "input_blocks.2.1.time_stack.0.attn1.to_q.weight"
+    assert names["down_blocks.2.downsamplers.0.conv.bias"] == "input_blocks.9.0.op.bias"
+    assert names["down_blocks.3.resnets.1.temporal_res_block.norm2.weight"] == "input_blocks.11.0.time_stack.out_layers.0.weight"
+    assert names["mid_block.resnets.1.time_mixer.mix_factor"] == "middle_block.2.time_mixer.mix_factor"
+    assert names["mid_block.attentions.0.time_pos_embed.linear_2.bias"] == "middle_block.1.time_pos_embed.2.bias"
+    assert names["up_blocks.0.upsamplers.0.conv.weight"] == "output_blocks.2.1.conv.weight"
+    assert names["up_blocks.1.upsamplers.0.conv.weight"] == "output_blocks.5.2.conv.weight"
+    assert names["up_blocks.3.attentions.2.proj_out.bias"] == "output_blocks.11.1.proj_out.bias"
+    assert len(set(names.values())) == len(names), "two parameters share an sgm name"
+    tops = {re.match(r"[a-z_]+(\.\d+)?", v)[0] for v in names.values()}
+    assert {f"input_blocks.{k}" for k in range(12)} | {f"output_blocks.{k}" for k in range(12)} <= tops
+
+
+def test_round_trip_is_exact_and_runs(released, tmp_path):
+    from diffusers import UNetSpatioTemporalConditionModel
+
+    root, unet = released
+    out = convert_v3d(root / "V3D.ckpt", root / "svd", tmp_path / "v3d", half=False)
+    again = UNetSpatioTemporalConditionModel.from_pretrained(out / "unet")
+    for name, value in unet.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+    x, t = torch.randn(1, 3, 8, 8, 8), torch.tensor([0.5])
+    told = {"encoder_hidden_states": torch.randn(1, 1, 16), "added_time_ids": torch.ones(1, 3)}
+    with torch.no_grad():
+        torch.testing.assert_close(again(x, t, **told).sample, unet(x, t, **told).sample, rtol=1e-3, atol=1e-4)
+    assert (out / "model_index.json").exists() and not (tmp_path / "v3d.part").exists()
+
+
+def test_shards_are_bounded_and_indexed(released, tmp_path, monkeypatch):
+    from diffusers import UNetSpatioTemporalConditionModel
+
+    root, unet = released
+    monkeypatch.setattr(convert, "SHARD", 300_000)
+    out = convert_v3d(root / "V3D.ckpt", root / "svd", tmp_path / "v3d")
+    files = sorted((out / "unet").glob("*.safetensors"))
+    assert len(files) > 3
+    assert all(sum(t.numel() * 2 for t in load_file(f).values()) <= 300_000 or len(load_file(f)) == 1 for f in files)
+    again = UNetSpatioTemporalConditionModel.from_pretrained(out / "unet", torch_dtype=torch.float16)
+    assert torch.equal(again.conv_in.weight, unet.conv_in.weight.half())
+
+
+@pytest.mark.parametrize("wrong", ["missing", "extra", "shape", "other", "svd", "exists", "nan"])
+def test_wrong_checkpoints_are_refused_by_name_and_leave_nothing(released, tmp_path, wrong):
+    root, _ = released
+    state = torch.load(root / "V3D.ckpt", weights_only=False)["state_dict"]
+    svd, out, says = root / "svd", tmp_path / "out", "bad.ckpt"
+    first = next(iter(state))
+    if wrong == "missing":
+        state.pop(first)
+        says += ".*1 tensors are missing"
+    elif wrong == "extra":
+        state[PREFIX + "surprise"] = torch.zeros(1)
+        says += ".*1 are unknown"
+    elif wrong == "shape":
+        state[first] = torch.zeros(2, 2)
+        says += ".*has shape"
+    elif wrong == "other":
+        state = {"encoder.weight": torch.zeros(2)}
+        says += ".*V3D.ckpt"
+    elif wrong == "svd":
+        svd, says = tmp_path, "--svd must be"
+    elif wrong == "exists":
+        out.mkdir()
+        says = "exists already"
+    elif wrong == "nan":
+        state[first] = torch.full_like(state[first], float("nan"))
+        says = "not finite"
+    torch.save({"state_dict": state}, tmp_path / "bad.ckpt")
+    with pytest.raises((ValueError, FileNotFoundError), match=f"(?s){says}"):
+        convert_v3d(tmp_path / "bad.ckpt", svd, out)
+    assert wrong == "exists" or not out.exists()
+
+
+def test_a_checkpoint_that_carries_a_program_is_read_without_running_it(tmp_path):
+    marker = tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {marker}",)
+
+    torch.save({"state_dict": {PREFIX + "w": torch.ones(2)}, "boom": Evil()}, tmp_path / "evil.ckpt")
+    data = load_checkpoint(tmp_path / "evil.ckpt")
+    assert data["state_dict"][PREFIX + "w"].tolist() == [1, 1] and not marker.exists()
+    (tmp_path / "old.ckpt").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(UnsafeFile, match="old.ckpt"):
+        load_checkpoint(tmp_path / "old.ckpt")
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.integers(0, 100), flip=st.lists(st.tuples(st.floats(0, 0.9999), st.integers(0, 255)), max_size=6))
+def test_truncated_and_damaged_checkpoints_never_escape_as_other_errors(tmp_path, cut, flip):
+    path = tmp_path / "small.ckpt"
+    torch.save({"state_dict": {PREFIX + "a": torch.arange(6.0), PREFIX + "b": torch.ones(3, 2)}}, path)
+    data = bytearray(path.read_bytes())
+    for where, value in flip:
+        data[int(where * len(data))] = value
+    path.write_bytes(data[: len(data) - cut * len(data) // 120])
+    try:
+        convert.unet_weights(path)
+    except UnsafeFile as e:
+        assert "small.ckpt" in str(e)

@@ -193,6 +193,4 @@ def dense_landmarks(capture: Capture, t: int) -> Tensor:
     from . import face_models
 
     model = face_models.get("builtin")
-    ids = model.dense
-    x = model.mean[ids] + torch.einsum("i,ivk->vk", capture.identity, model.identity[:, ids])
-    return x + torch.einsum("e,evk->vk", capture.beta[t], model.expression[:, ids])
+    return model.points(model.dense, capture.identity, capture.beta[t][None])[0]

@@ -166,7 +166,7 @@ def _torch() -> dict[tuple[str, str], object]:
 
 def load_pickle(path: Path):
     """The data of a .pkl file (Python 2 or 3). Raises UnsafeFile naming the file."""
-    return _guard(path, lambda: resolved(Unpickler(io.BytesIO(Path(path).read_bytes()), encoding="latin1").load()))
+    return guard(path, lambda: resolved(Unpickler(io.BytesIO(Path(path).read_bytes()), encoding="latin1").load()))
 
 
 def load_npy(path: Path):
@@ -185,7 +185,7 @@ def load_npy(path: Path):
             out = resolved(Unpickler(f, encoding="latin1").load())
             return out.item() if isinstance(out, np.ndarray) and out.shape == () else out
 
-    return _guard(path, read)
+    return guard(path, read)
 
 
 def load_checkpoint(path: Path) -> dict:
@@ -199,7 +199,7 @@ def load_checkpoint(path: Path) -> dict:
             raise UnsafeFile("is not a checkpoint that torch >= 1.6 wrote (a zip), or its end is missing")
         return torch.load(path, map_location="cpu", mmap=True, weights_only=False, pickle_module=sys.modules[__name__])
 
-    return _guard(path, read)
+    return guard(path, read)
 
 
 def load(*_, **__):
@@ -207,7 +207,7 @@ def load(*_, **__):
     raise UnsafeFile("old-style checkpoints are not read")
 
 
-def _guard(path: Path, read):
+def guard(path: Path, read):
     """Run `read`; whatever a damaged or hostile file raises comes out as one UnsafeFile with the file's name."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file")

@@ -50,7 +50,7 @@ def fit_clip(points: np.ndarray, camera: Camera, model: FaceModel, settings: Fit
     scores = torch.ones(F, 68)
     weight = base.expand(F, -1)
     identity = torch.zeros(len(model.identity), requires_grad=True)
-    beta = torch.zeros(F, len(model.expression), requires_grad=True)
+    beta = torch.zeros(F, model.betas, requires_grad=True)
     pose = pose0.clone().requires_grad_()
     log_scale = torch.tensor(np.log(scale0), dtype=torch.float32, requires_grad=True)
     groups = [{"params": [pose], "lr": 6e-3}, {"params": [log_scale], "lr": 2e-3}, {"params": [identity, beta], "lr": 4e-2}]
@@ -92,8 +92,7 @@ def eye_distance(target: Tensor) -> Tensor:
 
 def posed_points(model: FaceModel, ids: Tensor, identity: Tensor, scale: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
     """Model points `ids` of every frame in the world (F, N, 3)."""
-    x = model.mean[ids] + torch.einsum("i,ivk->vk", identity, model.identity[:, ids])
-    x = x + torch.einsum("fe,evk->fvk", beta, model.expression[:, ids])
+    x = model.points(ids, identity, beta)
     return scale * torch.einsum("fij,fvj->fvi", so3_exp(pose[:, :3]), x) + pose[:, None, 3:]
 
 
@@ -142,7 +141,7 @@ def _pnp(target: np.ndarray, model: np.ndarray, camera: Camera) -> tuple[Tensor,
 
 def facing(model, ids, identity, pose, camera, scale) -> Tensor:
     """How squarely each point faces the camera (F, N): 1 below 60 degrees, falling to 0.05 at 90."""
-    verts = model.mean + torch.einsum("i,ivk->vk", identity, model.identity)
+    verts = model.verts(identity)
     a, b, c = verts[model.faces].unbind(1)
     n = torch.linalg.cross(b - a, c - a)
     normals = torch.zeros_like(verts).index_add(0, model.faces.reshape(-1), n.repeat_interleave(3, 0))

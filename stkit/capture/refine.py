@@ -32,7 +32,7 @@ class RefineSettings:
     lr_paint: float = 2e-2
     w_silhouette: float = 16.0
     w_missing: float = 2.0
-    w_landmarks: float = 8.0
+    w_landmarks: float = 12.0
     landmarks: FitSettings = field(default_factory=lambda: FitSettings(w_identity=1e-3))
     paint_frames: int = 24
     seed: int = 0
@@ -75,7 +75,7 @@ def refine(
     def place(t: int) -> Tensor:
         learns = t < taught
         own = lambda x: x if learns else x.detach()
-        verts = model.mean + torch.einsum("i,ivk->vk", own(identity), model.identity) + torch.einsum("e,evk->vk", beta[t], model.expression)
+        verts = model.verts(own(identity), beta[t])
         return to_world(verts, own(log_scale).exp(), pose[t], chest[t], own(still))
 
     with torch.no_grad():

@@ -1,5 +1,6 @@
 """Parametric face models behind one protocol. The built-in head is always there; others need files a person obtained."""
 
+import importlib
 from functools import lru_cache
 from typing import Protocol
 
@@ -7,10 +8,11 @@ from torch import Tensor
 
 
 class FaceModel(Protocol):
-    """A linear head in canonical space: decimetres, +x subject's left, +y up, +z out of the face.
+    """A head in canonical space: decimetres, +x subject's left, +y up, +z out of the face.
 
     mean (V, 3), faces (F, 3), identity (I, V, 3), expression (E, V, 3), landmarks (68,) vertex indices in iBUG order,
-    dense (M,) vertex indices of a denser landmark set.
+    dense (M,) vertex indices of a denser landmark set and their MediaPipe numbers; `betas`: length of an expression vector,
+    which is E, or more where parts turn (FLAME's jaw and eyes).
     """
 
     name: str
@@ -20,13 +22,41 @@ class FaceModel(Protocol):
     expression: Tensor
     landmarks: Tensor
     dense: Tensor
+    dense_mediapipe: Tensor
+    betas: int
+
+    def points(self, ids: Tensor, identity: Tensor, beta: Tensor) -> Tensor:
+        """Vertices `ids` (N,) for identity (I,) and every row of beta (F, betas): (F, N, 3)."""
+
+    def verts(self, identity: Tensor, beta: Tensor | None = None) -> Tensor:
+        """All vertices (V, 3) of one identity and expression."""
 
 
-@lru_cache(maxsize=2)
+LOADERS = {
+    "bfm2009": ("files", "load_basel2009"), "bfm2017": ("files", "load_basel2017"), "faceverse": ("files", "load_faceverse"),
+    "flame": ("flame", "load_flame"),
+}  # fmt: skip
+
+
+@lru_cache(maxsize=4)
 def get(name: str = "builtin") -> FaceModel:
-    """A face model by name. Raises ValueError with the known names."""
+    """'builtin', or 'bfm2009:PATH', 'bfm2017:PATH', 'flame:PATH', 'faceverse:PATH' for files you obtained.
+
+    Without a path the asset of the manifest is taken. Raises ValueError with the known names, FileNotFoundError with the
+    way to get what is missing.
+    """
     if name == "builtin":
         from .builtin import BuiltinHead
 
         return BuiltinHead.load()
-    raise ValueError(f"face model {name!r} is unknown; available: builtin")
+    kind, _, path = name.partition(":")
+    if kind not in LOADERS:
+        raise ValueError(f"face model {name!r} is unknown; available: builtin, " + ", ".join(f"{k}:PATH" for k in LOADERS))
+    if not path:
+        from ..assets import asset_path, how_to_get
+
+        path = asset_path(kind)
+        if path is None:
+            raise FileNotFoundError(how_to_get(kind))
+    module, function = LOADERS[kind]
+    return getattr(importlib.import_module(f".{module}", __name__), function)(path)

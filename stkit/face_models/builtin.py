@@ -16,6 +16,7 @@ from ..assets import cache_dir
 from . import builtin_motion, builtin_shape
 from .builtin_shape import EYE_HALF, EYE_X, EYE_Y, MOUTH_HALF, PARTS, Surface
 from .landmarks import MEDIAPIPE_68
+from .linear import linear_points
 
 MAPPING = Path(__file__).with_name("builtin_mediapipe.npz")
 
@@ -72,6 +73,14 @@ class BuiltinHead:
             "builtin", t(surface.verts.astype(np.float32)), t(surface.faces), t(identity), t(expression),
             tuple(names_e), tuple(names_i), t(hand), t(dense.astype(np.int64)), t(dense_mediapipe.astype(np.int64)), surface,
         )  # fmt: skip
+
+    @property
+    def betas(self) -> int:
+        return len(self.expression)
+
+    def points(self, ids: Tensor, identity: Tensor, beta: Tensor) -> Tensor:
+        """Canonical vertices `ids` (N,) for identity (80,) and every row of beta (F, 64): (F, N, 3)."""
+        return linear_points(self, ids, identity, beta)
 
     def verts(self, identity: Tensor, beta: Tensor | None = None) -> Tensor:
         """Canonical vertices (V, 3) of identity (80,) and expression beta (64,), decimetres."""

@@ -50,7 +50,10 @@ class _Callback:
 def test_sgm_names_are_those_of_the_released_layout():
     names = {k: v[0] for k, v in name_map(XT).items()}
     assert names["down_blocks.0.resnets.0.spatial_res_block.conv1.weight"] == "input_blocks.1.0.in_layers.2.weight"
-    assert names["down_blocks.0.attentions.1.temporal_transformer_blocks.0.attn1.to_q.weight"] == "input_blocks.2.1.time_stack.0.attn1.to_q.weight"
+    assert (
+        names["down_blocks.0.attentions.1.temporal_transformer_blocks.0.attn1.to_q.weight"]
+        == "input_blocks.2.1.time_stack.0.attn1.to_q.weight"
+    )
     assert names["down_blocks.2.downsamplers.0.conv.bias"] == "input_blocks.9.0.op.bias"
     assert names["down_blocks.3.resnets.1.temporal_res_block.norm2.weight"] == "input_blocks.11.0.time_stack.out_layers.0.weight"
     assert names["mid_block.resnets.1.time_mixer.mix_factor"] == "middle_block.2.time_mixer.mix_factor"

@@ -145,7 +145,7 @@ def stage_loops() -> dict:
     from stkit.profiles import get_profile
 
     laptop = get_profile("laptop")
-    capture = preprocess("synthetic", PreprocessSettings(size=256, max_frames=10, fit_steps=40))[0]
+    capture = preprocess("synthetic", PreprocessSettings(size=256, max_frames=10, fit_steps=40, refine_steps=20))[0]
     frames = capture.split()[0]
     made = {}
 

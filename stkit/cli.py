@@ -39,7 +39,10 @@ def build_parser() -> argparse.ArgumentParser:
         default="paint",
         help="'paint' (rules) or 'tiny' (a small diffusion model), both stand-ins that come with the kit, or an InstructPix2Pix folder or hub id",
     )
-    run.add_argument("--driver", help="what moves the result: a video, 'synthetic:SEED', or another run's name (default: its own clip)")
+    run.add_argument(
+        "--driver",
+        help="what moves the result: a video, tracked parameters (Live Link .csv, Audio2Face .json, FLAME .npz, a 3DMM-Fitting folder), 'synthetic:SEED', or another run's name (default: its own clip)",
+    )
     run.add_argument("--seed", type=int, default=0, help="one number for all randomness (default: 0)")
     run.add_argument(
         "--notebooks",

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from . import networks
 from .cameras import DISTANCE
 from .capture import Capture
+from .capture.capture import canonical_points
 from .dmtet import TetGrid, active_tets, make_grid, marching_tetrahedra
-from .geometry import nearest, so3_exp
+from .geometry import nearest
 from .networks import MLP, blend, expression_share, gamma
 from .runs import load_tensors, save_tensors
 
@@ -184,8 +185,7 @@ def neutral_landmarks(capture: Capture) -> Tensor:
 
 def canonical_landmarks(capture: Capture, t: int) -> Tensor:
     """x_can = R^T (x_world - T) / S of frame t's 66 landmarks (66, 3): what the deformation must explain."""
-    R, T = so3_exp(capture.pose[t, :3]), capture.pose[t, 3:]
-    return (capture.landmarks3d[t] - T) @ R / capture.scale
+    return canonical_points(capture.landmarks3d[t], capture.pose[t], capture.scale)
 
 
 def dense_landmarks(capture: Capture, t: int) -> Tensor:

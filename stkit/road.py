@@ -53,7 +53,7 @@ class Road:
         if self._reuse(stage):
             return Capture.load(stage.folder / "capture.npz")
         with stage.making() as work:
-            capture, fit = preprocess(self.source, settings, self.progress)
+            capture, losses = preprocess(self.source, settings, self.progress)
             capture.save(work / "capture.npz")
             eye = (capture.landmarks[:, 36, :2] - capture.landmarks[:, 45, :2]).norm(dim=1)
             projected = capture.camera.project(capture.landmarks3d)
@@ -62,7 +62,7 @@ class Road:
             stage.record("track.nme_worst", float(nme.max()))
             stage.record("frames", len(capture))
             stage.record("neutral", capture.neutral)
-            stage_pictures.tracking(stage, capture, fit.losses)
+            stage_pictures.tracking(stage, capture, losses)
         return capture
 
     def capture(self) -> Capture:
@@ -238,7 +238,9 @@ class Road:
             return road
         other = run_folder(driver)
         if not (other / "preprocess" / "capture.npz").exists():
-            raise VideoError(f"driver {driver!r}: neither a video file, nor 'synthetic', nor a run with a capture in {other}")
+            raise VideoError(
+                f"driver {driver!r}: neither a video, nor tracked parameters (.csv, .json, .npz, a 3DMM folder), nor 'synthetic', nor a run with a capture in {other}"
+            )
         return Road(driver, profile=self.settings.name, quiet=self.quiet)
 
 

@@ -53,7 +53,7 @@ def model_picture(capture: Capture, t: int) -> torch.Tensor:
     return render_mesh(world, model.faces, grey, capture.camera, background=1.0).image
 
 
-def tracking(stage: Stage, capture: Capture, losses: list[float]) -> None:
+def tracking(stage: Stage, capture: Capture, losses: list[list[float]]) -> None:
     """Frames with detected and fitted landmarks, mattes, the fitted head; beta and pose over time."""
     frames = spread(list(range(len(capture))), 5)
     points = [marked(torch.from_numpy(capture.frames[t]) / 255, (capture.landmarks[t, :, :2], (86, 180, 233)),
@@ -71,8 +71,11 @@ def tracking(stage: Stage, capture: Capture, losses: list[float]) -> None:
         b.plot(torch.rad2deg(capture.pose[:, :3]), lw=1)
         b.set(title="head rotation (degrees)", xlabel="frame")
         b.legend(["x", "y", "z"], fontsize=8, frameon=False)
-        c.semilogy(losses, lw=1)
-        c.set(title="fit loss", xlabel="step")
+        for name, values in zip(("landmarks", "pixels"), losses):
+            c.semilogy(values, lw=1, label=name)
+        c.set(title="loss of the fit", xlabel="step")
+        if losses:
+            c.legend(fontsize=8, frameon=False)
 
     stage.figure("signals", plots.figure(draw), "Curves of expression coefficients and head rotation over the frames, and the falling fit loss",
                  "What the tracker hands on: expression and pose, frame by frame.")  # fmt: skip

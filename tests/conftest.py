@@ -41,7 +41,7 @@ def capture():
     """A short clip of the synthetic subject, tracked like a video: 24 frames of 128 pixels."""
     from stkit.capture.preprocess import PreprocessSettings, preprocess
 
-    return preprocess("synthetic", PreprocessSettings(size=128, max_frames=24, fit_steps=200))[0]
+    return preprocess("synthetic", PreprocessSettings(size=128, max_frames=24, fit_steps=200, refine_steps=120))[0]
 
 
 @pytest.fixture(scope="session")

@@ -120,7 +120,7 @@ def test_wide_frames_are_cropped_around_the_face(filmed, tmp_path):
     wide = np.full((12, 192, 480, 3), 110, np.uint8)
     wide[:, :, 250:442] = filmed
     encode(tmp_path / "wide.mp4", wide)
-    capture, _ = preprocess(str(tmp_path / "wide.mp4"), PreprocessSettings(size=96, max_frames=12, fit_steps=60))
+    capture, _ = preprocess(str(tmp_path / "wide.mp4"), PreprocessSettings(size=96, max_frames=12, fit_steps=60, refine_steps=0))
     assert capture.frames.shape == (12, 96, 96, 3)
     assert 30 < capture.landmarks[:, 30, 0].mean() < 66
 
@@ -128,13 +128,13 @@ def test_wide_frames_are_cropped_around_the_face(filmed, tmp_path):
 def test_faceless_frames_are_dropped_and_listed(filmed, tmp_path, capsys):
     frames = np.concatenate([filmed, np.full((3, 192, 192, 3), 90, np.uint8)])
     encode(tmp_path / "gap.mp4", frames)
-    capture, _ = preprocess(str(tmp_path / "gap.mp4"), PreprocessSettings(size=96, max_frames=15, fit_steps=40))
+    capture, _ = preprocess(str(tmp_path / "gap.mp4"), PreprocessSettings(size=96, max_frames=15, fit_steps=40, refine_steps=0))
     assert "no face in" in capsys.readouterr().out and 12 <= len(capture) < 15
 
 
 def test_two_faces_are_warned_about(filmed, tmp_path, capsys):
     encode(tmp_path / "two.mp4", np.concatenate([filmed, filmed], 2))
-    preprocess(str(tmp_path / "two.mp4"), PreprocessSettings(size=96, max_frames=12, fit_steps=40))
+    preprocess(str(tmp_path / "two.mp4"), PreprocessSettings(size=96, max_frames=12, fit_steps=40, refine_steps=0))
     assert "a second face from frame" in capsys.readouterr().out
 
 
@@ -196,7 +196,7 @@ def test_crop_and_ranges():
 
 
 def test_real_footage_tracks_within_four_percent(clips):
-    capture, fit = preprocess(str(clips / "clip_e.mp4"), PreprocessSettings(size=192, max_frames=24, fit_steps=250))
+    capture, _ = preprocess(str(clips / "clip_e.mp4"), PreprocessSettings(size=192, max_frames=24, fit_steps=250, refine_steps=200))
     eye = (capture.landmarks[:, 36, :2] - capture.landmarks[:, 45, :2]).norm(dim=1)
     assert nme(capture.camera.project(capture.landmarks3d), capture.landmarks[:, KEPT_66, :2], eye).mean() < 0.04
     assert 0.25 < np.mean(capture.mattes > 127) < 0.9

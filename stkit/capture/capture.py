@@ -129,6 +129,11 @@ def to_world(points: Tensor, scale: Tensor, pose: Tensor, torso: Tensor, rest: T
     return w * head + (1 - w) * chest
 
 
+def canonical_points(world: Tensor, pose: Tensor, scale: Tensor) -> Tensor:
+    """x_can = R^T (x_world - T) / S of points (N, 3) that move with the head."""
+    return (world - pose[3:]) @ so3_exp(pose[:3]) / scale
+
+
 def choose_neutral(beta: Tensor, pose: Tensor, mouth: Tensor, frames: list[int] | None = None) -> int:
     """The frame with the smallest |beta| among near-frontal ones with a closed mouth (lineage.md 7, reading 19).
 

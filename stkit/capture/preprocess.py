@@ -13,8 +13,9 @@ from . import synthetic
 from .capture import Capture, choose_neutral
 from .chest import track_chest
 from .detect import detect
-from .fitting import Fit, FitSettings, fit_clip, posed_points
+from .fitting import FitSettings, fit_clip, posed_points
 from .refine import RefineSettings, refine
+from .tracked import is_tracked, tracked_capture
 from .video import read_video
 
 
@@ -30,11 +31,15 @@ class PreprocessSettings:
     seed: int = 0
 
 
-def preprocess(source: str, settings: PreprocessSettings, progress=lambda x, **k: x) -> tuple[Capture, Fit]:
+def preprocess(source: str, settings: PreprocessSettings, progress=lambda x, **k: x) -> tuple[Capture, list[list[float]]]:
     """Track `source`: the path of a video or image folder, or 'synthetic' (or 'synthetic:SEED').
 
-    Nothing of the synthetic subject's truth is used: it is filmed before a backdrop and tracked like any video.
+    Tracked parameters (`stkit.capture.tracked`) become a driver. Returns the capture and the losses of the fit, then of its
+    refinement. Nothing of the synthetic subject's truth is used: it is filmed before a backdrop and tracked like any video.
     """
+    if is_tracked(source):
+        capture = tracked_capture(source, settings.size, settings.max_frames)
+        return capture, []
     if source.startswith("synthetic"):
         subject = synthetic_subject(source, settings.max_frames)
         frames = range(len(subject.performance.times))
@@ -52,13 +57,14 @@ def preprocess(source: str, settings: PreprocessSettings, progress=lambda x, **k
     neutral = choose_neutral(fit.beta, fit.pose, mouth_opening(points68), list(train))
     landmarks = torch.cat([points68, fit.scores[..., None]], -1)
     torso = track_chest(found.frames, found.mattes, landmarks[:, 8, :2].numpy(), neutral, camera)
-    rest = fit.pose[neutral]
+    rest, losses = fit.pose[neutral], [fit.losses]
     if settings.refine_steps:
         refined = refine(
             fit, torso, rest, found.frames, found.mattes, found.points, camera, model, len(train),
             RefineSettings(steps=settings.refine_steps, seed=settings.seed), progress,
         )  # fmt: skip
         fit, torso, rest = refined.fit, refined.torso, refined.rest
+        losses.append(refined.losses)
     world = posed_points(model, model.landmarks[KEPT_66], fit.identity, fit.scale, fit.beta, fit.pose)
     capture = Capture(
         frames=found.frames, mattes=found.mattes, landmarks=landmarks,
@@ -66,7 +72,7 @@ def preprocess(source: str, settings: PreprocessSettings, progress=lambda x, **k
         identity=fit.identity, scale=fit.scale, beta=fit.beta, pose=fit.pose, torso=torso, rest=rest, landmarks3d=world,
         times=torch.as_tensor(times[found.kept]), neutral=neutral, focal=FOCAL, source=str(source),
     )  # fmt: skip
-    return capture, fit
+    return capture, losses
 
 
 def synthetic_subject(source: str, frames: int) -> synthetic.Subject:

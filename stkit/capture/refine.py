@@ -33,7 +33,7 @@ class RefineSettings:
     w_silhouette: float = 16.0
     w_missing: float = 2.0
     w_landmarks: float = 12.0
-    landmarks: FitSettings = field(default_factory=lambda: FitSettings(w_identity=1e-3))
+    landmarks: FitSettings = field(default_factory=FitSettings)
     paint_frames: int = 24
     seed: int = 0
 
@@ -75,7 +75,7 @@ def refine(
     def place(t: int) -> Tensor:
         learns = t < taught
         own = lambda x: x if learns else x.detach()
-        verts = model.verts(own(identity), beta[t])
+        verts = model.verts(own(identity), beta[t].detach())  # what the lips do is left to the landmarks: paint cannot tell
         return to_world(verts, own(log_scale).exp(), pose[t], chest[t], own(still))
 
     with torch.no_grad():
@@ -105,7 +105,7 @@ def refine(
         if not painting:
             scale = log_scale.exp()
             data, prior, error = landmark_objective(model, ids, target, weight, camera, identity, scale, beta, pose, settings.landmarks)
-            loss = loss + settings.w_landmarks * data + prior
+            loss = loss + settings.w_landmarks * (data + prior)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

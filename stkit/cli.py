@@ -68,6 +68,20 @@ def build_parser() -> argparse.ArgumentParser:
     ablation.add_argument("sources", nargs="*", default=["synthetic"], help="'synthetic' or 'synthetic:SEED', one or more")
     ablation.add_argument("--variants", default="full,views18,no-views,D1,D2", help="comma-separated (default: %(default)s)")
     ablation.add_argument("--profile", choices=("quick", "laptop", "paper"), help="default: STKIT_PROFILE or quick")
+    stock = commands.add_parser("assets", help="weights and data from elsewhere: what there is, where it belongs, how to get it")
+    jobs = stock.add_subparsers(dest="job", required=True, metavar="list|get|check|where|convert-v3d")
+    jobs.add_parser("list", help="every asset with its state on this machine")
+    getting = jobs.add_parser("get", help="download what is open; say what to do about the rest")
+    getting.add_argument("names", nargs="+")
+    getting.add_argument("--offline", action="store_true", help="never use the network")
+    checking = jobs.add_parser("check", help="verify what is here: files, sizes, sha256 where published")
+    checking.add_argument("names", nargs="*")
+    jobs.add_parser("where", help="the path an asset has, or should have").add_argument("name")
+    converting = jobs.add_parser("convert-v3d", help="the released V3D.ckpt as a diffusers folder for --views")
+    converting.add_argument("checkpoint")
+    converting.add_argument("--svd", required=True, help="diffusers folder of stable-video-diffusion-img2vid-xt")
+    converting.add_argument("--out", help="the folder to write (default: where `stkit assets where v3d_diffusers` says)")
+    converting.add_argument("--full", action="store_true", help="keep 32-bit weights (default: half precision)")
     commands.add_parser("doctor", help="what this machine can do, what is missing, and what to do about it")
     note = commands.add_parser("notebook", help="run one notebook with papermill; parameters are checked first")
     note.add_argument("notebook", help="its number or name, such as 04 or 04_weigh_landmarks")
@@ -79,7 +93,17 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
-        return COMMANDS[arguments.command](arguments)
+        commands = {
+            "run": run,
+            "page": page,
+            "table": table,
+            "compare": compare,
+            "ablate": ablate,
+            "assets": assets,
+            "doctor": doctor,
+            "notebook": notebook,
+        }
+        return commands[arguments.command](arguments)
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command again to go on from here", file=sys.stderr)
         return 130
@@ -151,6 +175,34 @@ def ablate(arguments) -> int:
     names = [v.strip() for v in arguments.variants.split(",")]
     numbers, _ = ablation.ablate(arguments.sources, names, arguments.profile)
     print("\n" + ablation.table(numbers))
+    return 0
+
+
+def assets(arguments) -> int:
+    from . import assets as stock
+
+    if arguments.job == "list":
+        for name, entry in stock.manifest().items():
+            here = stock.asset_path(name)
+            size = f"{entry['bytes'] / 1e9:.2f} GB" if entry["bytes"] >= 1e7 else "small"
+            print(f"{'here   ' if here else 'absent '} {name:22} {entry['status']:9} {size:>12}  {entry['what']} ({entry['licence']})")
+    elif arguments.job == "where":
+        print(stock.expected_path(arguments.name))
+        return 0 if stock.asset_path(arguments.name) else 1
+    elif arguments.job == "get":
+        for name in arguments.names:
+            print(f"{name}: {stock.get_asset(name, arguments.offline)}")
+    elif arguments.job == "check":
+        states = {name: stock.check_asset(name) for name in arguments.names or stock.manifest()}
+        print("\n".join(f"{name}: {state}" for name, state in states.items()))
+        return 0 if "missing" not in [states[n] for n in arguments.names] else 1
+    else:
+        from .diffusion.convert import convert_v3d
+        from .progress import bar
+
+        out = Path(arguments.out) if arguments.out else stock.expected_path("v3d_diffusers")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        print(convert_v3d(Path(arguments.checkpoint), Path(arguments.svd), out, not arguments.full, bar))
     return 0
 
 
@@ -231,10 +283,6 @@ def doctor(arguments) -> int:
     print(f"\ndisk free here: {free.f_bavail * free.f_frsize / 1e9:.1f} GB")
     return 0 if good else 1
 
-
-COMMANDS = {
-    "run": run, "page": page, "table": table, "compare": compare, "ablate": ablate, "doctor": doctor, "notebook": notebook,
-}  # fmt: skip
 
 if __name__ == "__main__":
     sys.exit(main())

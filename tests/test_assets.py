@@ -1,0 +1,72 @@
+"""The manifest is complete, and its commands say exactly what to do; nothing here uses the network."""
+
+import pytest
+
+from stkit import assets
+from stkit.cli import main
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("STKIT_ASSETS", str(tmp_path))
+    return tmp_path
+
+
+def test_every_asset_says_what_it_is_and_how_to_get_it():
+    for name, entry in assets.manifest().items():
+        assert {"what", "status", "licence", "bytes", "path", "get", "without"} <= set(entry), name
+        assert entry["status"] in assets.STATUS, name
+        assert entry["status"] not in ("fetch", "manual") or entry["url"].startswith("https://"), name
+    from stkit.face_models import LOADERS
+
+    assert set(LOADERS) <= set(assets.manifest()), "face models are looked up by the manifest's names"
+
+
+def test_list_and_where(home, capsys):
+    assert main(["assets", "list"]) == 0
+    out = capsys.readouterr().out
+    assert "here    mediapipe_models" in out and "absent  flame" in out
+    assert main(["assets", "where", "flame"]) == 1
+    assert capsys.readouterr().out.strip() == str(home / "flame" / "generic_model.pkl")
+    (home / "flame").mkdir()
+    (home / "flame" / "generic_model.pkl").write_bytes(b"x")
+    assert main(["assets", "where", "flame"]) == 0
+
+
+def test_get_names_page_terms_and_place(home, capsys):
+    assert main(["assets", "get", "bfm2009"]) == 2
+    said = capsys.readouterr().err
+    assert "https://faces.dmi.unibas.ch" in said and "signed agreement" in said and str(home / "bfm2009") in said and "built-in" in said
+    assert main(["assets", "get", "lpips_vgg_backbone", "--offline"]) == 2
+    assert str(home / "vgg16-397923af.pth") in capsys.readouterr().err
+    assert main(["assets", "get", "nothing"]) == 2
+    assert "there are: mediapipe_models" in capsys.readouterr().err
+
+
+def test_a_failed_download_leaves_nothing_and_says_so(home, monkeypatch, capsys):
+    import pooch
+
+    def refuse(*_, **__):
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(pooch, "retrieve", refuse)
+    assert main(["assets", "get", "lpips_vgg_backbone"]) == 2
+    assert "download failed (ConnectionError)" in capsys.readouterr().err
+    assert list(home.iterdir()) == []
+
+
+def test_check_finds_half_downloads(home, capsys):
+    assert main(["assets", "check", "clip_vit_l14"]) == 1
+    (home / "clip-vit-large-patch14").mkdir()
+    (home / "clip-vit-large-patch14" / "config.json").write_text("{}")
+    assert main(["assets", "check", "clip_vit_l14"]) == 2
+    assert "tokenizer.json" in capsys.readouterr().err
+    (home / "vgg16-397923af.pth").write_bytes(b"half")
+    assert main(["assets", "check", "lpips_vgg_backbone"]) == 2
+    assert "has 4 bytes, expected 553433881" in capsys.readouterr().err
+    assert assets.check_asset("mediapipe_models") == "ok"
+
+
+def test_convert_command_names_what_is_missing(home, capsys):
+    assert main(["assets", "convert-v3d", str(home / "V3D.ckpt"), "--svd", str(home)]) == 2
+    assert "model_index.json is missing" in capsys.readouterr().err

@@ -33,7 +33,7 @@ def test_a_notebook_is_a_lesson(path: Path):
 
 
 def test_all_are_there():
-    assert [p.stem[:2] for p in NOTEBOOKS] == ["00", "01", "02", "03", "04", "05", "06", "08"]
+    assert [p.stem[:2] for p in NOTEBOOKS] == ["00", "01", "02", "03", "04", "05", "06", "07", "08"]
 
 
 def test_parameters_are_checked_by_name_and_type():

@@ -113,3 +113,10 @@ def generator(seed: int, *path: int | str) -> torch.Generator:
 
     mixed = zlib.crc32(repr((seed, *path)).encode())
     return torch.Generator().manual_seed(mixed)
+
+
+def vertex_normals(verts: Tensor, faces: Tensor) -> Tensor:
+    """Unit normals (V, 3) of a mesh's vertices (V, 3), faces (F, 3) weighing by area; differentiable."""
+    a, b, c = verts[faces].unbind(1)
+    n = torch.linalg.cross(b - a, c - a)
+    return torch.nn.functional.normalize(torch.zeros_like(verts).index_add(0, faces.reshape(-1), n.repeat_interleave(3, 0)), dim=-1)

@@ -304,6 +304,46 @@ def test_many_viewers_share_few_contexts(browser, packet, tmp_path):
     it.close()
 
 
+def test_fifty_cycles_of_leaving_and_entering_leak_nothing(browser, packet, tmp_path):
+    """A cell that is run again ends its widget and renders a new one: contexts, listeners, nodes and heap stay where they were."""
+    path = tmp_path / "cycles.html"
+    path.write_text(page(packet, "cycles").replace("mount(document", "window.parts = { widget, live };\nmount(document"))
+    it = Open(browser, path)
+    it.page.evaluate(f"() => {{ window.header = {json.dumps(packet.header)}; }}")
+    it.page.evaluate(
+        """async () => {
+        const text = document.getElementById('data').textContent, raw = Uint8Array.from(atob(text), c => c.charCodeAt(0));
+        window.bytes = new DataView(await new Response(new Blob([raw]).stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer());
+        window.cycle = async () => {
+          const el = document.createElement('div'), values = { header: window.header, data: window.bytes, state: {}, camera: {} };
+          document.body.prepend(el);
+          const model = { get: k => values[k], set: (k, v) => { values[k] = v; }, save_changes() {}, on() {}, off() {} };
+          const end = await window.parts.widget.render({ model, el });
+          while (!(el.stkit && el.stkit.stage.drawn > 0)) await new Promise(r => setTimeout(r, 5));
+          end(); el.remove();
+        };
+    }"""
+    )
+    devtools = it.context.new_cdp_session(it.page)
+    devtools.send("Performance.enable")
+
+    def counts() -> dict[str, float]:
+        for _ in range(3):
+            devtools.send("HeapProfiler.collectGarbage")
+        return {m["name"]: m["value"] for m in devtools.send("Performance.getMetrics")["metrics"]}
+
+    run = lambda n: it.page.evaluate(f"async () => {{ for (let k = 0; k < {n}; k++) await window.cycle(); }}")
+    run(5)
+    before = counts()
+    run(50)
+    after = counts()
+    assert it.page.evaluate("() => window.parts.live.length") <= 1, "ended viewers hold no WebGL context"
+    assert after["Nodes"] - before["Nodes"] < 50 and after["JSEventListeners"] - before["JSEventListeners"] < 20
+    assert after["JSHeapUsedSize"] - before["JSHeapUsedSize"] < 2e6, "fifty viewers would hold 100 MB"
+    assert it.complaints == []
+    it.close()
+
+
 def test_mesh_and_pictures_in_the_browser(browser, mesh, tmp_path):
     head, tracked, _ = mesh
     viewer = mesh_viewer(head, tracked)

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..cameras import DISTANCE, Camera
 from ..face_models import FaceModel
 from ..face_models.landmarks import KEPT_66, MEDIAPIPE_68
-from ..geometry import so3_exp
+from ..geometry import so3_exp, vertex_normals
 
 
 @dataclass(frozen=True)
@@ -142,10 +142,7 @@ def _pnp(target: np.ndarray, model: np.ndarray, camera: Camera) -> tuple[Tensor,
 def facing(model, ids, identity, pose, camera, scale) -> Tensor:
     """How squarely each point faces the camera (F, N): 1 below 60 degrees, falling to 0.05 at 90."""
     verts = model.verts(identity)
-    a, b, c = verts[model.faces].unbind(1)
-    n = torch.linalg.cross(b - a, c - a)
-    normals = torch.zeros_like(verts).index_add(0, model.faces.reshape(-1), n.repeat_interleave(3, 0))
-    normals = torch.nn.functional.normalize(normals[ids], dim=-1)
+    normals = vertex_normals(verts, model.faces)[ids]
     R = so3_exp(pose[:, :3])
     world = scale * torch.einsum("fij,vj->fvi", R, verts[ids]) + pose[:, None, 3:]
     view = torch.nn.functional.normalize(camera.centre() - world, dim=-1)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..cameras import Camera
 from ..face_models.landmarks import KEPT_66
-from ..geometry import generator
+from ..geometry import generator, vertex_normals
 from ..render import render_mesh
 from .capture import to_world
 from .fitting import Fit, FitSettings, facing, landmark_objective, landmark_targets
@@ -96,7 +96,7 @@ def refine(
         t = int(torch.randint(taught if painting else n, (1,), generator=g))
         world = place(t).detach() if painting else place(t)
         paint = albedo if t < taught else albedo.detach()
-        colour = paint * (harmonics(normals(world, faces)) @ light)[:, None]
+        colour = paint * (harmonics(vertex_normals(world, faces)) @ light)[:, None]
         out = render_mesh(world, faces, colour, view, background=1.0)
         both = mask[t] * out.mask.detach()
         photo = (both * ((out.image - image[t]).square() + 1e-4).sqrt()).sum() / both.sum().clamp_min(1)
@@ -121,7 +121,7 @@ def gather_albedo(worlds: list[Tensor], images: list[Tensor], faces: Tensor, cam
     """Mean colour (V, 3) that each vertex shows in the images (S, S, 3), weighted by how squarely it faces the camera."""
     total, weight = torch.full((len(worlds[0]), 3), 5e-4), torch.full((len(worlds[0]), 1), 1e-3)
     for world, image in zip(worlds, images):
-        facing = (normals(world, faces) * F.normalize(camera.centre() - world, dim=1)).sum(1)
+        facing = (vertex_normals(world, faces) * F.normalize(camera.centre() - world, dim=1)).sum(1)
         depth = render_mesh(world, faces, torch.zeros(len(world), 1), camera, antialias=False).depth
         at = (camera.project(world) / camera.width * 2 - 1)[None, None]
         front = F.grid_sample(depth[None, None], at, mode="nearest", align_corners=False)[0, 0, 0]
@@ -136,13 +136,6 @@ def harmonics(n: Tensor) -> Tensor:
     """The nine spherical harmonics up to second order (V, 9), unnormalised, of unit normals (V, 3)."""
     x, y, z = n.unbind(-1)
     return torch.stack([torch.ones_like(x), x, y, z, x * y, x * z, y * z, x * x - y * y, 3 * z * z - 1], -1)
-
-
-def normals(verts: Tensor, faces: Tensor) -> Tensor:
-    """Unit vertex normals (V, 3), differentiable."""
-    a, b, c = verts[faces].unbind(1)
-    n = torch.linalg.cross(b - a, c - a)
-    return F.normalize(torch.zeros_like(verts).index_add(0, faces.reshape(-1), n.repeat_interleave(3, 0)), dim=-1)
 
 
 def _shrink(picture: np.ndarray, size: int) -> Tensor:

@@ -9,11 +9,11 @@ import torch
 import traitlets
 from torch import Tensor
 
-from ..cameras import Camera
+from ..cameras import Camera, orbit_camera
 from ..capture import Capture, head_centre, head_transform, to_world
 from ..editing.weights import landmark_set
 from ..gaussian_head import GaussianHead, draw
-from ..geometry import nearest
+from ..geometry import nearest, vertex_normals
 from ..mesh_head import MeshHead
 from ..plots import png, u8
 from ..render import render_mesh
@@ -114,7 +114,7 @@ class MeshViewer(Viewer):
         marks = torch.zeros(0, 3) if landmarks is None else landmarks
         lit = torch.ones(len(verts)) if unlit is None else 1.0 - unlit.float()
         colour = torch.cat([grey.clamp(0, 1), lit[:, None]], 1)
-        self.mesh = (verts, faces, grey, camera)
+        self.mesh = (verts, faces, grey, lit, camera)
         square(camera)
         header = {
             "kind": "mesh", "camera": camera_header(camera), "pivot": (verts.mean(0) if pivot is None else pivot).tolist(), "alt": alt,
@@ -128,13 +128,19 @@ class MeshViewer(Viewer):
         super().__init__(Packet(header, arrays), **state)
 
     def poster(self) -> np.ndarray:
-        """The mesh in its colours."""
-        verts, faces, colours, _ = self.mesh
-        return u8(render_mesh(verts, faces, colours, self.view(), background=1.0).image.clamp(0, 1))
+        """The mesh in its colours, lit from the camera as in the browser."""
+        verts, faces, colours, lit, _ = self.mesh
+        camera = self.view()
+        facing = (vertex_normals(verts, faces) @ camera.viewmat[:3, :3].T)[:, 2:].abs()
+        shade = torch.where(lit[:, None] > 0.5, 0.35 + 0.65 * facing, torch.ones_like(facing))
+        return u8(render_mesh(verts, faces, colours * shade, camera, background=1.0).image.clamp(0, 1))
 
 
-def mesh_viewer(head: MeshHead, capture: Capture, **state) -> MeshViewer:
-    """The mesh head at the capture's neutral frame, with its colours, w and the 66 landmarks."""
+def mesh_viewer(head: MeshHead, capture: Capture, slice_sdf: bool = False, **state) -> MeshViewer:
+    """The mesh head at the capture's neutral frame, with its colours, w and the 66 landmarks.
+
+    With `slice_sdf` the subject's left half is cut away and the signed distance field shows on the cut (see `sdf_slice`).
+    """
     from ..face_models.landmarks import KEPT_66, region_name
 
     m = capture.neutral
@@ -145,10 +151,41 @@ def mesh_viewer(head: MeshHead, capture: Capture, **state) -> MeshViewer:
         moved = verts + head.deformation(verts, share, capture.beta[m], capture.pose[m])
         place = head_transform(capture, m)
         marks = landmark_set(capture)
+    camera, unlit, alt = capture.camera, None, "The mesh head with 66 landmarks; it can be turned."
+    if slice_sdf:
+        plane, plane_faces, plane_colours = sdf_slice(head)
+        faces = torch.cat([faces[verts[faces][:, :, 0].mean(1) < 0], plane_faces + len(verts)])
+        unlit = torch.cat([torch.zeros(len(verts)), torch.ones(len(plane))])
+        verts, moved, colours = torch.cat([verts, plane]), torch.cat([moved, plane]), torch.cat([colours, plane_colours])
+        camera = orbit_camera(camera, 50.0, 10.0, head_centre(capture, m))
+        alt = "Half of the mesh head, cut from crown to chest; on the cut the signed distance, blue inside and orange outside; it can be turned."
     return MeshViewer(
-        to_world(moved, **place), faces, capture.camera, colours, nearest(verts, marks)[0][:, 0], to_world(marks, **place),
-        [region_name(k) for k in KEPT_66], pivot=head_centre(capture, m), alt="The mesh head with 66 landmarks; it can be turned.", **state,
+        to_world(moved, **place), faces, camera, colours, nearest(verts, marks)[0][:, 0], to_world(marks, **place),
+        [region_name(k) for k in KEPT_66], unlit, pivot=head_centre(capture, m), alt=alt, **state,
     )  # fmt: skip
+
+
+@torch.no_grad()
+def sdf_slice(head: MeshHead, points: int = 140, reach: float = 0.4) -> tuple[Tensor, Tensor, Tensor]:
+    """The plane x = 0 of the head's box: vertices (P, 3), faces, colours (P, 3): blue inside, orange outside, a dark line at 0.
+
+    Colour reaches its end at `reach` decimetres from the surface; thin lines stand 0.1 dm apart.
+    """
+    low, high = head.low, head.high
+    y, z = (torch.linspace(float(low[k]), float(high[k]), points) for k in (1, 2))
+    Y, Z = torch.meshgrid(y, z, indexing="ij")
+    plane = torch.stack([torch.zeros_like(Y), Y, Z], -1).reshape(-1, 3)
+    sdf = head.sdf_at(plane)
+    t = (sdf / reach).clamp(-1, 1)[:, None]
+    ends = torch.where(t < 0, torch.tensor([0.0, 0.27, 0.70]), torch.tensor([0.84, 0.37, 0.0]))
+    colours = 1 - t.abs() * (1 - ends)
+    step = float((high - low)[1:].max()) / points
+    tenth = (sdf / 0.1 - (sdf / 0.1).round()).abs() * 0.1
+    colours = torch.where((tenth < 0.35 * step)[:, None], 0.8 * colours, colours)
+    colours = torch.where((sdf.abs() < 0.8 * step)[:, None], torch.full_like(colours, 0.1), colours)
+    k = torch.arange(points * points).reshape(points, points)
+    a, b, c, d = k[:-1, :-1].reshape(-1), k[:-1, 1:].reshape(-1), k[1:, :-1].reshape(-1), k[1:, 1:].reshape(-1)
+    return plane, torch.cat([torch.stack([a, b, c], 1), torch.stack([b, d, c], 1)]), colours
 
 
 class Compare(Viewer):

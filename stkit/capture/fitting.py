@@ -1,7 +1,7 @@
 """Fit the face model to a whole clip at once: identity and scale shared, expression and pose per frame.
 
 The objective is that of Multiview-3DMM-Fitting (lineage.md 2): score-weighted squared reprojection error with priors on
-identity and expression. The kit adds temporal smoothness and MediaPipe's dense points, and starts from PnP.
+identity and expression. The kit adds temporal smoothness, MediaPipe's dense points and the gaps between lids and lips, and starts from PnP.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,9 @@ from ..face_models import FaceModel
 from ..face_models.landmarks import KEPT_66, MEDIAPIPE_68
 from ..geometry import so3_exp, vertex_normals
 
+# lids and lips, upper and lower: how far they are apart makes a blink or a word
+GAPS = torch.tensor([[37, 41], [38, 40], [43, 47], [44, 46], [61, 67], [62, 66], [63, 65], [51, 57]])
+
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -22,6 +25,7 @@ class FitSettings:
 
     steps: int = 500
     w_dense: float = 0.6
+    w_gap: float = 12.0
     w_identity: float = 1e-4
     w_expression: float = 1.5e-5
     w_smooth: float = 2e-3
@@ -110,13 +114,16 @@ def landmark_objective(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Mean weighted squared reprojection error, priors with smoothness, and the squared error of each point (F, N)."""
     world = posed_points(model, ids, identity, scale, beta, pose)
-    error = ((camera.project(world) - target) / eye_distance(target)).square().sum(-1)
+    miss = (camera.project(world) - target) / eye_distance(target)
+    error = miss.square().sum(-1)
+    gaps = (miss[:, GAPS[:, 0]] - miss[:, GAPS[:, 1]]).square().sum(-1)
     prior = s.w_identity * identity.square().sum() + s.w_expression * beta.square().sum(1).mean()
     prior = prior + s.w_depth * (pose[:, 5] - pose[:, 5].mean()).square().mean()  # depth shows only as size
     if len(beta) > 2:
         smooth = 0.5 * beta.diff(n=2, dim=0).square().mean() + 300 * pose.diff(n=2, dim=0).square().mean()
         prior = prior + s.w_smooth * smooth
-    return (weight * error).sum(1).mean() / 66, prior, error
+    data = (weight * error).sum(1) + s.w_gap * (weight[:, GAPS].amin(-1) * gaps).sum(1)
+    return data.mean() / 66, prior, error
 
 
 def _pnp(target: np.ndarray, model: np.ndarray, camera: Camera) -> tuple[Tensor, float]:

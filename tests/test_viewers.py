@@ -215,7 +215,7 @@ def test_weights_in_the_browser_are_eq_8(opened, packet):
 
 def test_a_slider_moves_the_mouth_and_not_the_hair(opened, packet):
     opened.do("s.stage.view.yaw = 0; s.stage.view.pitch = 0;")
-    before = opened.shot(frame=0, wipe=1.0, sliders={}).astype(float)
+    before = opened.shot(frame=0, wipe=1.0, sliders={}, overlay="none").astype(float)
     opened.page.get_by_label("jaw", exact=True).fill("1")
     after = opened.shot().astype(float)
     change = np.abs(after - before).max(-1)

@@ -173,7 +173,17 @@ class Splats {
       gl.drawBuffers([gl.COLOR_ATTACHMENT0, gl.COLOR_ATTACHMENT1]);
     }
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    // hundreds of layers, each rounded to 8 bits, would add up to some per cent: they are summed in 16-bit floats
+    this.sum = gl.getExtension("EXT_color_buffer_float") && { frame: gl.createFramebuffer(), store: gl.createRenderbuffer(), width: 0 };
     this.face = this.sorted = null;
+  }
+  summing(width, height) {
+    const { gl, sum } = this;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, sum.frame);
+    if (sum.width === width) return;
+    sum.width = width;
+    gl.bindRenderbuffer(gl.RENDERBUFFER, sum.store); gl.renderbufferStorage(gl.RENDERBUFFER, gl.RGBA16F, width, height);
+    gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.RENDERBUFFER, sum.store);
   }
   express(coefficients) {
     const key = coefficients.join();
@@ -243,6 +253,7 @@ class Splats {
     this.sort(camera, place);
     this.milliseconds = performance.now() - begun;
     const raw = state.overlay === "raw", ground = raw ? 0 : 1;
+    if (this.sum) this.summing(width, height);
     gl.viewport(0, 0, width, height);
     gl.disable(gl.SCISSOR_TEST); gl.disable(gl.DEPTH_TEST);
     gl.clearColor(ground, ground, ground, 1); gl.clear(gl.COLOR_BUFFER_BIT);
@@ -257,12 +268,15 @@ class Splats {
     gl.uniform1f(u.alpha, state.alpha); gl.uniform1i(u.weak, state.b < state.boundary ? 1 : 0);
     this.orderTable.use();
     const show = look => { look.out.forEach(t => t.use()); gl.drawElements(gl.TRIANGLES, 6 * this.n, gl.UNSIGNED_INT, 0); };
-    if (this.looks.length < 2) return show(this.looks[0]);
-    const edge = Math.round(clamp(state.wipe, 0, 1) * width);
+    const edge = this.looks.length < 2 ? width : Math.round(clamp(state.wipe, 0, 1) * width);
     gl.enable(gl.SCISSOR_TEST);
     if (edge > 0) { gl.scissor(0, 0, edge, height); show(this.looks[0]); }
     if (edge < width) { gl.scissor(edge, 0, width - edge, height); show(this.looks[1]); }
     gl.disable(gl.SCISSOR_TEST);
+    if (!this.sum) return;
+    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, this.sum.frame); gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
+    gl.blitFramebuffer(0, 0, width, height, 0, 0, width, height, gl.COLOR_BUFFER_BIT, gl.NEAREST);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
   }
 }
 

@@ -7,13 +7,16 @@ __all__ = ["check", "open_road", "show", "tried"]
 
 
 def open_road(run: str, source: str, profile: str, seed: int) -> Road:
-    """The run a notebook works on; '' as profile means STKIT_PROFILE or quick. Says where results will be."""
+    """The run a notebook works on; '' as profile means STKIT_PROFILE or quick. Says where results will be; losses are drawn live."""
     import os
 
     from .progress import silent
 
     road = Road(run, source, profile or None, seed, quiet=silent())
     if not road.quiet:
+        from .viewers import live_bar
+
+        road.progress = live_bar
         print(f"run '{run}' from {os.path.basename(source)}, profile {road.settings.name}: results in {os.path.relpath(road.folder)}")
     return road
 

@@ -93,6 +93,15 @@ def png(image) -> bytes:
     return buffer.getvalue()
 
 
+def jpeg(image, quality: int = 88) -> bytes:
+    """An image as JPEG: for the frames of a clip."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(u8(image)).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
 def show(image, alt: str, caption: str = "", width: int | None = None) -> None:
     """Display an image in a notebook with its alt text, the caption below; the alt text also travels in the output's metadata."""
     from IPython.display import Image as Shown

@@ -175,7 +175,7 @@ class Road:
             inputs["edited head"] = changed
         driving = None
         if driver:
-            driving = self._driver(driver)
+            driving = self.driver_road(driver)
             inputs["driver"] = driving.folder / "preprocess" / "capture.npz"
         stage = Stage(self.run, "animate", {"driver": driver, "frames": self.settings.video_frames}, inputs)
         if not self._reuse(stage):
@@ -230,7 +230,8 @@ class Road:
         path = self.folder / "gaussians" / "gaussian_head.safetensors"
         return GaussianHead.load(path) if path.exists() else self.gaussians()
 
-    def _driver(self, driver: str) -> "Road":
+    def driver_road(self, driver: str) -> "Road":
+        """The run that tracked `driver`: a video's path (tracked now if it was not), 'synthetic:SEED', a parameter file or a run's name."""
         if driver.startswith("synthetic") or Path(driver).exists():
             name = f"driver-{Path(driver.replace(':', '-')).stem}"
             road = Road(name, driver, self.settings.name, self.seed, self.quiet)

@@ -482,6 +482,91 @@ def test_scrubber_moves_picture_and_cursor_together(tracked, monkeypatch):
     assert set(shown[0]) == {"image/png", "text/plain"}, "silent runs show the poster alone"
 
 
+LIVE = """
+import time
+from stkit.viewers import live_bar
+bar = live_bar(range(40), "training", total=40)
+for k in bar:
+    time.sleep(0.05)
+    bar.set_postfix(loss=f"{1 / (k + 1):.4f}")
+"""
+
+
+def test_losses_are_drawn_while_a_cell_trains_and_stay_as_a_picture():
+    import nbformat
+    from nbclient import NotebookClient
+
+    book = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(LIVE.strip())],
+        metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}},
+    )
+    NotebookClient(book, timeout=120).execute()
+    (chart,) = [o for o in book.cells[0].outputs if o.output_type == "display_data"]
+    assert {"image/png", "application/vnd.jupyter.widget-view+json"} <= set(chart.data)
+    assert chart.metadata["image/png"]["alt"] == "Loss of 'training' against the step: from 1 to 0.025 in 39 steps"
+
+
+def test_charts_have_a_picture_alone_where_nobody_looks(tracked, mesh, monkeypatch):
+    import IPython.display
+
+    from stkit.cameras import orbit_camera
+    from stkit.viewers import camera_chart, charts, strength_chart, weight_chart
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, **k: shown.append((data, k["metadata"]["image/png"]["alt"])))
+    draw = [lambda: weight_chart((2.0, 5.0)), lambda: strength_chart({"truncate": torch.rand(200), "narrow": torch.rand(200)}, 0.3),
+            lambda: camera_chart(mesh[1], mesh[0], [orbit_camera(mesh[1].camera, a) for a in (-20.0, 20.0)], ["-20 deg", "+20 deg"])]  # fmt: skip
+    for chart in draw:
+        chart()
+    assert all(set(data) == {"image/png", "text/plain"} and len(alt) > 40 for data, alt in shown) and len(shown) == 3
+    monkeypatch.setattr(charts, "silent", lambda: False)
+    for chart in draw:
+        chart()
+    assert all("application/vnd.jupyter.widget-view+json" in data for data, _ in shown[3:])
+
+
+def test_cameras_of_the_chart_look_at_the_head(mesh):
+    from stkit.cameras import orbit_camera
+    from stkit.viewers.charts import _pyramid
+
+    capture = mesh[1]
+    middle = capture.landmarks3d[capture.neutral].mean(0).numpy()
+    for angle in (0.0, 40.0):
+        apex, corners = _pyramid(orbit_camera(capture.camera, angle), 2.0)
+        assert np.linalg.norm(corners.mean(0) - middle) < np.linalg.norm(apex - middle)
+
+
+def test_a_film_plays_in_step_and_stops_where_asked(browser, tmp_path):
+    row = lambda shift: [np.full((16, 16, 3), (40 * k + shift) % 256, np.uint8) for k in range(5)]
+    film = Compare(
+        row(0),
+        row(10),
+        beside={"driver": row(20), "tracked mesh": row(30)},
+        frames=[3, 6, 9, 12, 15],
+        fps=20,
+        alt="Grey squares.",
+        width=100,
+    )
+    assert film.poster().shape == (16, 64, 3)
+    path = tmp_path / "film.html"
+    path.write_text(page(film.packet, "film"))
+    context = browser.new_context(offline=True)
+    tab = context.new_page()
+    tab.goto(path.as_uri())
+    tab.wait_for_selector("body[data-ready=yes]")
+    assert tab.locator("img").count() == 4 and tab.locator("figcaption").all_inner_texts() == ["driver", "tracked mesh", "before | after"]
+    tab.get_by_role("button", name="Play").click()
+    tab.wait_for_function("() => document.querySelector('.stkit').film.frame >= 3")
+    tab.get_by_label("frame").fill("2")
+    assert tab.evaluate("() => document.querySelector('.stkit').film.playing") is False
+    grey = "() => [...document.querySelectorAll('img')].map(async i => { await i.decode(); const c = new OffscreenCanvas(1, 1).getContext('2d'); c.drawImage(i, 0, 0); return c.getImageData(0, 0, 1, 1).data[0]; })"
+    seen = tab.evaluate(f"async () => Promise.all(({grey})())")
+    assert np.abs(np.array(seen) - [100, 110, 80, 90]).max() <= 3, "all four show moment 2"
+    tab.get_by_label("wipe").fill("0.25")
+    assert "25%" in tab.locator(".wipe img").nth(1).get_attribute("style")
+    context.close()
+
+
 # ---- JupyterLab
 NOTEBOOK = """
 import torch

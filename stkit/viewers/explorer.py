@@ -1,7 +1,6 @@
 """`explore(f, alpha=(0.5, 20.0, 5.0))`: a picture that follows sliders, and shows its starting state to readers without a kernel."""
 
 import asyncio
-import base64
 import html
 import inspect
 import math
@@ -10,6 +9,7 @@ from collections.abc import Callable
 
 from ..plots import png, show
 from ..progress import silent
+from .charts import show_live
 
 SETTLE = 0.35  # seconds without a move after which the full picture is made
 
@@ -28,12 +28,7 @@ def explore(f: Callable, alt: str, caption: str = "", **sliders) -> None:
     if silent():  # nbval: nobody moves sliders
         show(first, alt, caption)
         return
-    from IPython.display import display
-
-    box = _box(f, full, takes_draft, controls, png(first), caption)
-    live = box._repr_mimebundle_()
-    still = base64.b64encode(png(first)).decode()
-    display({**live, "image/png": still, "text/plain": alt}, metadata={"image/png": {"alt": alt}}, raw=True)
+    show_live(lambda: _box(f, full, takes_draft, controls, png(first), caption), first, alt)
 
 
 def parameter_line(values: dict) -> str:

@@ -1,16 +1,13 @@
 """What the tracker found, frame by frame: the picture with its landmarks beside beta and pose over time (plotly), on one slider."""
 
-import base64
-
 import torch
 
 from ..capture import Capture
 from ..geometry import so3_exp, yaw_pitch_roll
 from ..plots import figure, png, u8
-from ..progress import silent
+from .charts import COLOURS, show_live
 
 LIVELIEST = 6
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito: told apart by colour-blind people
 
 
 def curves(capture: Capture) -> dict[str, dict[str, list[float]]]:
@@ -28,13 +25,9 @@ def curves(capture: Capture) -> dict[str, dict[str, list[float]]]:
 
 def scrub(capture: Capture, frame: int | None = None) -> None:
     """Show frames with a slider, detected landmarks blue and fitted ones orange, and the curves with a cursor at the frame."""
-    from IPython.display import display
-
     frame = capture.neutral if frame is None else frame
-    poster = png(_poster(capture, frame))
     alt = f"Frame {frame} with detected and fitted landmarks, and curves of expression and head angles over the clip"
-    bundle = {} if silent() else _box(capture, frame)._repr_mimebundle_()
-    display({**bundle, "image/png": base64.b64encode(poster).decode(), "text/plain": alt}, metadata={"image/png": {"alt": alt}}, raw=True)
+    show_live(lambda: _box(capture, frame), _poster(capture, frame), alt)
 
 
 def _box(capture: Capture, frame: int):

@@ -15,7 +15,7 @@ from ..editing.weights import landmark_set
 from ..gaussian_head import GaussianHead, draw
 from ..geometry import nearest, vertex_normals
 from ..mesh_head import MeshHead
-from ..plots import png, u8
+from ..plots import jpeg, png, u8
 from ..render import render_mesh
 from .pack import Packet, browser_gaussians, camera_from, camera_header, pack_gaussians, pack_head, square
 
@@ -166,7 +166,7 @@ def mesh_viewer(head: MeshHead, capture: Capture, slice_sdf: bool = False, **sta
 
 
 @torch.no_grad()
-def sdf_slice(head: MeshHead, points: int = 140, reach: float = 0.4) -> tuple[Tensor, Tensor, Tensor]:
+def sdf_slice(head: MeshHead, points: int = 200, reach: float = 0.4) -> tuple[Tensor, Tensor, Tensor]:
     """The plane x = 0 of the head's box: vertices (P, 3), faces, colours (P, 3): blue inside, orange outside, a dark line at 0.
 
     Colour reaches its end at `reach` decimetres from the surface; thin lines stand 0.1 dm apart.
@@ -180,38 +180,43 @@ def sdf_slice(head: MeshHead, points: int = 140, reach: float = 0.4) -> tuple[Te
     ends = torch.where(t < 0, torch.tensor([0.0, 0.27, 0.70]), torch.tensor([0.84, 0.37, 0.0]))
     colours = 1 - t.abs() * (1 - ends)
     step = float((high - low)[1:].max()) / points
+    steep = torch.stack(torch.gradient(sdf.reshape(points, points), spacing=(y, z))).norm(dim=0).reshape(-1).clamp_min(0.3)
     tenth = (sdf / 0.1 - (sdf / 0.1).round()).abs() * 0.1
-    colours = torch.where((tenth < 0.35 * step)[:, None], 0.8 * colours, colours)
-    colours = torch.where((sdf.abs() < 0.8 * step)[:, None], torch.full_like(colours, 0.1), colours)
+    colours = torch.where((tenth < 0.4 * step * steep)[:, None], 0.8 * colours, colours)
+    colours = torch.where((sdf.abs() < 0.9 * step * steep)[:, None], torch.full_like(colours, 0.1), colours)
     k = torch.arange(points * points).reshape(points, points)
     a, b, c, d = k[:-1, :-1].reshape(-1), k[:-1, 1:].reshape(-1), k[1:, :-1].reshape(-1), k[1:, 1:].reshape(-1)
     return plane, torch.cat([torch.stack([a, b, c], 1), torch.stack([b, d, c], 1)]), colours
 
 
 class Compare(Viewer):
-    """Before and after with a wipe; lists of pictures add a frame scrubber. Pictures (H, W, 3) float in [0, 1] or uint8."""
+    """Before and after with a wipe; lists of pictures (H, W, 3), float in [0, 1] or uint8, add a frame scrubber; `fps` a Play button.
+
+    `beside` names further lists of as many pictures, shown at the left and in step: a driver, its tracked mesh. Pictures that
+    play are kept as JPEG, single ones as PNG. ValueError where numbers of pictures do not fit together or `alt` is empty.
+    """
 
     def __init__(self, before, after, labels: tuple[str, str] = ("before", "after"), frames: list[int] | None = None, alt: str = "",
-                 caption: str = "", width: int = 420):  # fmt: skip
-        pairs = [(before, after)] if not isinstance(before, (list, tuple)) else list(zip(before, after, strict=True))
+                 caption: str = "", width: int = 420, beside: dict[str, list] | None = None, fps: float | None = None):  # fmt: skip
+        listed = isinstance(before, (list, tuple)) or getattr(before, "ndim", 3) == 4
+        rows = {f"beside{k}_": list(v) for k, v in enumerate((beside or {}).values())}
+        rows |= {"before": list(before) if listed else [before], "after": list(after) if listed else [after]}
+        count = len(rows["before"])
         if not alt.strip():
             raise ValueError("Compare: say in alt what the two pictures show")
-        if not pairs or (frames and len(frames) != len(pairs)):
-            raise ValueError(f"Compare: {len(pairs)} pairs of pictures and {len(frames or [])} frame numbers do not fit together")
-        self.first = np.concatenate([u8(x) for x in pairs[0]], 1)
+        if not count or {len(v) for v in rows.values()} != {count} or (frames and len(frames) != count):
+            numbers = ", ".join(str(len(v)) for v in rows.values())
+            raise ValueError(f"Compare: {numbers} pictures and {len(frames or [])} frame numbers do not fit together")
+        self.first = np.concatenate([u8(v[0]) for v in rows.values()], 1)
+        encode = png if fps is None else jpeg
         header = {
-            "kind": "compare",
-            "looks": list(labels),
-            "alt": alt,
-            "caption": caption,
-            "frames": frames or list(range(len(pairs))),
-            "width": width,
-        }
-        arrays = {
-            f"{side}{k}": np.frombuffer(png(x), np.uint8) for k, pair in enumerate(pairs) for side, x in zip(("before", "after"), pair)
-        }
-        super().__init__(Packet(header, arrays))
+            "kind": "compare", "looks": list(labels), "beside": list(beside or {}), "alt": alt, "caption": caption, "width": width, "fps": fps,
+            "frames": frames or list(range(count)), "type": "image/png" if fps is None else "image/jpeg",
+        }  # fmt: skip
+        super().__init__(
+            Packet(header, {f"{name}{k}": np.frombuffer(encode(x), np.uint8) for name, row in rows.items() for k, x in enumerate(row)})
+        )
 
     def poster(self) -> np.ndarray:
-        """Both pictures of the first frame, side by side."""
+        """The first frame's pictures, side by side."""
         return self.first

@@ -110,7 +110,7 @@ in vec4 colour; in vec2 q; out vec4 o;
 void main() { float a = min(colour.a * exp(-0.5 * dot(q, q)), 0.999); if (a < 1.0 / 255.0) discard; o = vec4(colour.rgb * a, a); }`;
 
 // expression: rest + sum of components, one fragment for each Gaussian, into the two tables the vertex shader reads
-const MOST_COMPONENTS = 32, LOOK = ["sizes", "turns", "rgba"];
+const DEPTHS = 16384, MOST_COMPONENTS = 32, LOOK = ["sizes", "turns", "rgba"];
 const UPDATE_VERTEX = `#version 300 es
 void main() { gl_Position = vec4(float((gl_VertexID & 1) * 4) - 1.0, float((gl_VertexID & 2) * 2) - 1.0, 0.0, 1.0); }`;
 const UPDATE_FRAGMENT = `#version 300 es
@@ -141,7 +141,6 @@ class Splats {
     const n = this.n = header.count, decode = (array, width, low, step) => Float32Array.from(array, (v, k) => low[k % width] + v * step[k % width]);
     this.header = header; this.data = data;
     this.rest = decode(data.position, 3, header.low, header.step);
-    this.position = new Float32Array(3 * n);
     this.follow = Float32Array.from(data.follow, v => v / 255);
     this.groups = ["position", ...header.looks.flatMap((_, k) => LOOK.map(g => g + k))];
     this.looks = header.looks.map((_, k) => {
@@ -153,7 +152,7 @@ class Splats {
       }
       return { rest: four.map(array => padded(array, 4, n)) };
     });
-    this.depth = new Float32Array(n); this.order = padded(new Uint32Array(n), 1, n); this.counts = new Uint32Array(65536); this.keys = new Uint16Array(n);
+    this.depth = new Float32Array(n); this.order = padded(new Uint32Array(n), 1, n); this.counts = new Uint32Array(DEPTHS); this.keys = new Uint16Array(n);
   }
   attach(gl) {
     this.gl = gl;
@@ -189,12 +188,7 @@ class Splats {
     const key = coefficients.join();
     if (this.face === key) return;
     this.face = key; this.sorted = null;
-    const { gl, header, data, position } = this, u = this.update.at;
-    position.set(this.rest);
-    header.components.forEach(({ rows, steps, starts }, k) => {  // the sort needs positions here too
-      const factor = coefficients[k] * steps.position, basis = data.dposition, from = starts.position;
-      if (Math.abs(factor) * 127 > 0.01) for (let i = 0, p = 0, b = from; i < rows; i++, p += 3, b += 4) { position[p] += factor * basis[b]; position[p + 1] += factor * basis[b + 1]; position[p + 2] += factor * basis[b + 2]; }
-    });
+    const { gl, header } = this, u = this.update.at;
     gl.useProgram(this.update.program);
     gl.disable(gl.BLEND); gl.disable(gl.SCISSOR_TEST); gl.disable(gl.DEPTH_TEST);
     gl.viewport(0, 0, WIDE, Math.ceil(this.n / WIDE));
@@ -212,24 +206,31 @@ class Splats {
     });
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
   }
-  // counting sort by depth, farthest first
-  sort(camera, place) {
+  // counting sort by depth, farthest first; of an expression only its share along the view is computed here
+  sort(camera, place, coefficients) {
     const key = [...camera.R, ...camera.t, ...place.head, ...place.headT, ...place.chest, ...place.chestT].map(x => x.toFixed(4)).join();
     if (this.sorted === key) return;
     this.sorted = key;
     const row = (m, t) => { const r = camera.R.slice(6); return [0, 1, 2].map(c => r[0] * m[c] + r[1] * m[3 + c] + r[2] * m[6 + c]).concat(r[0] * t[0] + r[1] * t[1] + r[2] * t[2] + camera.t[2]); };
-    const h = row(place.head, place.headT), c = row(place.chest, place.chestT), { position: x, follow, depth, n, counts, keys, order } = this;
-    let low = Infinity, high = -Infinity;
-    for (let i = 0; i < n; i++) {
-      const a = x[3 * i], b = x[3 * i + 1], d = x[3 * i + 2], f = follow[i];
-      const z = f * (h[0] * a + h[1] * b + h[2] * d + h[3]) + (1 - f) * (c[0] * a + c[1] * b + c[2] * d + c[3]);
-      depth[i] = z; if (z < low) low = z; if (z > high) high = z;
+    const h = row(place.head, place.headT), c = row(place.chest, place.chestT), { rest: x, follow, depth, n, counts, keys, order } = this;
+    const [h0, h1, h2, h3] = h, [c0, c1, c2, c3] = c;
+    for (let i = 0, p = 0; i < n; i++, p += 3) {
+      const a = x[p], b = x[p + 1], d = x[p + 2], f = follow[i];
+      depth[i] = f * (h0 * a + h1 * b + h2 * d + h3) + (1 - f) * (c0 * a + c1 * b + c2 * d + c3);
     }
+    const basis = this.data.dposition;
+    this.header.components.forEach(({ rows, steps, starts }, k) => {
+      const factor = coefficients[k] * steps.position, u = factor * h0, v = factor * h1, w = factor * h2;
+      if (Math.abs(factor) * 127 < 0.01) return;  // less than 1 mm
+      for (let i = 0, b = starts.position; i < rows; i++, b += 4) depth[i] += u * basis[b] + v * basis[b + 1] + w * basis[b + 2];
+    });
+    let low = Infinity, high = -Infinity;
+    for (let i = 0; i < n; i++) { const z = depth[i]; if (z < low) low = z; if (z > high) high = z; }
     counts.fill(0);
-    const factor = 65535 / Math.max(high - low, 1e-9);
+    const factor = (DEPTHS - 1) / Math.max(high - low, 1e-9);
     for (let i = 0; i < n; i++) { const k = (high - depth[i]) * factor | 0; keys[i] = k; counts[k]++; }
     let sum = 0;
-    for (let k = 0; k < 65536; k++) { const count = counts[k]; counts[k] = sum; sum += count; }
+    for (let k = 0; k < DEPTHS; k++) { const count = counts[k]; counts[k] = sum; sum += count; }
     for (let i = 0; i < n; i++) order[counts[keys[i]]++] = i;
     this.orderTable.put(order);
   }
@@ -249,8 +250,9 @@ class Splats {
   }
   draw(camera, state, width, height) {
     const gl = this.gl, u = this.shader.at, place = this.place(state), begun = performance.now();
-    this.express(this.coefficients(state));
-    this.sort(camera, place);
+    const coefficients = this.coefficients(state);
+    this.express(coefficients);
+    this.sort(camera, place, coefficients);
     this.milliseconds = performance.now() - begun;
     const raw = state.overlay === "raw", ground = raw ? 0 : 1;
     if (this.sum) this.summing(width, height);
@@ -445,7 +447,7 @@ const STYLE = `.stkit{font:14px/1.45 system-ui,sans-serif;color:#1b1b1b;backgrou
 .stkit label{display:grid;grid-template-columns:7.5em 1fr 3.2em;gap:6px;align-items:center}.stkit output{font-variant-numeric:tabular-nums;text-align:right}
 .stkit input[type=range]{width:100%;accent-color:#0072b2}.stkit button,.stkit select{font:inherit;padding:2px 10px}
 .stkit .note{color:#555;font-size:12.5px;margin:4px 0}.stkit .tip{position:absolute;pointer-events:none;background:#1b1b1b;color:#fff;padding:1px 7px;border-radius:4px;font-size:12.5px}
-.stkit .wipe{position:relative;max-width:100%}.stkit .wipe img{display:block;width:100%}.stkit .wipe img+img{position:absolute;inset:0}`;
+.stkit .wipe{position:relative;max-width:100%}.stkit .wipe img{display:block;width:100%}.stkit .wipe img+img{position:absolute;inset:0}.stkit figure{margin:0;max-width:100%}.stkit figure img{max-width:100%}`;
 const make = (tag, properties = {}, ...children) => { const e = document.createElement(tag); for (const [k, v] of Object.entries(properties)) k in e && k !== "list" ? e[k] = v : e.setAttribute(k, v); e.append(...children); return e; };
 function range(parent, name, low, high, step, value, input, show = v => v.toFixed(2)) {
   const out = make("output", { textContent: show(value) }), bar = make("input", { type: "range", min: low, max: high, step, value, "aria-label": name });
@@ -528,16 +530,31 @@ function scene(model, el, header, data, splats) {
 }
 
 function compare(el, header, data) {
-  const url = (k, side) => URL.createObjectURL(new Blob([data[`${side}${k}`]], { type: "image/png" })), urls = [];
-  const pictures = header.frames.map((_, k) => { const pair = ["before", "after"].map(side => url(k, side)); urls.push(...pair); return pair; });
-  const [before, after] = header.looks.map(name => make("img", { alt: `${name}: ${header.alt}` })), box = make("div", { className: "wipe" }, before, after), f = make("div");
-  box.style.width = `${header.width}px`;
-  const cut = v => { after.style.clipPath = `inset(0 0 0 ${100 * v}%)`; }, show = k => { [before.src, after.src] = pictures[k]; };
-  range(f, `${header.looks[0]} | ${header.looks[1]}`, 0, 1, 0.01, 0.5, cut);
-  if (pictures.length > 1) range(f, "frame", 0, pictures.length - 1, 1, 0, show, v => String(header.frames[v]));
+  const urls = new Map(), url = name => { if (!urls.has(name)) urls.set(name, URL.createObjectURL(new Blob([data[name]], { type: header.type }))); return urls.get(name); };
+  const img = (name, text) => ({ name, e: make("img", { alt: text }) });
+  const sides = header.beside.map((text, k) => img(`beside${k}_`, `${text}: ${header.alt}`));
+  const [before, after] = header.looks.map((text, k) => img(k ? "after" : "before", `${text}: ${header.alt}`));
+  const box = make("div", { className: "wipe" }, before.e, after.e), row = make("div", { className: "row" }), f = make("div"), count = header.frames.length;
+  const panel = (e, text) => { e.style.width = `${header.width}px`; row.append(make("figure", {}, e, make("figcaption", { className: "note", textContent: text }))); };
+  sides.forEach((s, k) => panel(s.e, header.beside[k]));
+  panel(box, `${header.looks[0]} | ${header.looks[1]}`);
+  const cut = v => { after.e.style.clipPath = `inset(0 0 0 ${100 * v}%)`; };
+  let now = 0, timer = 0, bar = null;
+  const show = k => { now = k; for (const { name, e } of [...sides, before, after]) e.src = url(name + k); };
+  el.append(row, f, make("p", { className: "note", textContent: header.caption || "" }));
+  range(f, "wipe", 0, 1, 0.01, 0.5, cut);
+  const pause = () => { clearInterval(timer); timer = 0; };
+  if (count > 1) bar = range(f, "frame", 0, count - 1, 1, 0, k => { stop(); show(k); }, v => String(header.frames[v]));
+  let stop = pause;
+  if (header.fps) {
+    const play = make("button", { type: "button", textContent: "Play" });
+    stop = () => { pause(); play.textContent = "Play"; };
+    play.addEventListener("click", () => { if (timer) return stop(); play.textContent = "Pause"; timer = setInterval(() => { show((now + 1) % count); bar.set(now); }, 1000 / header.fps); });
+    f.prepend(play);
+  }
   cut(0.5); show(0);
-  el.append(box, f, make("p", { className: "note", textContent: header.caption || "" }));
-  return () => urls.forEach(URL.revokeObjectURL);
+  el.film = { get frame() { return now; }, get playing() { return Boolean(timer); } };
+  return () => { pause(); urls.forEach(u => URL.revokeObjectURL(u)); };
 }
 
 function start(model, el, header, bytes) {

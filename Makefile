@@ -3,6 +3,7 @@
 # make lab    JupyterLab on notebook 00
 # make bench  speed of the renderers and training steps here, into benchmarks/results.md
 # make budget where a step's time goes, into benchmarks/budget.md
+# make hooks  once per clone, for contributors: notebooks are committed without outputs (nbstripout) and compared cell by cell (nbdime)
 # make test   all tests: pytest, then the notebooks through nbval
 
 PYTHON ?= python3.11
@@ -15,7 +16,7 @@ DRIVER ?=
 
 ready := .venv/.ready
 
-.PHONY: demo lab test bench budget clean setup figures
+.PHONY: demo lab test bench budget clean setup figures hooks
 
 setup: $(ready)
 
@@ -47,6 +48,13 @@ bench: $(ready)
 
 budget: $(ready)
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -W ignore benchmarks/budget.py
+
+hooks: $(ready)
+	git config filter.nbstripout.clean '.venv/bin/python -m nbstripout --keep-count --keep-id'
+	git config filter.nbstripout.smudge cat
+	git config filter.nbstripout.required true
+	git config diff.jupyternotebook.command '.venv/bin/git-nbdiffdriver diff'
+	git config merge.jupyternotebook.driver '.venv/bin/git-nbmergedriver merge %O %A %B %L %P'
 
 clean:
 	rm -rf runs .pytest_cache build *.egg-info

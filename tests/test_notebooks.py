@@ -94,3 +94,14 @@ def test_batch_runs_keep_no_widget_state(tmp_path):
     nbformat.write(notebook, tmp_path / "widget.ipynb")
     out = json.loads(execute(tmp_path / "widget.ipynb", {}, tmp_path / "out.ipynb").read_text())
     assert "widgets" not in out["metadata"] and any("widget-view" in k for k in out["cells"][-1]["outputs"][0]["data"])
+
+
+def test_the_filter_of_git_would_change_no_notebook():
+    """What `make hooks` installs leaves committed notebooks as they are: no output but those of check cells, no widget state."""
+    import subprocess
+    import sys
+
+    for path in NOTEBOOKS:
+        command = [sys.executable, "-m", "nbstripout", "--keep-count", "--keep-id"]
+        done = subprocess.run(command, stdin=path.open(), capture_output=True, text=True, check=True)
+        assert done.stdout == path.read_text(), f"{path.name}: run nbstripout --keep-count --keep-id on it"

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from stkit.animate import own_motion, part, play
 from stkit.editing.weights import weight
@@ -82,8 +83,6 @@ class Open:
     def shot(self, **state) -> np.ndarray:
         """The canvas (H, W, 3) after setting the state."""
         url = self.do(f"Object.assign(s.state, {json.dumps(state)}); s.stage.draw(); return s.stage.canvas.toDataURL('image/png');")
-        from PIL import Image
-
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
 
     def camera(self):
@@ -373,8 +372,6 @@ def test_mesh_and_pictures_in_the_browser(browser, mesh, tmp_path):
 
 # ---- notebooks
 def test_a_viewer_carries_a_poster_for_readers_without_a_kernel(gaussians, tracked):
-    from PIL import Image
-
     viewer = SplatViewer(gaussians, tracked, frames=6)
     data, metadata = viewer._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data and metadata["image/png"]["alt"]
@@ -580,10 +577,23 @@ viewer = SplatViewer(scene, camera=front_camera(128), distance=scene["means"].no
 viewer
 """
 
+PYTHONS_WEIGHTS = """
+import numpy as np
+from stkit.editing.weights import weight
+from stkit.gaussian_head import draw
+from stkit.viewers.pack import browser_gaussians
+packet = viewer.packet
+d = torch.from_numpy(packet.arrays["distance"].astype(np.float32)) * packet.header["distanceStep"]
+g = browser_gaussians(packet, viewer.state.get("frame", 0), 0)
+w = weight(d, viewer.state["alpha"])
+np.save("w.npy", draw({**g, "colors": w[:, None].expand(-1, 3)}, viewer.view(), background=0.0)[0].detach().numpy())
+print("w drawn for alpha", viewer.state["alpha"])
+"""
+
 
 @pytest.fixture
-def lab(tmp_path, monkeypatch):
-    """A JupyterLab server on a notebook with one viewer."""
+def lab(tmp_path):
+    """A JupyterLab server on a notebook with one viewer, and on notebook 04 with a cell more, in which Python draws w as the viewer stands."""
     import os
     import socket
     import subprocess
@@ -593,13 +603,15 @@ def lab(tmp_path, monkeypatch):
 
     import nbformat
 
-    cells = [nbformat.v4.new_code_cell(NOTEBOOK.strip()), nbformat.v4.new_code_cell("print('alpha is', viewer.state.get('alpha'))")]
-    nbformat.write(
-        nbformat.v4.new_notebook(
-            cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        ),
-        tmp_path / "viewer.ipynb",
-    )
+    from stkit.assets import repository
+
+    code = nbformat.v4.new_code_cell
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    book = nbformat.v4.new_notebook(cells=[code(NOTEBOOK.strip()), code("print('alpha is', viewer.state.get('alpha'))")], metadata=kernel)
+    nbformat.write(book, tmp_path / "viewer.ipynb")
+    lesson = nbformat.read(repository() / "notebooks" / "04_weigh_landmarks.ipynb", 4)
+    lesson.cells.append(code(PYTHONS_WEIGHTS.strip()))
+    nbformat.write(lesson, tmp_path / "lesson.ipynb")
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -608,9 +620,11 @@ def lab(tmp_path, monkeypatch):
         "HOME": str(tmp_path),
         "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
         "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
+        "STKIT_RUNS": str(tmp_path / "runs"),
+        "STKIT_QUIET": "1",
     }
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1", "--IdentityProvider.token=",
-               "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", f"--ServerApp.root_dir={tmp_path}"]  # fmt: skip
+               "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", f"--ServerApp.root_dir={tmp_path}"]  # fmt: skip
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     for _ in range(120):
@@ -635,29 +649,84 @@ def run_cell(tab, k: int) -> None:
             return
 
 
-def test_jupyterlab_shows_a_viewer_without_the_network(browser, lab):
+@pytest.fixture
+def labtab(browser):
+    """A tab that reaches nothing but this machine, with what it asked for elsewhere and what it complained about."""
     context = browser.new_context(viewport={"width": 1300, "height": 1000})
     outside, complaints = [], []
-    context.route(
-        lambda url: "127.0.0.1" not in url and not url.startswith(("data:", "blob:")), lambda r: (outside.append(r.request.url), r.abort())
-    )
+    elsewhere = lambda url: "127.0.0.1" not in url and not url.startswith(("data:", "blob:"))
+    context.route(elsewhere, lambda r: (outside.append(r.request.url), r.abort()))
     tab = context.new_page()
     tab.on("pageerror", lambda e: complaints.append(str(e)))
     # a slow machine may be asked which kernel to take, or something else before the first click
     tab.add_locator_handler(tab.locator(".jp-Dialog"), lambda dialog: dialog.locator("button.jp-mod-accept").first.click())
-    tab.goto(f"{lab}/lab/tree/viewer.ipynb?reset")
+    yield tab, outside, complaints
+    context.close()
+
+
+def open_lab(tab, address: str) -> None:
+    tab.goto(address)
     tab.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
     tab.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
+
+
+DRAWN = "() => document.querySelector('.stkit').stkit.stage.drawn"
+
+
+def test_jupyterlab_shows_a_viewer_without_the_network(lab, labtab):
+    tab, outside, complaints = labtab
+    open_lab(tab, f"{lab}/lab/tree/viewer.ipynb?reset")
     run_cell(tab, 0)
     tab.wait_for_selector(".stkit canvas", timeout=90_000)
-    tab.wait_for_function("() => document.querySelector('.stkit').stkit.stage.drawn > 0")
+    tab.wait_for_function(f"({DRAWN})() > 0")
     picture = "() => document.querySelector('.stkit').stkit.stage.canvas.toDataURL()"
-    before, drawn = tab.evaluate(picture), tab.evaluate("() => document.querySelector('.stkit').stkit.stage.drawn")
+    before, drawn = tab.evaluate(picture), tab.evaluate(DRAWN)
     tab.get_by_label("alpha (1/dm)").fill("12")
-    tab.wait_for_function(f"() => document.querySelector('.stkit').stkit.stage.drawn > {drawn}")
+    tab.wait_for_function(f"({DRAWN})() > {drawn}")
     assert tab.evaluate(picture) != before
     tab.wait_for_timeout(600)  # the state is synced 150 ms after the last move
     run_cell(tab, 1)
     tab.wait_for_selector("text=alpha is 12", timeout=30_000)
     assert outside == [] and complaints == []
-    context.close()
+
+
+def test_notebook_04_in_jupyterlab_weighs_as_python_does(lab, labtab, tmp_path):
+    """The lesson itself, all of its cells, without the network: alpha dragged in the browser, w drawn there and in the kernel."""
+    tab, outside, complaints = labtab
+    tab.on("console", lambda m: m.type == "error" and "stkit" in m.text and complaints.append(m.text))
+    open_lab(tab, f"{lab}/lab/tree/lesson.ipynb?reset")
+    run_cell(tab, 1)
+    tab.evaluate("async () => { await jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    book = "jupyterapp.shell.currentWidget.content"
+    at = tab.evaluate(f"() => {book}.widgets.findIndex(c => c.model.sharedModel.source.includes('viewer = SplatViewer'))")
+    tab.evaluate(f"async () => {{ {book}.activeCellIndex = {at}; await {book}.scrollToItem({at}, 'start'); }}")
+    tab.wait_for_selector(".stkit canvas", timeout=60_000)
+    tab.wait_for_function(f"({DRAWN})() > 0")
+    tab.evaluate(
+        "() => { const s = document.querySelector('.stkit').stkit; s.stage.header.size = s.stage.header.camera.width; s.change('overlay', 'raw'); }"
+    )
+    picture = "() => { const s = document.querySelector('.stkit').stkit; s.stage.draw(); return s.stage.canvas.toDataURL(); }"
+    read = lambda: np.asarray(Image.open(io.BytesIO(base64.b64decode(tab.evaluate(picture).split(",")[1]))).convert("RGB"))[..., 0] / 255
+    before = read()
+    (tmp_path / "w.npy").unlink()
+    tab.get_by_label("alpha (1/dm)").first.fill("12")
+    after = read()
+    tab.wait_for_timeout(800)  # the state is synced 150 ms after the last move
+    tab.evaluate(
+        f"async () => {{ {book}.activeCellIndex = {book}.widgets.length - 1; await jupyterapp.commands.execute('notebook:run-cell'); }}"
+    )
+    wait_for(lambda: (tmp_path / "w.npy").exists())
+    truth = np.load(tmp_path / "w.npy")[..., 0]
+    assert np.abs(after - before).max() > 0.2, "dragging alpha changes the picture"
+    assert np.abs(after - truth).max() < 0.02, "the browser's w is the kernel's"
+    assert outside == [] and complaints == []
+
+
+def wait_for(done, seconds: float = 60) -> None:
+    import time
+
+    for _ in range(int(seconds / 0.25)):
+        if done():
+            return
+        time.sleep(0.25)
+    raise AssertionError(f"nothing came within {seconds:.0f} s")

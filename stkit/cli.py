@@ -35,6 +35,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="'mesh-prior', the stand-in without weights, or a V3D (Stable Video Diffusion) folder or hub id",
     )
     run.add_argument(
+        "--rig",
+        default="",
+        metavar="FOLDER",
+        help="more cameras around the same head, to learn from: a NeRSemble sequence (PARTICIPANT/sequences/NAME; VIDEO is one of its cam_SERIAL.mp4) or a folder in Gaussian-Head-Avatar's layout",
+    )
+    run.add_argument(
         "--editor",
         default="paint",
         help="'paint' (rules) or 'tiny' (a small diffusion model), both stand-ins that come with the kit, or an InstructPix2Pix folder or hub id",
@@ -128,13 +134,15 @@ def run(arguments) -> int:
     if arguments.notebooks and arguments.views != "mesh-prior":
         raise ValueError("--views works without --notebooks: the notebooks show mesh-prior views")
     if arguments.notebooks:
+        if arguments.rig:
+            raise ValueError("--rig: leave out --notebooks, whose stages learn from one camera")
         from .papers import run_road
 
         path = run_road(arguments.name, arguments.video, profile, arguments.seed, arguments.prompt, arguments.editor, arguments.driver)
     else:
         from .road import Road
 
-        path = Road(arguments.name, arguments.video, profile, arguments.seed, view_model=arguments.views).everything(
+        path = Road(arguments.name, arguments.video, profile, arguments.seed, view_model=arguments.views, rig=arguments.rig).everything(
             arguments.prompt, arguments.editor, arguments.driver
         )
     print(f"\ndone in {time.monotonic() - start:.0f} s. Open {path}")

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from .alignment import UNITS, Show, align_frames, iou_loss, moved
+from .cameras import Camera
 from .capture import Capture, head_transform
+from .capture.rig import Rig
 from .diffusion.views import Views
 from .gaussian_head import GaussianHead, GaussianSettings, draw, from_mesh
 from .geometry import generator
@@ -42,6 +44,7 @@ class GaussianTraining:
     w_ssim: float = 0.2
     w_mask: float = 0.1
     view_share: float = 0.15
+    rig_share: float = 0.6
     train_deformation: bool = False
     model: GaussianSettings = field(default_factory=GaussianSettings)
     seed: int = 0
@@ -81,9 +84,9 @@ def start_colours(capture: Capture, mesh: MeshHead):
 
 def fit_gaussians(
     capture: Capture, mesh: MeshHead, views: Views | None, settings: GaussianTraining, frames: list[int],
-    checkpoint: Path | None = None, progress=lambda x, **k: x,
+    checkpoint: Path | None = None, progress=lambda x, **k: x, rig: Rig | None = None,
 ) -> tuple[GaussianHead, Capture, dict[str, list[float]]]:  # fmt: skip
-    """Optimise a Gaussian head on the frames and the neutral frame's views (None: no views).
+    """Optimise a Gaussian head on the frames, the neutral frame's views (None: no views) and a rig's other cameras, where there are.
 
     Returns it, the capture with the tracking refined (frames outside `frames` are aligned to the finished head), and the
     loss histories.
@@ -101,13 +104,13 @@ def fit_gaussians(
     neutral = frame_arguments(capture, capture.neutral)
     spread_beta, spread_pose = (settings.noise * x[frames].std(0) for x in (capture.beta, capture.pose))
 
-    def show_frame(t: int, k: int) -> tuple[Tensor, Tensor]:
+    def show_frame(t: int, k: int, camera: Camera = capture.camera) -> tuple[Tensor, Tensor]:
         beta = capture.beta[t] + spread_beta * torch.randn(len(spread_beta), generator=gen)
         pose = capture.pose[t] + spread_pose * torch.randn(6, generator=gen)
         place = head_transform(capture, t)
         if k >= settings.track_from * settings.steps:
             place |= {n: place[n] + UNITS * motion[n][t] for n in motion}
-        return draw(head.place(head.canonical(beta, pose), **place), capture.camera)
+        return draw(head.place(head.canonical(beta, pose), **place), camera)
 
     def sample(k: int) -> tuple[Tensor, dict[str, Tensor]]:
         use_view = views is not None and float(torch.rand(1, generator=gen)) < settings.view_share
@@ -115,6 +118,11 @@ def fit_gaussians(
             v = int(torch.randint(len(views.cameras), (1,), generator=gen))
             image, alpha = head.render(views.cameras[v], **neutral)
             target, matte, trust = views.images[v], views.alphas[v], views.trust[v]
+        elif rig is not None and float(torch.rand(1, generator=gen)) < settings.rig_share:
+            i, v = (int(torch.randint(n, (1,), generator=gen)) for n in rig.images.shape[:2])
+            image, alpha = show_frame(rig.frames[i], k, rig.cameras[v])
+            target, matte = rig.shot(i, v)
+            trust = 1.0
         else:
             t = frames[int(torch.randint(len(frames), (1,), generator=gen))]
             image, alpha = show_frame(t, k)

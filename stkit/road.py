@@ -9,6 +9,7 @@ import torch
 from . import metrics, stage_pictures
 from .capture import Capture
 from .capture.preprocess import preprocess
+from .capture.rig import load_rig
 from .capture.video import VideoError
 from .diffusion.editors import get_editor
 from .diffusion.views import FRONTAL, Views, get_views
@@ -26,7 +27,9 @@ from .runs import Stage, read_json, run_folder
 
 @dataclass
 class Road:
-    """A run: its name, where its video comes from, its profile, seed and provider of views ('mesh-prior' or a V3D folder or id).
+    """A run: its name, where its video comes from, its profile, seed, provider of views ('mesh-prior' or a V3D folder or id) and rig.
+
+    `rig` is a folder of calibrated cameras around the same head (see `capture.rig`), or "".
 
     Stages take keyword changes to their settings.
     """
@@ -37,6 +40,7 @@ class Road:
     seed: int = 0
     quiet: bool = False
     view_model: str = "mesh-prior"
+    rig: str = ""
 
     def __post_init__(self) -> None:
         self.settings = get_profile(self.profile)
@@ -108,13 +112,19 @@ class Road:
         settings = replace(settings, model=fit_widths(settings.model, mesh))
         folder = self.folder / "mesh"
         inputs = {"mesh head": folder / "mesh_head.safetensors", "capture": folder / "capture.npz"}
-        stage = Stage(self.run, "gaussians", {**asdict(settings), "views": self.view_model if use_views else "none"}, inputs)
+        stage = Stage(
+            self.run,
+            "gaussians",
+            {**asdict(settings), "views": self.view_model if use_views else "none", **({"rig": self.rig} if self.rig else {})},
+            inputs,
+        )
         if not self._reuse(stage):
             tracked = Capture.load(folder / "capture.npz")
+            rig = load_rig(self.rig, tracked, progress=self.progress) if self.rig else None
             train, test = tracked.split()
             with stage.making() as work:
                 views = self.views() if use_views else None
-                head, capture, history = fit_gaussians(tracked, mesh, views, settings, train, stage.checkpoint, self.progress)
+                head, capture, history = fit_gaussians(tracked, mesh, views, settings, train, stage.checkpoint, self.progress, rig)
                 head.save(work / "gaussian_head.safetensors")
                 capture.save(work / "capture.npz")
                 for name, value in held_out_scores(head, capture, Capture.load(self._raw_capture()), train, test).items():
@@ -123,6 +133,8 @@ class Road:
                     stage.record(name, value)
                 stage.record("head.gaussians", len(head.xyz))
                 stage.record("views", views.source if views else "none")
+                if rig:
+                    stage.record("rig", f"{len(rig.names)} cameras, {len(rig.frames)} moments of {self.rig}")
                 stage_pictures.gaussian(stage, head, capture, views, train, test, history)
         return GaussianHead.load(stage.folder / "gaussian_head.safetensors")
 

@@ -88,7 +88,7 @@ def detect(frames: np.ndarray, size: int, name: str, progress=lambda x, **k: x) 
     x0, y0, side = square_crop(track, height, width)
     scale = size / side
     crops = np.stack([_crop(frames[t], x0, y0, side, size, cv2) for t in kept])
-    mattes = _mattes(crops, progress)
+    mattes = mattes_of(crops, progress)
     return Detection(crops, mattes, (track - [x0, y0]) * scale, kept)
 
 
@@ -111,7 +111,7 @@ def _crop(frame, x0, y0, side, size, cv2):
     return cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
 
 
-def _mattes(crops: np.ndarray, progress) -> np.ndarray:
+def mattes_of(crops: np.ndarray, progress=lambda x, **k: x) -> np.ndarray:
     """Selfie segmentation, sharpened to the picture's own edges by a guided filter, lightly smoothed over time."""
     import cv2
     import mediapipe as mp

@@ -13,6 +13,29 @@ class VideoError(ValueError):
     """A clip that cannot be used; the message says why and what to do."""
 
 
+def frames_at(path: Path, times: list[float]) -> list[np.ndarray]:
+    """The frames (H, W, 3) uint8 nearest to the rising `times` (seconds). VideoError if the file cannot be read."""
+    out: list[np.ndarray] = []
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            half = 0.5 / float(stream.average_rate or 25)
+            last = None
+            for frame in container.decode(stream):
+                while len(out) < len(times) and float(frame.time or 0.0) >= times[len(out)] - half:
+                    out.append(_upright(frame))
+                last = frame
+                if len(out) == len(times):
+                    break
+            out += [_upright(last)] * (len(times) - len(out)) if last is not None else []
+    except (av.error.FFmpegError, OSError, ValueError, IndexError) as e:
+        raise VideoError(f"{path}: not a video that can be read ({e})") from e
+    if len(out) < len(times):
+        raise VideoError(f"{path}: holds no frames")
+    return out
+
+
 def read_video(path: Path, max_frames: int) -> tuple[np.ndarray, np.ndarray]:
     """Up to `max_frames` frames spread evenly over the clip: (F, H, W, 3) uint8, upright, and their times (F,) in seconds.
 

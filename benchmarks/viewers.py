@@ -1,6 +1,7 @@
 """The viewer in headless Chromium against the Python renderer, on the head of a run: `python benchmarks/viewers.py subject`.
 
-Prints one line a number, and with --write keeps benchmarks/viewers.md and notebooks/figures/avatar.png. Needs Chromium and playwright.
+Prints one line a number. --pictures FOLDER keeps screenshots of the avatar and of the viewers (of any run; never publish those of real
+clips). --write keeps benchmarks/viewers.md and the README's two pictures. Needs Chromium and playwright.
 """
 
 import argparse
@@ -20,8 +21,10 @@ from playwright.sync_api import sync_playwright
 
 from stkit.gaussian_head import GaussianHead, draw
 from stkit.metrics import psnr
+from stkit.plots import sheet
 from stkit.road import Road
 from stkit.runs import code_version, read_json, run_folder
+from stkit.viewers import mesh_viewer
 from stkit.viewers.pack import browser_gaussians, camera_from, pack_head
 from stkit.viewers.page import page
 
@@ -30,7 +33,16 @@ VIEWS = {"front": (0.0, 0.0, 0), "left, frame 17": (0.6, 0.1, 17), "right, frame
 SCREEN = {"width": 920, "height": 720}
 
 
-def measure(run: str, picture: Path | None) -> dict[str, float]:
+def grown(head: GaussianHead, count: int) -> GaussianHead:
+    """The head with Gaussians repeated, or left out, until there are `count`: for timing only."""
+    index = torch.arange(count) * len(head.xyz) // count
+    out = GaussianHead(head.settings, count)
+    out.load_state_dict({k: v if k == "landmarks" or "." in k else v[index] for k, v in head.state_dict().items()})
+    out.refresh()
+    return out
+
+
+def measure(run: str, pictures: Path | None) -> dict[str, float]:
     folder = run_folder(run)
     capture = Road(run, quiet=True).capture()
     head = GaussianHead.load(folder / "gaussians" / "gaussian_head.safetensors")
@@ -60,20 +72,49 @@ def measure(run: str, picture: Path | None) -> dict[str, float]:
                 with torch.no_grad():
                     truth = draw(browser_gaussians(packet, frame, look), camera)[0].clamp(0, 1)
                 out[f"webgl_psnr {name}, {packet.header['looks'][look]}"] = psnr(torch.from_numpy(seen.copy()).float() / 255, truth)
-        out["cpu_ms_median"] = do("const o = []; for (let k = 0; k < 50; k++) { s.state.frame = k; s.stage.view.yaw = 0.02 * k; s.stage.draw(); o.push(s.layer.milliseconds); }"
-                                  "return o.sort((a, b) => a - b)[25];")  # fmt: skip
-        if picture is not None:
+        timing = ("const o = []; for (let k = 0; k < 100; k++) { s.state.frame = k % 50; s.stage.view.yaw = 0.02 * k; s.stage.draw(); o.push(s.layer.milliseconds); }"
+                  "return o.sort((a, b) => a - b)[50];")  # fmt: skip
+        out["cpu_ms_median"] = do(timing)
+        path.write_text(page(pack_head(grown(head, 20_000), capture, limit=10_000_000, alt="Twenty thousand Gaussians."), "many"))
+        open_page(tab, path)
+        out["cpu_ms_median of 20000 Gaussians"] = do(timing)
+        if pictures is not None:
+            pictures.mkdir(parents=True, exist_ok=True)
             open_page(tab, folder / "animate" / "avatar.html")
             do("s.stage.toggle(); s.stage.view.yaw = 0.25; s.change('wipe', 0.5);")
             tab.get_by_label("frame", exact=True).fill("20")
             tab.wait_for_timeout(800)
-            tab.screenshot(path=str(picture))
+            tab.screenshot(path=str(pictures / "avatar.png"))
+            Image.fromarray(sheet([views(tab, do, path, Road(run, quiet=True).mesh_head(), capture, packet)], VIEWED)).save(
+                pictures / "viewers.png"
+            )
         browser.close()
     return out
 
 
+VIEWED = ["mesh, landmarks", "normals", "signed distance", "w of Eq. 8, alpha 5", "1 - w"]
+
+
+def views(tab, do, path: Path, mesh, capture, packet) -> list[np.ndarray]:
+    """What the viewers' canvases show, one picture for each of VIEWED."""
+    packet.header["size"] = 512
+    steps = [
+        (mesh_viewer(mesh, capture).packet, "s.stage.view.yaw = 0.5;"), (None, "s.state.overlay = 'normals';"),
+        (mesh_viewer(mesh, capture, slice_sdf=True).packet, "s.state.landmarks = false;"),
+        (packet, "Object.assign(s.state, {overlay: 'weights', frame: 0, wipe: 1});"), (None, "s.state.b = 0.2;"),
+    ]  # fmt: skip
+    out = []
+    for show, script in steps:
+        if show is not None:
+            path.write_text(page(show, "viewers"))
+            open_page(tab, path)
+        url = do(f"{script} s.stage.draw(); return s.stage.canvas.toDataURL();")
+        out.append(np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB")))
+    return out
+
+
 def open_page(tab, path: Path) -> None:
-    tab.goto(path.resolve().as_uri())
+    tab.goto(path.resolve().as_uri(), wait_until="commit")
     tab.wait_for_selector("body[data-ready=yes]")
     tab.wait_for_function("() => document.querySelector('.stkit').stkit.stage.drawn > 0")
 
@@ -81,10 +122,11 @@ def open_page(tab, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run")
-    parser.add_argument("--write", action="store_true", help="keep benchmarks/viewers.md and the README's picture")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="keep screenshots there")
+    parser.add_argument("--write", action="store_true", help="keep benchmarks/viewers.md and the README's pictures")
     a = parser.parse_args()
     torch.set_num_threads(1)
-    numbers = measure(a.run, HERE.parent / "notebooks" / "figures" / "avatar.png" if a.write else None)
+    numbers = measure(a.run, HERE.parent / "notebooks" / "figures" if a.write else a.pictures)
     lines = [f"{name.replace(' ', '_').replace(',', '')} {value:.2f}" for name, value in numbers.items()]
     print("\n".join(lines))
     if a.write:

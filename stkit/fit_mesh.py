@@ -16,7 +16,11 @@ from .training import accumulate, cosine, run_steps
 
 @dataclass(frozen=True)
 class MeshTraining:
-    """Steps, frames a step, learning rates and the weights of the losses (paper values; Laplacian and offset as upstream)."""
+    """Steps, frames a step, learning rates and the weights of the losses (paper values; Laplacian and offset as upstream).
+
+    `w_still` is the kit's: it holds what moves with the pose alone. The Laplacian would rather pull the unseen back of the head
+    forward through the deformation, by a centimetre, than bend the surface.
+    """
 
     steps: int = 700
     batch: int = 1
@@ -30,6 +34,7 @@ class MeshTraining:
     w_sdf: float = 0.01
     w_laplacian: float = 100.0
     w_offset: float = 0.01
+    w_still: float = 1.0
     deform_frames: int = 4
     surface_points: int = 300
     warm_steps: int = 400
@@ -101,6 +106,7 @@ def fit_mesh(
             "sdf": settings.w_sdf * head.sdf_at(head.landmarks).abs().mean(),
             "laplacian": settings.w_laplacian * laplacian_loss(world, faces),
             "offset": settings.w_offset * shift.square().sum(1).mean(),
+            "still": settings.w_still * ((1 - share)[:, None] * shift).square().sum(1).mean(),
             "track": settings.w_track * (motion["pose"][t].square().sum() + motion["torso"][t].square().sum()),
         }
         loss = sum(terms.values())

@@ -34,7 +34,7 @@ QUICK = Profile(
 
 LAPTOP = Profile(
     "laptop", "the whole road in under twenty minutes on two cores, pictures worth looking at",
-    PreprocessSettings(size=256, max_frames=120, fit_steps=400, refine_steps=460),
+    PreprocessSettings(size=256, max_frames=120, fit_steps=400, refine_steps=2400),
     MeshTraining(steps=600, warm_steps=300, track_steps=24, coarse_cell=0.16, model=MeshSettings(cell=0.115)),
     GaussianTraining(steps=2500),
     edit_steps=500, edit_frames=16, video_frames=100,

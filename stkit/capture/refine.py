@@ -32,7 +32,7 @@ class RefineSettings:
     lr_paint: float = 2e-2
     w_silhouette: float = 16.0
     w_missing: float = 2.0
-    w_landmarks: float = 12.0
+    w_landmarks: float = 18.0
     landmarks: FitSettings = field(default_factory=FitSettings)
     paint_frames: int = 24
     seed: int = 0

@@ -1,4 +1,5 @@
 import math
+import shutil
 
 import pytest
 import torch
@@ -234,6 +235,53 @@ def test_guidance_follows_the_formula(tiny_pipeline):
 def test_missing_weights_say_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="editor='paint'"):
         InstructPix2PixEditor(str(tmp_path / "nothing-here"))
+
+
+HALF_DOWNLOADS = ["model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors",
+                  "text_encoder/model.safetensors", "scheduler/scheduler_config.json", "tokenizer/tokenizer.json"]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("fault", ["absent", "cut", "empty"])
+@pytest.mark.parametrize("file", HALF_DOWNLOADS)
+def test_half_downloaded_folders_are_named(tiny_pipeline, tmp_path, file, fault):
+    folder = tmp_path / "ip2p"
+    shutil.copytree(tiny_pipeline, folder)
+    whole = (folder / file).read_bytes()
+    (folder / file).unlink()
+    if fault != "absent":
+        (folder / file).write_bytes(whole[: len(whole) // 2] if fault == "cut" else b"")
+    with pytest.raises(FileNotFoundError, match=f"'{folder}' could not be loaded: the folder is incomplete"):
+        InstructPix2PixEditor(str(folder), device="cpu")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_published_architecture_at_small_width_edits_by_the_same_code(tiny_pipeline, tmp_path):
+    """Four levels, cross-attention in three, two layers a block and a VAE that halves thrice, as Stable Diffusion 1.5; widths a tenth."""
+    import json
+
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    folder = tmp_path / "full"
+    shutil.copytree(tiny_pipeline, folder)
+    width = json.loads((folder / "text_encoder" / "config.json").read_text())["hidden_size"]
+    torch.manual_seed(0)
+    published = {
+        "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+        "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+    }
+    UNet2DConditionModel(sample_size=16, in_channels=8, out_channels=4, block_out_channels=(32, 64, 128, 128), layers_per_block=2, norm_num_groups=8,
+                         cross_attention_dim=width, attention_head_dim=8, **published).save_pretrained(folder / "unet")  # fmt: skip
+    AutoencoderKL(block_out_channels=(16, 32, 32, 32), layers_per_block=2, latent_channels=4, norm_num_groups=8, down_block_types=("DownEncoderBlock2D",) * 4,
+                  up_block_types=("UpDecoderBlock2D",) * 4).save_pretrained(folder / "vae")  # fmt: skip
+    editor = InstructPix2PixEditor(str(folder), steps=3, device="cpu")
+    assert editor.working_size(256, 256) == (128, 128)
+    image = torch.rand(96, 96, 3, generator=seeded(1))
+    edited = editor.edit(image, "red hair", 0.7, image, seeded(2))
+    assert edited.shape == image.shape and torch.isfinite(edited).all()
+    from stkit.diffusion.together import edit_together
+
+    assert edit_together(editor, [image, image.flip(1)], "red hair", [image, image], seeded())[1].shape == image.shape
 
 
 def test_gaussctrl_attends_to_references_and_puts_the_attention_back(tiny_pipeline):

@@ -120,6 +120,13 @@ def test_text_guidance_pushes(tiny, unseen):
     assert changes[0] < changes[1] < changes[2]
 
 
+def test_picture_guidance_holds(tiny, unseen):
+    from stkit.diffusion.tiny.evaluate import _away
+
+    away = [_away(tiny, unseen["nothing"], "turn him into a clown", seeded, s) for s in (0.0, 0.4, 1.2, 3.0)]
+    assert away[0] > away[1] > away[2] > away[3], "the more of it, the nearer to the picture"
+
+
 def test_a_larger_picture_keeps_its_detail(tiny, unseen):
     """Outside the edit a 256-pixel picture comes back as it was, not blurred through 64 pixels."""
     large = torch.nn.functional.interpolate(unseen["nothing"].permute(2, 0, 1)[None], (256, 256), mode="nearest")[0].permute(1, 2, 0)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import StableVideoDiffusionPipeline
+from safetensors import SafetensorError
 from torch import Tensor
 
 from ..cameras import Camera, orbit_camera
@@ -64,7 +65,7 @@ class V3DViews:
         dtype = torch.float16 if self.device == "cuda" else torch.float32
         try:
             self.pipe = V3DPipeline.from_pretrained(self.model, dtype=dtype, use_safetensors=True).to(self.device)
-        except (OSError, ValueError) as e:
+        except (OSError, ValueError, SafetensorError) as e:
             where = "the folder is incomplete" if Path(self.model).is_dir() else "no such folder here, and the model hub did not answer"
             raise FileNotFoundError(
                 f"V3D weights '{self.model}' could not be loaded: {where} ({str(e).splitlines()[0]}). Give a diffusers folder of class "

@@ -160,7 +160,7 @@ The judge is not trained: it paints every instruction on the same person and nam
 
 - Instructions the judge finds in less than 85 %: {", ".join(weak) or "none"}.
 - Small marks (lipstick, beard) are faint or smeared; a side of the clown's make-up may be missing. Text guidance 0 already changes a little.
-- More picture guidance keeps an edit nearer to the picture, as it should; on "do nothing" it overshoots above 1.2 (table above).
+- More picture guidance keeps an edit nearer to the picture up to the 1.2 that is taken; above, it overshoots on "do nothing" and on some people (table above, one person).
 - Coloured backgrounds sometimes take on colour beside the head.
 - Sentences it was not taught go to something it was taught, without warning.
 - Real faces are outside its data. On two frames of one internal clip clown, bronze, blue hair, zombie and green skin were right in kind and place;

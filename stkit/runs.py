@@ -1,5 +1,6 @@
 """Run folders: runs/<name>/<stage>/ with artifacts, run.json and results.json; whole or absent, never half."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -137,7 +138,24 @@ class Stage:
 
     @contextmanager
     def making(self):
-        """Work in `work`; on success write run.json and results.json and rename the folder into place."""
+        """Work in `work`; on success write run.json and results.json and rename the folder into place.
+
+        ValueError where another process is making this stage of this run: they would write over each other.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with self.folder.with_name(f".{self.name}.lock").open("w") as lock:  # released with the file, or with the process
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(
+                    f"{self.folder}: another process is making this stage; wait for it, then run the same command: what it made is reused"
+                ) from None
+            try:
+                yield from self._make()
+            finally:
+                Path(lock.name).unlink(missing_ok=True)
+
+    def _make(self):
         self.work.mkdir(parents=True, exist_ok=True)
         reset_peak()
         start = time.monotonic()

@@ -39,6 +39,16 @@ def test_a_killed_stage_leaves_nothing_finished(tmp_path):
     assert not stage.finished() and not stage.folder.exists()
 
 
+def test_two_processes_do_not_make_one_stage(tmp_path, monkeypatch):
+    monkeypatch.setenv("STKIT_RUNS", str(tmp_path))
+    with Stage("shared", "mesh", {"a": 1}, {}).making() as work:
+        (work / "file").write_text("x")
+        with pytest.raises(ValueError, match="another process is making this stage"), Stage("shared", "mesh", {"a": 1}, {}).making():
+            pass
+    again = Stage("shared", "mesh", {"a": 1}, {})
+    assert again.finished() and (again.folder / "file").exists()
+
+
 def test_other_parameters_or_inputs_mean_another_result(tmp_path):
     source = tmp_path / "input"
     source.write_text("1")

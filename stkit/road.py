@@ -9,7 +9,7 @@ import torch
 from . import metrics, stage_pictures
 from .capture import Capture
 from .capture.preprocess import preprocess
-from .capture.rig import load_rig
+from .capture.rig import calibration_files, load_rig
 from .capture.video import VideoError
 from .diffusion.editors import get_editor
 from .diffusion.views import FRONTAL, Views, get_views
@@ -112,10 +112,16 @@ class Road:
         settings = replace(settings, model=fit_widths(settings.model, mesh))
         folder = self.folder / "mesh"
         inputs = {"mesh head": folder / "mesh_head.safetensors", "capture": folder / "capture.npz"}
+        if self.rig:
+            inputs |= {f"rig {k}": file for k, file in enumerate(calibration_files(self.rig))}
         stage = Stage(
             self.run,
             "gaussians",
-            {**asdict(settings), "views": self.view_model if use_views else "none", **({"rig": self.rig} if self.rig else {})},
+            {
+                **asdict(settings),
+                "views": self.view_model if use_views else "none",
+                **({"rig": str(Path(self.rig).resolve())} if self.rig else {}),
+            },
             inputs,
         )
         if not self._reuse(stage):

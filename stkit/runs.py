@@ -150,10 +150,7 @@ class Stage:
                 raise ValueError(
                     f"{self.folder}: another process is making this stage; wait for it, then run the same command: what it made is reused"
                 ) from None
-            try:
-                yield from self._make()
-            finally:
-                Path(lock.name).unlink(missing_ok=True)
+            yield from self._make()
 
     def _make(self):
         self.work.mkdir(parents=True, exist_ok=True)

@@ -138,8 +138,11 @@ def test_colour_matrices_act_in_linear_light():
     g = np.random.default_rng(0)
     image = g.integers(0, 255, (5, 7, 3), dtype=np.uint8)
     assert np.array_equal(correct_colours(image, np.eye(3)), image)
-    for n in (4, 5, 10):
+    for n in (5, 7, 8, 10, 11):
         assert np.array_equal(correct_colours(image, np.eye(3, n)), image)
+        lift = np.eye(3, n)
+        lift[:, -1] = 0.2  # the last term is 1: black becomes grey
+        assert (correct_colours(np.zeros((1, 1, 3), np.uint8), lift) == round(255 * (1.055 * 0.2 ** (1 / 2.4) - 0.055))).all()
     grey = np.full((1, 1, 3), 128, np.uint8)
     linear = ((128 / 255 + 0.055) / 1.055) ** 2.4
     want = 255 * (1.055 * (0.5 * linear) ** (1 / 2.4) - 0.055)

@@ -61,6 +61,8 @@ class Calibrated:
 def load_rig(folder: str | Path, capture: Capture, count: int = 40, progress=lambda x, **k: x) -> Rig:
     """Read `count` of the capture's training frames from every camera of `folder`, cropped around the head to the capture's size.
 
+    One camera's pictures are in memory at a time.
+
     `capture` is one of these cameras' videos, tracked: moments are found by its times. Raises VideoError for another layout, a
     broken calibration, fewer than two cameras that see the face, or landmarks that do not lie on each other.
     """
@@ -69,30 +71,30 @@ def load_rig(folder: str | Path, capture: Capture, count: int = 40, progress=lam
     train, _ = capture.split()
     frames = sorted({train[k] for k in np.linspace(0, len(train) - 1, min(count, len(train))).round().astype(int)})
     times = [float(capture.times[t]) for t in frames]
-    looks = sorted({int(k) for k in np.linspace(0, len(frames) - 1, 5)})
-    pictures = [found.read(v, times) for v in progress(range(len(found.names)), desc="reading cameras")]
-    Ks = found.Ks.clone()
-    for v, rows in enumerate(pictures):
+    looks = sorted({frames[int(k)] for k in np.linspace(0, len(frames) - 1, 5)})
+    Ks, seen = found.Ks.clone(), []
+    for v in progress(range(len(found.names)), desc="finding the face"):
+        rows = found.read(v, [float(capture.times[t]) for t in looks])
         Ks[v, :2] *= rows[0].shape[0] / found.tall if found.tall else 1.0
-    seen = [still_landmarks([pictures[v][k] for k in looks]) for v in range(len(found.names))]
+        seen.append(still_landmarks(rows))
     points, marks = [], []
-    for i, k in enumerate(looks):
+    for i, t in enumerate(looks):
         who = [v for v in range(len(found.names)) if seen[v][i] is not None]
         if len(who) >= 2:
             pixels = torch.stack([torch.as_tensor(seen[v][i], dtype=torch.float32)[KEPT_66] for v in who])
             points.append(triangulate(pixels, found.viewmats[who], Ks[who]))
-            marks.append(capture.landmarks3d[frames[k]])
+            marks.append(capture.landmarks3d[t])
     if not points:
         raise VideoError(f"{folder}: no moment at which two cameras see the face; is it the sequence that was tracked?")
     R, shift, scale = similarity(torch.cat(points), torch.cat(marks))
     misfit = float((scale * torch.cat(points) @ R.T + shift - torch.cat(marks)).norm(dim=1).median())
     if misfit > TRUSTED_DM:
         raise VideoError(
-            f"{folder}: the cameras' landmarks miss the tracked ones by {10 * misfit:.0f} mm; is the capture one of this rig's videos?"
+            f"{folder}: the cameras' landmarks miss the tracked ones by {100 * misfit:.0f} mm; is the capture one of this rig's videos?"
         )
     centre = torch.stack([head_centre(capture, t) for t in frames]).mean(0)
     size, names, cameras, images = capture.size, [], [], []
-    for v, name in enumerate(found.names):
+    for v, name in enumerate(progress(found.names, desc="reading cameras")):
         viewmat = torch.eye(4)
         viewmat[:3, :3] = found.viewmats[v, :3, :3] @ R.T
         viewmat[:3, 3] = scale * found.viewmats[v, :3, 3] - viewmat[:3, :3] @ shift
@@ -105,10 +107,16 @@ def load_rig(folder: str | Path, capture: Capture, count: int = 40, progress=lam
         own[:2] *= size / (2 * half)
         names.append(name)
         cameras.append(Camera(viewmat, own, size, size))
-        images.append(np.stack([_window(p, left, top, 2 * half, size) for p in pictures[v]]))
-        pictures[v] = []
+        images.append(np.stack([_window(p, left, top, 2 * half, size) for p in found.read(v, times)]))
     mattes = [mattes_of(rows) for rows in progress(images, desc="mattes")]
     return Rig(names, cameras, frames, np.stack(images, 1), np.stack(mattes, 1))
+
+
+def calibration_files(folder: str | Path) -> list[Path]:
+    """The files that say where a rig's cameras stand and how they see colours: what its result depends on besides its pictures."""
+    folder = Path(folder)
+    calibration = folder.parent.parent / "calibration"
+    return sorted([*calibration.glob("*.json"), *(folder / "cameras").glob("*/camera_*.npz")]) if folder.is_dir() else []
 
 
 def triangulate(pixels: Tensor, viewmats: Tensor, Ks: Tensor) -> Tensor:
@@ -133,19 +141,21 @@ def similarity(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def correct_colours(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """A picture (H, W, 3) uint8 under a colour matrix (3, n), applied in linear light to the n terms of Cheung et al. 2004.
 
-    n is 3 (RGB), 4 (with 1), 5 (RGB, RGB product, 1) or 10 (with squares and pair products); ValueError otherwise.
+    n is 3 (RGB), 5 (RGB, RGB product, 1), 7, 8, 10 or 11 (with squares and pair products), as in the library colour-science, which
+    the data set's own tool uses; ValueError otherwise.
     """
-    x = image.reshape(-1, 3).astype(np.float64) / 255
-    linear = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-    r, g, b = linear.T
+    levels = np.arange(256) / 255.0
+    table = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    r, g, b = table[image].reshape(-1, 3).T
     one, product = np.ones_like(r), r * g * b
+    pairs, squares = [r * g, r * b, g * b], [r * r, g * g, b * b]
     terms = {
-        3: [r, g, b], 4: [r, g, b, one], 5: [r, g, b, product, one],
-        10: [r, g, b, r * g, r * b, g * b, r * r, g * g, b * b, product],
+        3: [r, g, b], 5: [r, g, b, product, one], 7: [r, g, b, *pairs, one], 8: [r, g, b, *pairs, product, one],
+        10: [r, g, b, *pairs, *squares, one], 11: [r, g, b, *pairs, *squares, product, one],
     }.get(matrix.shape[-1])  # fmt: skip
     if terms is None or matrix.shape != (3, matrix.shape[-1]):
-        raise ValueError(f"colour matrix of shape {matrix.shape}: 3 x 3, 4, 5 or 10 are read")
-    y = np.clip(np.stack(terms, 1) @ matrix.T, 0, 1)
+        raise ValueError(f"a colour matrix of shape {matrix.shape}; 3 x 3, 5, 7, 8, 10 or 11 are read")
+    y = np.clip(np.stack(terms, 1) @ matrix.T.astype(np.float32), 0, 1)
     shown = np.where(y <= 0.0031308, 12.92 * y, 1.055 * y ** (1 / 2.4) - 0.055)
     return (shown.reshape(image.shape) * 255).round().astype(np.uint8)
 
@@ -159,8 +169,12 @@ def _nersemble(folder: Path) -> Calibrated:
         K = torch.tensor(told["intrinsics"], dtype=torch.float32).reshape(3, 3)
         poses = {name: torch.tensor(m, dtype=torch.float32).reshape(4, 4) for name, m in told["world_2_cam"].items()}
         matrices = {name: np.array(m, np.float64) for name, m in colours.items()}
+        for matrix in matrices.values():
+            correct_colours(np.zeros((1, 1, 3), np.uint8), matrix)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as e:
-        raise VideoError(f"{calibration}: needs 'world_2_cam' (4 x 4 by serial number) and 'intrinsics' (3 x 3), but: {e}") from e
+        raise VideoError(
+            f"{calibration}: needs 'world_2_cam' (4 x 4 by serial number), 'intrinsics' (3 x 3) and colour matrices, but: {e}"
+        ) from e
     names = [n for n in poses if (folder / "images" / f"cam_{n}.mp4").exists()]
     if len(names) < 2:
         raise VideoError(
@@ -198,6 +212,10 @@ def _gha(folder: Path) -> Calibrated:
             raise VideoError(f"{file}: no camera ('intrinsic' 3 x 3, 'extrinsic' 3 x 4): {e}") from e
 
     def read(v: int, times: list[float]) -> list[np.ndarray]:
+        if times and round(25 * times[-1]) > len(moments):
+            raise VideoError(
+                f"{folder}: {len(moments)} frames, but the capture asks for second {times[-1]:.2f}; is it this sequence, 25 frames a second?"
+            )
         at = [moments[min(round(25 * s), len(moments) - 1)] for s in times]
         return [np.asarray(Image.open(picture(m, names[v])).convert("RGB")) for m in at]
 

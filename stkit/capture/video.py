@@ -28,11 +28,12 @@ def frames_at(path: Path, times: list[float]) -> list[np.ndarray]:
                 last = frame
                 if len(out) == len(times):
                     break
-            out += [_upright(last)] * (len(times) - len(out)) if last is not None else []
+            if last is not None and len(out) == len(times) - 1 and times[-1] - float(last.time or 0.0) < 4 * half:
+                out.append(_upright(last))
     except (av.error.FFmpegError, OSError, ValueError, IndexError) as e:
         raise VideoError(f"{path}: not a video that can be read ({e})") from e
     if len(out) < len(times):
-        raise VideoError(f"{path}: holds no frames")
+        raise VideoError(f"{path}: ends before second {times[len(out)]:.2f}, which is asked for")
     return out
 
 

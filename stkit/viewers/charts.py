@@ -102,28 +102,28 @@ def camera_chart(capture: Capture, mesh: MeshHead, cameras: Sequence[Camera], na
         import plotly.graph_objects as go
 
         x, y, z = points.T
-        chart = go.FigureWidget([go.Mesh3d(x=x, y=z, z=y, i=faces[:, 0], j=faces[:, 1], k=faces[:, 2], color="#bbbbbb", hoverinfo="skip")])
+        chart = go.FigureWidget([go.Mesh3d(x=x, y=-z, z=y, i=faces[:, 0], j=faces[:, 1], k=faces[:, 2], color="#bbbbbb", hoverinfo="skip")])
         for (apex, corners), name, tint in zip(pyramids, names, tints):
             path = np.array(
                 [apex, corners[0], corners[1], apex, corners[2], corners[3], apex, corners[0], corners[3], corners[2], corners[1]]
             )
-            chart.add_scatter3d(x=path[:, 0], y=path[:, 2], z=path[:, 1], mode="lines", line={"color": tint, "width": 4}, name=name)
+            chart.add_scatter3d(x=path[:, 0], y=-path[:, 2], z=path[:, 1], mode="lines", line={"color": tint, "width": 4}, name=name)
         chart.update_layout(
-            **{**LAYOUT, "height": 480}, scene={"aspectmode": "data", "xaxis_title": "x", "yaxis_title": "z", "zaxis_title": "y"}
+            **{**LAYOUT, "height": 480}, scene={"aspectmode": "data", "xaxis_title": "x", "yaxis_title": "-z", "zaxis_title": "y"}
         )
         return chart
 
     def still(fig):
-        ax = fig.add_subplot(projection="3d", xlabel="x", ylabel="z", zlabel="y")
+        ax = fig.add_subplot(projection="3d", xlabel="x", ylabel="-z", zlabel="y")
         some = points[:: max(1, len(points) // 1500)]
-        ax.scatter(some[:, 0], some[:, 2], some[:, 1], s=1, color="#999999")
+        ax.scatter(some[:, 0], -some[:, 2], some[:, 1], s=1, color="#999999")
         for (apex, corners), name, tint in zip(pyramids, names, tints):
             for k in range(4):
                 for a, b in ((apex, corners[k]), (corners[k], corners[(k + 1) % 4])):
-                    ax.plot([a[0], b[0]], [a[2], b[2]], [a[1], b[1]], color=tint, lw=1)
-            ax.text(apex[0], apex[2], apex[1], name, fontsize=8)
+                    ax.plot([a[0], b[0]], [-a[2], -b[2]], [a[1], b[1]], color=tint, lw=1)
+            ax.text(apex[0], -apex[2], apex[1], name, fontsize=8)
         ax.set_aspect("equal")
-        ax.view_init(35, 60)
+        ax.view_init(35, -60)
 
     alt = f"The head in grey with the video's camera in orange and {len(cameras)} cameras of the views in blue around it: {', '.join(names[1:])}"
     show_live(live, figure(still, 6.4, 4.8), alt)

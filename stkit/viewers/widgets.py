@@ -15,7 +15,7 @@ from ..editing.weights import landmark_set
 from ..gaussian_head import GaussianHead, draw
 from ..geometry import nearest, vertex_normals
 from ..mesh_head import MeshHead
-from ..plots import jpeg, png, u8
+from ..plots import jpeg, png, sheet, u8
 from ..render import render_mesh
 from .pack import Packet, browser_gaussians, camera_from, camera_header, pack_gaussians, pack_head, square
 
@@ -207,7 +207,7 @@ class Compare(Viewer):
         if not count or {len(v) for v in rows.values()} != {count} or (frames and len(frames) != count):
             numbers = ", ".join(str(len(v)) for v in rows.values())
             raise ValueError(f"Compare: {numbers} pictures and {len(frames or [])} frame numbers do not fit together")
-        self.first = np.concatenate([u8(v[0]) for v in rows.values()], 1)
+        self.first = sheet([[v[0] for v in rows.values()]], height=u8(rows["before"][0]).shape[0])
         encode = png if fps is None else jpeg
         header = {
             "kind": "compare", "looks": list(labels), "beside": list(beside or {}), "alt": alt, "caption": caption, "width": width, "fps": fps,

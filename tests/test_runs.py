@@ -124,8 +124,9 @@ def test_interrupted_command_goes_on(tmp_path):
         " mesh=replace(q.mesh, steps=int(sys.argv[1]), warm_steps=2, track_steps=1, resolution=64, coarse_cell=.3, model=replace(q.mesh.model, cell=.3)))\n"
         "road = Road('i', 'synthetic', 'quick'); road.preprocess(); print('tracked'); road.mesh(); print('meshed')\n"
     )
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs are started deaf to ^C
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "100000"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env, text=True
+        [sys.executable, "-c", code, "100000"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env, text=True, preexec_fn=heed
     )
     for line in process.stdout:
         if "mesh: running" in line:

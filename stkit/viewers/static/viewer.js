@@ -110,7 +110,7 @@ in vec4 colour; in vec2 q; out vec4 o;
 void main() { float a = min(colour.a * exp(-0.5 * dot(q, q)), 0.999); if (a < 1.0 / 255.0) discard; o = vec4(colour.rgb * a, a); }`;
 
 // expression: rest + sum of components, one fragment for each Gaussian, into the two tables the vertex shader reads
-const DEPTHS = 16384, MOST_COMPONENTS = 32, LOOK = ["sizes", "turns", "rgba"];
+const DEPTHS = 65536, MOST_COMPONENTS = 32, LOOK = ["sizes", "turns", "rgba"];
 const UPDATE_VERTEX = `#version 300 es
 void main() { gl_Position = vec4(float((gl_VertexID & 1) * 4) - 1.0, float((gl_VertexID & 2) * 2) - 1.0, 0.0, 1.0); }`;
 const UPDATE_FRAGMENT = `#version 300 es
@@ -221,7 +221,7 @@ class Splats {
     const basis = this.data.dposition;
     this.header.components.forEach(({ rows, steps, starts }, k) => {
       const factor = coefficients[k] * steps.position, u = factor * h0, v = factor * h1, w = factor * h2;
-      if (Math.abs(factor) * 127 < 0.01) return;  // less than 1 mm
+      if (Math.abs(factor) * 127 < 0.001) return;  // less than 0.1 mm
       for (let i = 0, b = starts.position; i < rows; i++, b += 4) depth[i] += u * basis[b] + v * basis[b + 1] + w * basis[b + 2];
     });
     let low = Infinity, high = -Infinity;

@@ -110,7 +110,7 @@ in vec4 colour; in vec2 q; out vec4 o;
 void main() { float a = min(colour.a * exp(-0.5 * dot(q, q)), 0.999); if (a < 1.0 / 255.0) discard; o = vec4(colour.rgb * a, a); }`;
 
 // expression: rest + sum of components, one fragment for each Gaussian, into the two tables the vertex shader reads
-const DEPTHS = 65536, MOST_COMPONENTS = 32, LOOK = ["sizes", "turns", "rgba"];
+const DEPTHS = 2048, MOST_COMPONENTS = 32, LOOK = ["sizes", "turns", "rgba"];
 const UPDATE_VERTEX = `#version 300 es
 void main() { gl_Position = vec4(float((gl_VertexID & 1) * 4) - 1.0, float((gl_VertexID & 2) * 2) - 1.0, 0.0, 1.0); }`;
 const UPDATE_FRAGMENT = `#version 300 es
@@ -152,7 +152,7 @@ class Splats {
       }
       return { rest: four.map(array => padded(array, 4, n)) };
     });
-    this.depth = new Float32Array(n); this.order = padded(new Uint32Array(n), 1, n); this.counts = new Uint32Array(DEPTHS); this.keys = new Uint16Array(n);
+    this.depth = new Float32Array(n); this.order = padded(new Uint32Array(n), 1, n); this.counts = new Uint32Array(DEPTHS); this.keys = new Uint32Array(n); this.half = new Uint32Array(n);
   }
   attach(gl) {
     this.gl = gl;
@@ -206,7 +206,7 @@ class Splats {
     });
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
   }
-  // counting sort by depth, farthest first; of an expression only its share along the view is computed here
+  // radix sort by depth, 22 bits, farthest first; of an expression only its share along the view is computed here
   sort(camera, place, coefficients) {
     const key = [...camera.R, ...camera.t, ...place.head, ...place.headT, ...place.chest, ...place.chestT].map(x => x.toFixed(4)).join();
     if (this.sorted === key) return;
@@ -226,12 +226,15 @@ class Splats {
     });
     let low = Infinity, high = -Infinity;
     for (let i = 0; i < n; i++) { const z = depth[i]; if (z < low) low = z; if (z > high) high = z; }
-    counts.fill(0);
-    const factor = (DEPTHS - 1) / Math.max(high - low, 1e-9);
-    for (let i = 0; i < n; i++) { const k = (high - depth[i]) * factor | 0; keys[i] = k; counts[k]++; }
-    let sum = 0;
-    for (let k = 0; k < DEPTHS; k++) { const count = counts[k]; counts[k] = sum; sum += count; }
-    for (let i = 0; i < n; i++) order[counts[keys[i]]++] = i;
+    const factor = (DEPTHS * DEPTHS - 1) / Math.max(high - low, 1e-9);
+    for (let i = 0; i < n; i++) keys[i] = (high - depth[i]) * factor;
+    const pass = (from, to, shift) => {  // by 11 bits of the key, keeping the order of equals; equals begin with the last, as in Python
+      counts.fill(0);
+      for (let i = 0; i < n; i++) counts[(keys[i] >> shift) & (DEPTHS - 1)]++;
+      for (let k = 0, sum = 0; k < DEPTHS; k++) { const count = counts[k]; counts[k] = sum; sum += count; }
+      for (let q = 0; q < n; q++) { const i = from ? from[q] : n - 1 - q; to[counts[(keys[i] >> shift) & (DEPTHS - 1)]++] = i; }
+    };
+    pass(null, this.half, 0); pass(this.half, order, 11);
     this.orderTable.put(order);
   }
   place(state) {

@@ -16,25 +16,16 @@ from ..assets import cache_dir
 from . import builtin_motion, builtin_shape
 from .builtin_shape import EYE_HALF, EYE_X, EYE_Y, MOUTH_HALF, PARTS, Surface
 from .landmarks import MEDIAPIPE_68
-from .linear import linear_points
+from .linear import LinearModel
 
 MAPPING = Path(__file__).with_name("builtin_mediapipe.npz")
 
 
 @dataclass(frozen=True)
-class BuiltinHead:
-    """See `stkit.face_models.FaceModel`; `surface` keeps the modelling coordinates (parts, chart, hair)."""
+class BuiltinHead(LinearModel):
+    """A linear model with 80 identity and 64 expression directions; `surface` keeps the modelling coordinates (parts, chart, hair)."""
 
-    name: str
-    mean: Tensor
-    faces: Tensor
-    identity: Tensor
-    expression: Tensor
-    expression_names: tuple[str, ...]
     identity_names: tuple[str, ...]
-    landmarks: Tensor
-    dense: Tensor
-    dense_mediapipe: Tensor  # (M,) MediaPipe index of each dense landmark
     surface: Surface
 
     @staticmethod
@@ -70,22 +61,9 @@ class BuiltinHead:
             dense, dense_mediapipe = hand[36:], np.array(MEDIAPIPE_68[36:])
         t = lambda a: torch.from_numpy(np.ascontiguousarray(a))
         return BuiltinHead(
-            "builtin", t(surface.verts.astype(np.float32)), t(surface.faces), t(identity), t(expression),
-            tuple(names_e), tuple(names_i), t(hand), t(dense.astype(np.int64)), t(dense_mediapipe.astype(np.int64)), surface,
+            "builtin", t(surface.verts.astype(np.float32)), t(surface.faces), t(identity), t(expression), t(hand),
+            t(dense.astype(np.int64)), t(dense_mediapipe.astype(np.int64)), tuple(names_e), tuple(names_i), surface,
         )  # fmt: skip
-
-    @property
-    def betas(self) -> int:
-        return len(self.expression)
-
-    def points(self, ids: Tensor, identity: Tensor, beta: Tensor) -> Tensor:
-        """Canonical vertices `ids` (N,) for identity (80,) and every row of beta (F, 64): (F, N, 3)."""
-        return linear_points(self, ids, identity, beta)
-
-    def verts(self, identity: Tensor, beta: Tensor | None = None) -> Tensor:
-        """Canonical vertices (V, 3) of identity (80,) and expression beta (64,), decimetres."""
-        out = self.mean + torch.einsum("i,ivk->vk", identity, self.identity)
-        return out if beta is None else out + torch.einsum("e,evk->vk", beta, self.expression)
 
     def part(self, *names: str) -> Tensor:
         """Mask (V,) of the vertices that belong to the named parts."""

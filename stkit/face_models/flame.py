@@ -14,7 +14,7 @@ from torch import Tensor
 from ..geometry import so3_exp
 from ..safe_pickle import Inert, load_npy, load_pickle
 from .files import _named
-from .linear import LinearModel, canonical, linear_points
+from .linear import LinearModel, canonical
 
 IDENTITIES, EXPRESSIONS = 100, 50
 JAW, EYES = 2, (3, 4)
@@ -45,7 +45,7 @@ class Flame:
     def points(self, ids: Tensor, identity: Tensor, beta: Tensor) -> Tensor:
         """Canonical vertices `ids` (N,) for identity (100,) and every row of beta (F, 59): (F, N, 3)."""
         shape = beta[:, :EXPRESSIONS]
-        x = linear_points(self.linear, ids, identity, shape)
+        x = self.linear.points(ids, identity, shape)
         J = self.joints + torch.einsum("i,ijk->jk", identity, self.joints_identity)
         J = J + torch.einsum("fe,ejk->fjk", shape, self.joints_expression)
         turn = so3_exp(beta[:, EXPRESSIONS:].reshape(-1, 3)).reshape(-1, 3, 3, 3)

@@ -27,18 +27,13 @@ class LinearModel:
 
     def points(self, ids: Tensor, identity: Tensor, beta: Tensor) -> Tensor:
         """Canonical vertices `ids` (N,) for identity (I,) and every row of beta (F, E): (F, N, 3)."""
-        return linear_points(self, ids, identity, beta)
+        x = self.mean[ids] + torch.einsum("i,ivk->vk", identity, self.identity[:, ids])
+        return x + torch.einsum("fe,evk->fvk", beta, self.expression[:, ids])
 
     def verts(self, identity: Tensor, beta: Tensor | None = None) -> Tensor:
         """Canonical vertices (V, 3) of identity (I,) and one expression beta (E,), decimetres."""
         out = self.mean + torch.einsum("i,ivk->vk", identity, self.identity)
         return out if beta is None else out + torch.einsum("e,evk->vk", beta, self.expression)
-
-
-def linear_points(model, ids: Tensor, identity: Tensor, beta: Tensor) -> Tensor:
-    """mean + identity + expression at vertices `ids`, for every row of beta (F, E): (F, N, 3)."""
-    x = model.mean[ids] + torch.einsum("i,ivk->vk", identity, model.identity[:, ids])
-    return x + torch.einsum("fe,evk->fvk", beta, model.expression[:, ids])
 
 
 def canonical(

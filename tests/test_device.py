@@ -1,0 +1,112 @@
+"""Stages 02, 03 and 05 keep all their tensors on one device: shown without a GPU, on a make-believe one."""
+
+import copy
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from away import Away, MakeBelieveGPU, fetch, send
+
+from stkit import render
+from stkit.diffusion.paint import PaintEditor
+from stkit.diffusion.views import mesh_prior_views
+from stkit.editing.loop import EditSettings, edit_head
+from stkit.fit_gaussians import fit_gaussians
+from stkit.fit_mesh import fit_mesh
+from stkit.gaussian_head import GaussianSettings
+from stkit.mesh_head import MeshSettings
+from stkit.profiles import QUICK
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """device="cuda" works; the CPU renderers take gsplat's and kaolin's places, between a copy out and a copy back."""
+
+    def rasterization(*tensors, packed, **options):
+        renders, alphas, info = render.rasterize(
+            *(fetch(x) if isinstance(x, torch.Tensor) else x for x in tensors), backend="cpu", **options
+        )
+        return send(renders), send(alphas), info
+
+    def dibr(verts, faces, values, camera, background):
+        out = render.render_mesh(fetch(verts), fetch(faces), fetch(values), camera.to("cpu"), background, backend="cpu")
+        return render.MeshImage(*(send(x) for x in out))
+
+    monkeypatch.setitem(sys.modules, "gsplat", SimpleNamespace(rasterization=rasterization))
+    monkeypatch.setattr("stkit.render.meshes_kaolin.render", dibr)
+    with MakeBelieveGPU():
+        yield "cuda"
+
+
+def all_away(module: torch.nn.Module) -> bool:
+    return all(isinstance(x, Away) for x in module.state_dict().values())
+
+
+def test_the_make_believe_gpu_refuses_what_a_gpu_refuses():
+    with MakeBelieveGPU():
+        a = torch.ones(3, device="cuda")
+        assert isinstance(a, Away) and a.is_cuda and a.device.type == "cuda"
+        with pytest.raises(RuntimeError, match="meets"):
+            a + torch.ones(3)
+        with pytest.raises(TypeError, match="numpy"):
+            a.numpy()
+        x = torch.arange(3.0, requires_grad=True)
+        (x.to("cuda").square().sum().cpu() * 2).backward()
+        assert torch.equal(x.grad, 4 * torch.arange(3.0))
+        layer = torch.nn.Linear(2, 2).to("cuda")
+        assert isinstance(layer.weight, Away) and isinstance(layer(torch.ones(1, 2, device=layer.weight.device)), Away)
+        optimiser = torch.optim.Adam(layer.parameters(), fused=True)
+        before = fetch(layer.weight).clone()
+        layer(torch.ones(1, 2, device="cuda")).sum().backward()
+        optimiser.step()
+        assert not torch.equal(before, fetch(layer.weight))
+        assert not isinstance(layer.cpu().weight, Away)
+
+
+def test_the_mesh_stage_stays_on_its_device(capture, gpu):
+    settings = replace(
+        QUICK.mesh,
+        steps=6,
+        warm_steps=3,
+        track_steps=2,
+        refine_at=0.5,
+        track_from=0.0,
+        coarse_cell=0.25,
+        model=MeshSettings(32, 24, 16, 0.2),
+    )
+    head, refined, history = fit_mesh(capture.to(gpu), settings, capture.split()[0])
+    assert all_away(head) and isinstance(refined.pose, Away)
+    expected, moved, losses = fit_mesh(capture, settings, capture.split()[0])
+    assert history["loss"] == pytest.approx(losses["loss"], rel=1e-3)
+    assert (refined.to("cpu").pose - moved.pose).abs().max() < 1e-3
+    head = head.cpu()
+    assert not isinstance(head.nodes, Away) and torch.allclose(head.extract()[0], expected.extract()[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("inits", ["sphere", "filled"])
+def test_the_gaussian_stage_stays_on_its_device(mesh, gpu, inits):
+    head, capture, _ = mesh
+    views = mesh_prior_views(capture, head, (-20.0, 20.0))
+    model = GaussianSettings(32, 24, 16, mouth_points=50, surface_points=len(head.extract()[0]) + 100 if inits == "filled" else 0)
+    settings = replace(QUICK.gaussians, steps=8, track_steps=2, view_share=0.5, track_from=0.0, model=model)
+    found, aligned, history = fit_gaussians(capture.to(gpu), copy.deepcopy(head).to(gpu), views, settings, capture.split()[0])
+    assert all_away(found) and isinstance(aligned.pose, Away)
+    _, expected, losses = fit_gaussians(capture, head, views, settings, capture.split()[0])
+    assert history["loss"] == pytest.approx(losses["loss"], rel=1e-3)
+    assert (aligned.to("cpu").pose - expected.pose).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("method", ["ours", "gaussian-editor"])
+def test_the_edit_loop_stays_on_its_device(gaussians, mesh, gpu, method):
+    capture = mesh[1]
+    views = mesh_prior_views(capture, mesh[0], (-20.0, 20.0))
+    settings = EditSettings("turn him into a clown", method=method, steps=4, frames=3, edit_every=2)
+    results = []
+    for device in ("cpu", gpu):
+        head = copy.deepcopy(gaussians).to(device)
+        history, shots, log = edit_head(head, capture.to(device), views, PaintEditor(), settings, capture.split()[0])
+        assert isinstance(shots[0].target, Away) == (device == gpu) == all_away(head)
+        results.append((history["loss"], log))
+    assert results[0][1] == results[1][1] and results[0][0] == pytest.approx(results[1][0], rel=1e-3)

@@ -58,7 +58,8 @@ def run_variant(road: Road, variant: Variant) -> tuple[dict[str, float], list[Te
     views = get_views(road.view_model)(tracked, mesh, variant.azimuths) if variant.azimuths else None
     train, test = tracked.split()
     settings = replace(settings, model=fit_widths(settings.model, mesh))
-    head, capture, _ = fit_gaussians(tracked, mesh, views, settings, train, progress=road.progress)
+    head, capture, _ = fit_gaussians(tracked.to(road.device), mesh.to(road.device), views, settings, train, progress=road.progress)
+    head, capture = head.cpu(), capture.to("cpu")
     scores = {**held_out_scores(head, capture, raw, train, test), **novel_view_scores(head, capture, test)}
     scores["head.psnr_side"] = novel_view_scores(head, capture, test, (-60.0, 60.0))["head.psnr_novel"]
     scores["minutes"] = (time.monotonic() - start) / 60

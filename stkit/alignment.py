@@ -34,21 +34,22 @@ def align_frames(
     picture and matte. `stiffness` holds frames to `origin` (default: the capture itself).
     """
     origin = origin or capture
+    units = UNITS.to(capture.device)
     pose, torso = capture.pose.clone(), capture.torso.clone()
     for t in progress(list(frames), desc="aligning frames"):
         render, (image, matte) = show(t), target(t)
-        away = torch.stack([capture.pose[t] - origin.pose[t], capture.torso[t] - origin.torso[t]]) / UNITS
-        offset = torch.zeros(2, 6, requires_grad=True)
+        away = torch.stack([capture.pose[t] - origin.pose[t], capture.torso[t] - origin.torso[t]]) / units
+        offset = torch.zeros(2, 6, device=capture.device, requires_grad=True)
         optimiser = torch.optim.Adam([offset], lr=rate)
         for k in range(steps):
             optimiser.param_groups[0]["lr"] = rate * cosine(k, steps)
-            change = offset * UNITS
+            change = offset * units
             shown, mask = render(capture.pose[t] + change[0], capture.torso[t] + change[1])
             loss = (shown - image).abs().mean() + iou_loss(mask, matte) + stiffness * (away + offset).square().sum()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        change = offset.detach() * UNITS
+        change = offset.detach() * units
         pose[t], torso[t] = capture.pose[t] + change[0], capture.torso[t] + change[1]
     return moved(capture, pose, torso)
 

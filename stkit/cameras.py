@@ -25,6 +25,10 @@ class Camera:
         K[:2] *= size / self.width
         return replace(self, K=K, width=size, height=size)
 
+    def to(self, device: torch.device | str) -> "Camera":
+        """The same view with its tensors on another device."""
+        return replace(self, viewmat=self.viewmat.to(device), K=self.K.to(device))
+
     def to_camera(self, points: Tensor) -> Tensor:
         """World points (..., 3) in the camera's frame."""
         return points @ self.viewmat[:3, :3].T + self.viewmat[:3, 3]
@@ -57,11 +61,12 @@ def front_camera(size: int, focal: float = FOCAL, distance: float = DISTANCE) ->
 
 def orbit_camera(base: Camera, azimuth: float, elevation: float = 0.0, target: Tensor | None = None) -> Camera:
     """`base` turned about `target` (3,); degrees, positive azimuth moves it to the subject's left (+x)."""
-    target = torch.zeros(3) if target is None else target
+    device = base.viewmat.device
+    target = torch.zeros(3, device=device) if target is None else target
     a, e = math.radians(azimuth), math.radians(elevation)
     ry = torch.tensor([[math.cos(a), 0, math.sin(a)], [0, 1, 0], [-math.sin(a), 0, math.cos(a)]])
     rx = torch.tensor([[1, 0, 0], [0, math.cos(e), -math.sin(e)], [0, math.sin(e), math.cos(e)]])
-    turn = ry @ rx.T
+    turn = (ry @ rx.T).to(device)
     viewmat = base.viewmat.clone()
     viewmat[:3, :3] = base.viewmat[:3, :3] @ turn.T
     viewmat[:3, 3] = base.viewmat[:3, 3] + (base.viewmat[:3, :3] - viewmat[:3, :3]) @ target

@@ -49,6 +49,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--driver",
         help="what moves the result: a video, tracked parameters (Live Link .csv, Audio2Face .json, FLAME .npz, a 3DMM-Fitting folder), 'synthetic:SEED', or another run's name (default: its own clip)",
     )
+    run.add_argument(
+        "--device",
+        default="auto",
+        choices=("auto", "cpu", "cuda"),
+        help="where mesh, Gaussians and edit are optimised (default: auto: CUDA where a GPU, gsplat and kaolin are found)",
+    )
     run.add_argument("--seed", type=int, default=0, help="one number for all randomness (default: 0)")
     run.add_argument(
         "--notebooks",
@@ -142,9 +148,9 @@ def run(arguments) -> int:
     else:
         from .road import Road
 
-        path = Road(arguments.name, arguments.video, profile, arguments.seed, view_model=arguments.views, rig=arguments.rig).everything(
-            arguments.prompt, arguments.editor, arguments.driver
-        )
+        path = Road(
+            arguments.name, arguments.video, profile, arguments.seed, view_model=arguments.views, rig=arguments.rig, device=arguments.device
+        ).everything(arguments.prompt, arguments.editor, arguments.driver)
     print(f"\ndone in {time.monotonic() - start:.0f} s. Open {path}")
     return 0
 

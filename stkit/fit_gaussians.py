@@ -10,7 +10,7 @@ from .alignment import UNITS, Show, align_frames, iou_loss, moved
 from .cameras import Camera
 from .capture import Capture, head_transform
 from .capture.rig import Rig
-from .diffusion.views import Views
+from .diffusion.views import ORBIT, Views
 from .gaussian_head import GaussianHead, GaussianSettings, draw, from_mesh
 from .geometry import generator
 from .mesh_head import MeshHead
@@ -24,7 +24,8 @@ class GaussianTraining:
 
     Per-frame pose and chest offsets learn with lr_track after `track_from` of the steps; `noise` (in standard deviations
     over the clip) blurs the expression and pose that all nets see, the frozen deformation too: without it held-out frames lose
-    0.2 to 0.4 dB.
+    0.2 to 0.4 dB. `azimuths` (degrees): where the road asks for mesh-prior views; all around holds the sides. V3D's are the
+    paper's six frontal ones.
     """
 
     steps: int = 2500
@@ -44,6 +45,7 @@ class GaussianTraining:
     w_ssim: float = 0.2
     w_mask: float = 0.1
     view_share: float = 0.15
+    azimuths: tuple[float, ...] = ORBIT
     rig_share: float = 0.6
     train_deformation: bool = False
     model: GaussianSettings = field(default_factory=GaussianSettings)
@@ -88,28 +90,31 @@ def fit_gaussians(
 ) -> tuple[GaussianHead, Capture, dict[str, list[float]]]:  # fmt: skip
     """Optimise a Gaussian head on the frames, the neutral frame's views (None: no views) and a rig's other cameras, where there are.
 
+    Everything happens on the capture's device; head, views and rig are brought there.
+
     Returns it, the capture with the tracking refined (frames outside `frames` are aligned to the finished head), and the
     loss histories.
     """
     torch.manual_seed(settings.seed)
     gen = generator(settings.seed, "gaussians")
+    views = views and views.to(capture.device)
     with torch.no_grad():
         head = from_mesh(mesh, settings.model, start_colours(capture, mesh), gen)
     head.deformation.requires_grad_(settings.train_deformation)
-    motion = nn.ParameterDict({k: torch.zeros(len(capture), 6) for k in ("pose", "torso")})
+    motion = nn.ParameterDict({k: torch.zeros(len(capture), 6, device=capture.device) for k in ("pose", "torso")})
     # no momentum: a frame moves only in the steps that look at it
     groups = [*parameter_groups(head, settings), {"params": [*motion.values()], "lr": settings.lr_track, "betas": (0.0, 0.99)}]
     optimiser = torch.optim.Adam(groups, eps=1e-15, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: cosine(k, settings.steps, 0.05))
-    neutral = frame_arguments(capture, capture.neutral)
+    neutral, units = frame_arguments(capture, capture.neutral), UNITS.to(capture.device)
     spread_beta, spread_pose = (settings.noise * x[frames].std(0) for x in (capture.beta, capture.pose))
 
     def show_frame(t: int, k: int, camera: Camera = capture.camera) -> tuple[Tensor, Tensor]:
-        beta = capture.beta[t] + spread_beta * torch.randn(len(spread_beta), generator=gen)
-        pose = capture.pose[t] + spread_pose * torch.randn(6, generator=gen)
+        beta = capture.beta[t] + spread_beta * torch.randn(len(spread_beta), generator=gen).to(capture.device)
+        pose = capture.pose[t] + spread_pose * torch.randn(6, generator=gen).to(capture.device)
         place = head_transform(capture, t)
         if k >= settings.track_from * settings.steps:
-            place |= {n: place[n] + UNITS * motion[n][t] for n in motion}
+            place |= {n: place[n] + units * motion[n][t] for n in motion}
         return draw(head.place(head.canonical(beta, pose), **place), camera)
 
     def sample(k: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -120,8 +125,8 @@ def fit_gaussians(
             target, matte, trust = views.images[v], views.alphas[v], views.trust[v]
         elif rig is not None and float(torch.rand(1, generator=gen)) < settings.rig_share:
             i, v = (int(torch.randint(n, (1,), generator=gen)) for n in rig.images.shape[:2])
-            image, alpha = show_frame(rig.frames[i], k, rig.cameras[v])
-            target, matte = rig.shot(i, v)
+            image, alpha = show_frame(rig.frames[i], k, rig.cameras[v].to(capture.device))
+            target, matte = (x.to(capture.device) for x in rig.shot(i, v))
             trust = 1.0
         else:
             t = frames[int(torch.randint(len(frames), (1,), generator=gen))]
@@ -148,7 +153,7 @@ def fit_gaussians(
     state = {"head": head, "motion": motion, "optimiser": optimiser, "schedule": schedule, "generator": gen}
     history = run_steps(settings.steps, step, state, checkpoint, before, progress, "gaussians")
     head.refresh()
-    offsets = {n: UNITS * motion[n].detach() for n in motion}
+    offsets = {n: units * motion[n].detach() for n in motion}
     learned = moved(capture, capture.pose + offsets["pose"], capture.torso + offsets["torso"])
     others = sorted(set(range(len(capture))) - set(frames))
     aligned = align_frames(

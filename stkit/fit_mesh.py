@@ -19,7 +19,8 @@ class MeshTraining:
     """Steps, frames a step, learning rates and the weights of the losses (paper values; Laplacian and offset as upstream).
 
     `w_still` is the kit's: it holds what moves with the pose alone. The Laplacian would rather pull the unseen back of the head
-    forward through the deformation, by a centimetre, than bend the surface.
+    forward through the deformation, by a centimetre, than bend the surface. So is `w_hold`: the SDF stays where the fitted head
+    put it unless the pictures say otherwise.
     """
 
     steps: int = 700
@@ -35,6 +36,7 @@ class MeshTraining:
     w_laplacian: float = 100.0
     w_offset: float = 0.01
     w_still: float = 1.0
+    w_hold: float = 1.0
     deform_frames: int = 4
     surface_points: int = 300
     warm_steps: int = 400
@@ -54,7 +56,7 @@ def laplacian_loss(verts: Tensor, faces: Tensor) -> Tensor:
     i = torch.cat([faces[:, 0], faces[:, 1], faces[:, 2]])
     j = torch.cat([faces[:, 1], faces[:, 2], faces[:, 0]])
     total = torch.zeros_like(verts).index_add(0, i, verts[j])
-    degree = torch.zeros(len(verts)).index_add(0, i, torch.ones(len(i)))
+    degree = verts.new_zeros(len(verts)).index_add(0, i, verts.new_ones(len(i)))
     return (total / degree.clamp_min(1)[:, None] - verts).square().mean()
 
 
@@ -65,7 +67,7 @@ def fit_mesh(
     torch.manual_seed(settings.seed)
     head = new_mesh_head(capture, replace(settings.model, cell=settings.coarse_cell))
     nets = [p for n, p in head.named_parameters() if n != "landmarks"]
-    motion = nn.ParameterDict({k: torch.zeros(len(capture), 6) for k in ("pose", "torso")})
+    motion = nn.ParameterDict({k: torch.zeros(len(capture), 6, device=capture.device) for k in ("pose", "torso")})
     optimiser = torch.optim.Adam([
         {"params": nets, "lr": settings.lr}, {"params": [head.landmarks], "lr": settings.lr_landmarks},
         {"params": list(motion.parameters()), "lr": settings.lr_track},
@@ -107,6 +109,7 @@ def fit_mesh(
             "laplacian": settings.w_laplacian * laplacian_loss(world, faces),
             "offset": settings.w_offset * shift.square().sum(1).mean(),
             "still": settings.w_still * ((1 - share)[:, None] * shift).square().sum(1).mean(),
+            "hold": settings.w_hold * head.drift(gen).square().mean(),
             "track": settings.w_track * (motion["pose"][t].square().sum() + motion["torso"][t].square().sum()),
         }
         loss = sum(terms.values())
@@ -164,26 +167,26 @@ class LandmarkTeacher:
         from . import face_models
         from .face_models.landmarks import KEPT_66
 
-        model = face_models.get("builtin")
+        model, still = face_models.get("builtin"), capture.to("cpu")
         self.capture, self.frames, self.settings, self.gen = capture, frames, settings, gen
-        rest = model.verts(capture.identity, capture.beta[capture.neutral])
-        near = nearest(rest, neutral_landmarks(capture))[0][:, 0] < 0.45
+        rest = model.verts(still.identity, still.beta[still.neutral])
+        near = nearest(rest, neutral_landmarks(still))[0][:, 0] < 0.45
         face = torch.nonzero(model.part("skin") & near & torch.from_numpy(model.surface.front > 0.5))[:, 0]
         ids = torch.cat([model.landmarks[KEPT_66], model.dense, face])
         self.count = 66 + len(model.dense)
-        self.rest, self.expression = rest[ids], model.expression[:, ids]
+        self.rest, self.expression = rest[ids].to(capture.device), model.expression[:, ids].to(capture.device)
         self.noise = settings.beta_noise * capture.beta.std(0)
 
     def loss(self, head: MeshHead) -> Tensor:
         """Mean distance (dm) between deformed neutral points and where the face model has them."""
         s, errors = self.settings, []
         extra = torch.randint(self.count, len(self.rest), (s.surface_points,), generator=self.gen)
-        pick = torch.cat([torch.arange(self.count), extra])
+        pick = torch.cat([torch.arange(self.count), extra]).to(self.rest.device)
         start = torch.cat([head.landmarks, self.rest[pick[66:]]])
-        ones = torch.ones(len(start))
+        ones = torch.ones_like(start[:, 0])
         for _ in range(s.deform_frames):
             t = self.frames[int(torch.randint(len(self.frames), (1,), generator=self.gen))]
-            beta = self.capture.beta[t] + self.noise * torch.randn(len(self.noise), generator=self.gen)
+            beta = self.capture.beta[t] + self.noise * torch.randn(len(self.noise), generator=self.gen).to(self.noise.device)
             change = torch.einsum("e,evk->vk", beta - self.capture.beta[self.capture.neutral], self.expression[:, pick])
             shift = head.deformation(start, ones, beta, self.capture.pose[t])
             error = (start + shift - self.rest[pick] - change).square().sum(1).add(1e-8).sqrt()
@@ -205,7 +208,7 @@ def warm_up(head: MeshHead, teacher: LandmarkTeacher, settings: MeshTraining, pr
 
 def _target(capture: Capture, t: int, size: int) -> tuple[Tensor, Tensor]:
     """Frame times matte over black (H, W, 3) and matte (H, W, 1) at `size` pixels; upstream's stage 1 uses black."""
-    image = torch.from_numpy(capture.frames[t]).float() / 255 * capture.matte(t)
+    image = torch.from_numpy(capture.frames[t]).to(capture.device).float() / 255 * capture.matte(t)
     matte = capture.matte(t)
     if capture.size != size:
         shrink = lambda x: torch.nn.functional.interpolate(x.permute(2, 0, 1)[None], (size, size), mode="area")[0].permute(1, 2, 0)

@@ -2,6 +2,7 @@
 (Eq. 6). Canonical decimetres; colours RGB; degree-0 (no spherical harmonics), as the lineage has it.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from . import networks
 from .cameras import Camera
 from .capture import skin_weight, to_world
-from .geometry import axis_angle_to_quat, nearest, quat_multiply
+from .geometry import axis_angle_to_quat, nearest, quat_from_z, quat_multiply, vertex_normals
 from .mesh_head import ColorNet, Deformation, MeshHead
 from .networks import blend, expression_share, gamma
 from .render import rasterize
@@ -23,7 +24,8 @@ class GaussianSettings:
     """Widths of the nets, how many points in the mouth, and how far attributes may depend on expression and pose.
 
     surface_points: where the mesh has fewer vertices than this, random points of its faces are added (0: vertices alone, as
-    upstream).
+    upstream). flat: thickness across the surface against the width along it, at the start. Upstream's balls (1.0) stand out beyond the
+    silhouettes of views that training never saw.
     """
 
     width: int = 64
@@ -34,6 +36,7 @@ class GaussianSettings:
     deform_scale: float = 0.3
     attributes_scale: float = 0.2
     opacity: float = 0.3
+    flat: float = 0.25
     direct_color: bool = True
 
 
@@ -130,9 +133,9 @@ class GaussianHead(nn.Module):
 
 def draw(g: dict[str, Tensor], camera: Camera, extra: Tensor | None = None, background: float = 1.0) -> tuple[Tensor, Tensor]:
     """Image (H, W, 3 [+ extra channels]) and alpha (H, W, 1) of world-space Gaussians."""
-    values, ground = g["colors"], torch.full((1, 3), background)
+    values, ground = g["colors"], g["colors"].new_full((1, 3), background)
     if extra is not None:
-        values, ground = torch.cat([values, extra], 1), torch.cat([ground, torch.zeros(1, extra.shape[1])], 1)
+        values, ground = torch.cat([values, extra], 1), torch.cat([ground, ground.new_zeros(1, extra.shape[1])], 1)
     image, alpha, _ = rasterize(
         g["means"], g["quats"], g["scales"], g["opacities"], values, camera.viewmat[None], camera.K[None], camera.width,
         camera.height, backgrounds=ground, meta=False,
@@ -147,11 +150,11 @@ def from_mesh(mesh: MeshHead, settings: GaussianSettings, colours, generator: to
     `colours(verts) -> (N, 3)` starts the first three features; the other features come from the geometry net. Upstream
     passes features through atanh and meets infinities; here they are used as they are.
     """
-    verts, faces, f = mesh.extract()
-    verts, f = fill_surface(verts, faces, f, settings.surface_points, generator)
+    surface, faces, f = mesh.extract()
+    verts, f = fill_surface(surface, faces, f, settings.surface_points, generator)
     mouth = mouth_points(mesh.landmarks, settings.mouth_points, generator)
     points = torch.cat([verts, mouth])
-    head = GaussianHead(settings, len(points))
+    head = GaussianHead(settings, len(points)).to(points.device)
     head.landmarks.copy_(mesh.landmarks)
     head.xyz.copy_(points)
     spread = f.std(0).clamp_min(1e-4)
@@ -161,8 +164,11 @@ def from_mesh(mesh: MeshHead, settings: GaussianSettings, colours, generator: to
     d, _ = nearest(points, points, k=4)
     size = d[:, 1:].square().mean(1).sqrt().clamp(0.005, 0.2)
     head.log_scales.copy_((0.8 * size).log()[:, None].expand(-1, 3))
-    head.quats.copy_(torch.tensor([1.0, 0, 0, 0]).expand(len(points), 4))
-    start = torch.full((len(points),), settings.opacity)
+    head.quats[:, 0] = 1.0
+    if settings.flat < 1:
+        head.quats[: len(verts)] = quat_from_z(vertex_normals(surface, faces)[nearest(verts, surface)[1][:, 0]])
+        head.log_scales[: len(verts), 2] += math.log(settings.flat)
+    start = points.new_full((len(points),), settings.opacity)
     start[: len(verts)] = max(settings.opacity, 0.7)
     head.opacity_logits.copy_(start.logit())
     head.follow_logits.copy_(skin_weight(points)[:, 0].clamp(0.01, 0.99).logit())
@@ -181,9 +187,9 @@ def fill_surface(verts: Tensor, faces: Tensor, f: Tensor, count: int, generator:
     if missing <= 0:
         return verts, f
     a, b, c = verts[faces].unbind(1)
-    area = torch.linalg.cross(b - a, c - a).norm(dim=1)
-    face = faces[torch.multinomial(area, missing, replacement=True, generator=generator)]
-    weight = torch.rand(missing, 3, 1, generator=generator).clamp_min(1e-6).log()
+    area = torch.linalg.cross(b - a, c - a).norm(dim=1).cpu()
+    face = faces[torch.multinomial(area, missing, replacement=True, generator=generator).to(faces.device)]
+    weight = torch.rand(missing, 3, 1, generator=generator).to(verts.device).clamp_min(1e-6).log()
     weight = weight / weight.sum(1, keepdim=True)
     return torch.cat([verts, (verts[face] * weight).sum(1)]), torch.cat([f, (f[face] * weight).sum(1)])
 
@@ -193,4 +199,4 @@ def mouth_points(landmarks: Tensor, count: int, generator: torch.Generator) -> T
     mouth = landmarks[48:66].detach()
     centre = torch.cat([mouth[:, :2].mean(0), mouth[:, 2:].min(0).values])
     half = 0.8 * (mouth - centre).abs().max(0).values
-    return centre + (2 * torch.rand(count, 3, generator=generator) - 1) * half
+    return centre + (2 * torch.rand(count, 3, generator=generator).to(centre.device) - 1) * half

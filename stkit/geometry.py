@@ -84,6 +84,13 @@ def quat_multiply(a: Tensor, b: Tensor) -> Tensor:
     )
 
 
+def quat_from_z(normals: Tensor) -> Tensor:
+    """Quaternions (N, 4) that turn the z axis into the line of unit normals (N, 3); a normal and its opposite give the same."""
+    n = torch.where(normals[:, 2:] < 0, -normals, normals)
+    half = torch.nn.functional.normalize(n + n.new_tensor([0.0, 0, 1]), dim=1)
+    return torch.stack([half[:, 2], -half[:, 1], half[:, 0], torch.zeros_like(half[:, 0])], 1)
+
+
 def axis_angle_to_quat(omega: Tensor) -> Tensor:
     """Quaternions (..., 4) of axis-angle vectors (..., 3)."""
     theta = omega.norm(dim=-1, keepdim=True)
@@ -97,14 +104,14 @@ def nearest(points: Tensor, targets: Tensor, k: int = 1) -> tuple[Tensor, Tensor
 
     Distances are Euclidean and carry no gradient. Small sets are compared exhaustively, large ones with a k-d tree.
     """
-    if points.is_cuda or len(targets) <= 128:
+    if len(targets) <= 128:
         d, i = torch.cdist(points.detach(), targets.detach(), compute_mode="donot_use_mm_for_euclid_dist").topk(k, largest=False)
         return d, i
     from scipy.spatial import cKDTree
 
     d, i = cKDTree(targets.detach().cpu().numpy()).query(points.detach().cpu().numpy(), k=k)
     shape = (len(points), k)
-    return torch.as_tensor(d, dtype=points.dtype).reshape(shape), torch.as_tensor(i).reshape(shape)
+    return torch.as_tensor(d, dtype=points.dtype).reshape(shape).to(points.device), torch.as_tensor(i).reshape(shape).to(points.device)
 
 
 def generator(seed: int, *path: int | str) -> torch.Generator:

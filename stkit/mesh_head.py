@@ -83,14 +83,18 @@ class MeshHead(nn.Module):
         self.landmarks = nn.Parameter(landmarks.clone())
         for name, value in (("low", low), ("high", high), ("surface", surface)):
             self.register_buffer(name, value.clone())
+        for name in ("nodes", "base", "encoded", "full_sdf", "active_ids", "row_of"):  # of the grid; not saved, but moved along
+            self.register_buffer(name, torch.empty(0), persistent=False)
         self.regrid(s.cell)
 
     def regrid(self, cell: float) -> None:
         """Lay a new grid of spacing `cell` (dm); the nets are functions of space and stay as they are."""
-        keep = lambda v: self.start_sdf(torch.from_numpy(v).float()).abs().numpy() < self.settings.band
-        self.grid: TetGrid = make_grid(self.low.numpy(), self.high.numpy(), cell, keep)
-        self.base = self.start_sdf(self.grid.verts)
-        self.encoded = gamma(self.grid.verts)
+        device = self.low.device
+        keep = lambda v: self.start_sdf(torch.from_numpy(v).float().to(device)).abs().cpu().numpy() < self.settings.band
+        self.grid: TetGrid = make_grid(self.low.cpu().numpy(), self.high.cpu().numpy(), cell, keep)
+        self.nodes = self.grid.verts.to(device)
+        self.base = self.start_sdf(self.nodes)
+        self.encoded = gamma(self.nodes)
         self.refresh()
 
     def start_sdf(self, points: Tensor) -> Tensor:
@@ -119,19 +123,24 @@ class MeshHead(nn.Module):
         """
         sdf = torch.cat([self.geometry(e)[:, 0] for e in self.encoded.split(65536)]) + self.base
         self.active, ids = active_tets(self.grid, sdf, 0.8 * self.grid.cell)
-        self.active_ids = torch.from_numpy(ids)
-        self.row_of = torch.zeros(len(sdf), dtype=torch.long).index_copy(0, self.active_ids, torch.arange(len(ids)))
+        self.active_ids = torch.from_numpy(ids).to(sdf.device)
+        self.row_of = torch.zeros_like(sdf, dtype=torch.long).index_copy(0, self.active_ids, torch.arange(len(ids), device=sdf.device))
         self.full_sdf = sdf
 
     def extract(self) -> tuple[Tensor, Tensor, Tensor]:
         """Neutral mesh now: vertices (V, 3), faces (F, 3) and features f (V, feature), differentiable."""
         out = self.geometry(self.encoded[self.active_ids])
         sdf = self.full_sdf.index_copy(0, self.active_ids, self.base[self.active_ids] + out[:, 0])
-        moved = self.grid.verts[self.active_ids] + 0.45 * self.grid.cell * out[:, 1:4].tanh()
-        verts = self.grid.verts.index_copy(0, self.active_ids, moved)
+        moved = self.nodes[self.active_ids] + 0.45 * self.grid.cell * out[:, 1:4].tanh()
+        verts = self.nodes.index_copy(0, self.active_ids, moved)
         points, faces, ends, weight = marching_tetrahedra(self.grid, verts, sdf, self.active)
         a, b = (out[:, 4:].index_select(0, self.row_of[end]) for end in ends.unbind(1))
         return points, faces, a * weight[:, :1] + b * weight[:, 1:]
+
+    def drift(self, generator: torch.Generator, count: int = 2000) -> Tensor:
+        """How far the SDF has moved from its start (count,), decimetres, at random grid points near the surface."""
+        pick = torch.randint(len(self.active_ids), (count,), generator=generator)
+        return self.geometry(self.encoded[self.active_ids[pick]])[:, 0]
 
     def share(self, points: Tensor) -> Tensor:
         """Expression share (N,) of canonical points, from their distance to the neutral landmarks."""
@@ -153,9 +162,10 @@ class MeshHead(nn.Module):
 
 
 def new_mesh_head(capture: Capture, settings: MeshSettings) -> MeshHead:
-    """A mesh head for a capture: its box, neutral landmarks and starting surface come from the fitted face model."""
+    """A mesh head for a capture, on its device: its box, neutral landmarks and starting surface come from the fitted face model."""
     from . import face_models
 
+    device, capture = capture.device, capture.to("cpu")
     model = face_models.get("builtin")
     canonical = model.verts(capture.identity, capture.beta[capture.neutral])
     landmarks = neutral_landmarks(capture)
@@ -163,7 +173,7 @@ def new_mesh_head(capture: Capture, settings: MeshSettings) -> MeshHead:
     x0, y0, _ = (capture.pose[capture.neutral, 3:] / capture.scale).tolist()
     low = torch.tensor([-half - x0 - 0.25, -half - y0 - 0.35, -1.95])
     high = torch.tensor([half - x0 + 0.25, min(half - y0 + 0.1, 2.0), 1.05])
-    return MeshHead(settings, landmarks, low, high, outer_surface(model, canonical))
+    return MeshHead(settings, landmarks, low, high, outer_surface(model, canonical)).to(device)
 
 
 def outer_surface(model, verts: Tensor) -> Tensor:
@@ -193,4 +203,4 @@ def dense_landmarks(capture: Capture, t: int) -> Tensor:
     from . import face_models
 
     model = face_models.get("builtin")
-    return model.points(model.dense, capture.identity, capture.beta[t][None])[0]
+    return model.points(model.dense, capture.identity.cpu(), capture.beta[t : t + 1].cpu())[0].to(capture.device)

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 from .capture.preprocess import PreprocessSettings
+from .diffusion.views import FRONTAL
 from .fit_gaussians import GaussianTraining
 from .fit_mesh import MeshTraining
 from .gaussian_head import GaussianSettings
@@ -44,9 +45,9 @@ PAPER = Profile(
     "paper", "the paper's sizes and step counts, for one GPU",
     PreprocessSettings(size=512, max_frames=3000, fit_steps=1000, refine_steps=6000),
     MeshTraining(steps=10_000, warm_steps=0, coarse_cell=0.05, refine_at=0.0, resolution=256,
-                 model=MeshSettings(width=256, pose_width=256, feature=128, cell=0.027, init="sphere", band=2.5)),
+                 model=MeshSettings(width=256, pose_width=256, feature=128, cell=0.027, init="sphere", band=2.5), w_hold=0.0),
     GaussianTraining(steps=2_000, lr_xyz=1e-5, lr_feature=1e-4, lr_scales=3e-5, lr_quats=1e-5, lr_opacity=1e-4, lr_nets=1e-4,
-                     model=GaussianSettings(width=256, pose_width=256, feature=128, mouth_points=3000, direct_color=False)),
+                     model=GaussianSettings(width=256, pose_width=256, feature=128, mouth_points=3000, direct_color=False, flat=1.0), azimuths=FRONTAL),
     edit_steps=20_000, edit_frames=40, video_frames=300,
 )  # fmt: skip
 

@@ -22,6 +22,7 @@ from .gaussian_head import GaussianHead
 from .mesh_head import MeshHead
 from .profiles import get_profile
 from .progress import bar
+from .render import pick_device
 from .runs import Stage, read_json, run_folder
 
 
@@ -29,7 +30,8 @@ from .runs import Stage, read_json, run_folder
 class Road:
     """A run: its name, where its video comes from, its profile, seed, provider of views ('mesh-prior' or a V3D folder or id) and rig.
 
-    `rig` is a folder of calibrated cameras around the same head (see `capture.rig`), or "".
+    `rig` is a folder of calibrated cameras around the same head (see `capture.rig`), or "". `device`: where stages 02, 03 and 05 are
+    optimised: 'cpu', 'cuda', or 'auto'; tracking, scores and pictures are made on the CPU.
 
     Stages take keyword changes to their settings.
     """
@@ -41,8 +43,10 @@ class Road:
     quiet: bool = False
     view_model: str = "mesh-prior"
     rig: str = ""
+    device: str = "auto"
 
     def __post_init__(self) -> None:
+        self.device = pick_device(self.device)
         self.settings = get_profile(self.profile)
         self.folder = run_folder(self.run)
         self.progress = (lambda x, **k: x) if self.quiet else bar
@@ -86,7 +90,8 @@ class Road:
             capture = Capture.load(raw)
             train, test = capture.split()
             with stage.making() as work:
-                head, refined, history = fit_mesh(capture, settings, train, stage.checkpoint, self.progress)
+                head, refined, history = fit_mesh(capture.to(self.device), settings, train, stage.checkpoint, self.progress)
+                head, refined = head.cpu(), refined.to("cpu")
                 head.save(work / "mesh_head.safetensors")
                 refined.save(work / "capture.npz")
                 verts, faces, _ = head.extract()
@@ -129,8 +134,11 @@ class Road:
             rig = load_rig(self.rig, tracked, progress=self.progress) if self.rig else None
             train, test = tracked.split()
             with stage.making() as work:
-                views = self.views() if use_views else None
-                head, capture, history = fit_gaussians(tracked, mesh, views, settings, train, stage.checkpoint, self.progress, rig)
+                views = self.views(settings.azimuths if self.view_model == "mesh-prior" else FRONTAL) if use_views else None
+                head, capture, history = fit_gaussians(
+                    tracked.to(self.device), mesh.to(self.device), views, settings, train, stage.checkpoint, self.progress, rig
+                )
+                head, capture = head.cpu(), capture.to("cpu")
                 head.save(work / "gaussian_head.safetensors")
                 capture.save(work / "capture.npz")
                 for name, value in held_out_scores(head, capture, Capture.load(self._raw_capture()), train, test).items():
@@ -171,7 +179,10 @@ class Road:
             train, test = capture.split()
             original = GaussianHead.load(source)
             with stage.making() as work:
-                history, shots, log = edit_head(head, capture, self.views(), tool, settings, train, stage.checkpoint, self.progress)
+                history, shots, log = edit_head(
+                    head.to(self.device), capture.to(self.device), self.views(), tool, settings, train, stage.checkpoint, self.progress
+                )
+                head, shots = head.cpu(), [s.to("cpu") for s in shots]
                 head.save(work / "edited_head.safetensors", "edited")
                 (work / "log.json").write_text(_json(log))
                 for name, value in edit_change(original, head, capture, test).items():

@@ -121,6 +121,8 @@ class MakeBelieveGPU(TorchFunctionMode):
                 if dtype is not None:
                     return func(x, dtype)
             return x
+        if func is torch.Tensor.new_tensor and isinstance(args[0], Away):
+            return Away(torch.tensor(*args[1:], dtype=kwargs.get("dtype") or args[0].dtype))
         device = kwargs.get("device")
         if device is not None and torch.device(device).type == "cuda":
             kwargs["device"] = "cpu"

@@ -8,6 +8,7 @@ from stkit.geometry import (
     euler_yxz,
     generator,
     nearest,
+    quat_from_z,
     quat_multiply,
     quat_to_rotation,
     so3_exp,
@@ -80,3 +81,11 @@ def test_orbit_keeps_the_target_and_the_distance():
 def test_generators_differ_by_path_and_repeat_by_seed():
     draw = lambda *k: torch.rand(3, generator=generator(*k))
     assert torch.equal(draw(0, "a"), draw(0, "a")) and not torch.equal(draw(0, "a"), draw(0, "b"))
+
+
+def test_quat_from_z_turns_the_z_axis_into_the_normals_line():
+    n = torch.nn.functional.normalize(torch.randn(50, 3, generator=torch.Generator().manual_seed(0)), dim=1)
+    n = torch.cat([n, torch.tensor([[0.0, 0, 1], [0, 0, -1], [1, 0, 0]])])
+    turned = quat_to_rotation(quat_from_z(n))[:, :, 2]
+    assert torch.allclose((turned * n).sum(1).abs(), torch.ones(len(n)), atol=1e-5)
+    assert torch.equal(quat_from_z(n), quat_from_z(-n)[:]) or torch.allclose(quat_from_z(n[:52]), quat_from_z(-n[:52]), atol=1e-6)

@@ -49,16 +49,25 @@ class Capture:
     @property
     def camera(self) -> Camera:
         """The tracking camera at the frames' resolution."""
-        return front_camera(self.size, focal=self.focal)
+        return front_camera(self.size, focal=self.focal).to(self.device)
+
+    @property
+    def device(self) -> torch.device:
+        return self.beta.device
+
+    def to(self, device: torch.device | str) -> "Capture":
+        """The capture with its tensors on another device; frames and mattes stay in main memory and travel one by one."""
+        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
+        return replace(self, **moved)
 
     def image(self, t: int) -> Tensor:
         """Frame t over white (S, S, 3), float in [0, 1]."""
         matte = self.matte(t)
-        return torch.from_numpy(self.frames[t]).float() / 255 * matte + (1 - matte)
+        return torch.from_numpy(self.frames[t]).to(self.device).float() / 255 * matte + (1 - matte)
 
     def matte(self, t: int) -> Tensor:
         """Foreground of frame t (S, S, 1) in [0, 1]."""
-        return torch.from_numpy(self.mattes[t]).float()[..., None] / 255
+        return torch.from_numpy(self.mattes[t]).to(self.device).float()[..., None] / 255
 
     def split(self, held_out: float = 0.2) -> tuple[list[int], list[int]]:
         """Frames for training and the last `held_out` share, which training never sees."""
@@ -68,7 +77,7 @@ class Capture:
     def save(self, path: Path) -> None:
         """Write one .npz (no pickled objects)."""
         data = {f.name: getattr(self, f.name) for f in fields(self)}
-        np.savez(path, **{k: v.numpy() if isinstance(v, Tensor) else np.asarray(v) for k, v in data.items()})
+        np.savez(path, **{k: v.cpu().numpy() if isinstance(v, Tensor) else np.asarray(v) for k, v in data.items()})
 
     @staticmethod
     def load(path: Path) -> "Capture":
@@ -112,7 +121,7 @@ def head_transform(capture: Capture, t: int) -> dict[str, Tensor]:
 
 def head_centre(capture: Capture, t: int) -> Tensor:
     """The middle of the head in frame t (3,), world decimetres: what cameras turn about."""
-    return to_world(HEAD_CENTRE, **head_transform(capture, t))[0]
+    return to_world(HEAD_CENTRE.to(capture.device), **head_transform(capture, t))[0]
 
 
 def to_world(points: Tensor, scale: Tensor, pose: Tensor, torso: Tensor, rest: Tensor, follow: Tensor | None = None) -> Tensor:

@@ -160,14 +160,18 @@ def recentre(image: Tensor, matte: Tensor, size: int) -> Tensor:
 
 
 def v3d_cameras(capture: Capture, azimuths: tuple[float, ...]) -> list[Camera]:
-    """V3D's cameras in the head's world: around the middle of the neutral frame's figure, 2 of its units away, 60 degrees wide.
+    """V3D's cameras in the head's world at the neutral frame, at the capture's size."""
+    t = capture.neutral
+    return cameras_around(capture.matte(t), capture.camera, head_centre(capture, t), azimuths, capture.size)
 
-    One unit is the figure's longest side over 1.617. V3D sees with perspective what a telephoto lens filmed: its pictures fit
-    in the middle and are off towards the ears.
+
+def cameras_around(matte: Tensor, camera: Camera, head: Tensor, azimuths: tuple[float, ...], size: int) -> list[Camera]:
+    """V3D's cameras of `size` pixels around the middle of a matte's figure: 2 of its units away, 60 degrees wide.
+
+    matte (H, W, 1) is `camera`'s; head (3,) gives the figure's depth, world decimetres. One unit is the figure's longest side
+    over 1.617. V3D sees with perspective what a telephoto lens filmed: its pictures fit in the middle and are off towards the ears.
     """
-    x, y, longest = box_of(capture.matte(capture.neutral))
-    camera = capture.camera
-    head = head_centre(capture, capture.neutral)
+    x, y, longest = box_of(matte)
     depth = camera.to_camera(head)[2]
     pixel = depth / camera.K[0, 0]
     in_camera = torch.stack([(x - camera.K[0, 2]) * pixel, (y - camera.K[1, 2]) * pixel, depth])
@@ -175,9 +179,8 @@ def v3d_cameras(capture: Capture, azimuths: tuple[float, ...]) -> list[Camera]:
     distance = RADIUS * longest * float(pixel) / LONGEST
     viewmat = camera.viewmat.clone()
     viewmat[:3, 3] = -viewmat[:3, :3] @ (pivot + camera.viewmat[:3, :3].T @ torch.tensor([0.0, 0.0, -distance]))
-    S = capture.size
-    K = torch.tensor([[FOCAL * S, 0, S / 2], [0, FOCAL * S, S / 2], [0, 0, 1.0]])
-    return [orbit_camera(Camera(viewmat, K, S, S), a, target=pivot) for a in azimuths]
+    K = torch.tensor([[FOCAL * size, 0, size / 2], [0, FOCAL * size, size / 2], [0, 0, 1.0]])
+    return [orbit_camera(Camera(viewmat, K, size, size), a, target=pivot) for a in azimuths]
 
 
 def figure_mask(picture: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 The six frontal cameras are V3D's frames {1, 2, 3, 15, 16, 17}: +-20, +-40, +-60 degrees (lineage.md 7, reading 18).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -29,6 +29,11 @@ class Views:
     cameras: list[Camera]
     azimuths: tuple[float, ...]
     source: str
+
+    def to(self, device: torch.device | str) -> "Views":
+        """The views with their tensors on another device."""
+        tensors = {n: getattr(self, n).to(device) for n in ("images", "alphas", "trust")}
+        return replace(self, cameras=[c.to(device) for c in self.cameras], **tensors)
 
 
 class ViewProvider(Protocol):

@@ -19,6 +19,7 @@ from ..face_models.landmarks import mouth_opening
 from ..fit_gaussians import render_frame
 from ..gaussian_head import GaussianHead
 from ..metrics import correlation
+from ..render import pick_device
 from .loop import EditSettings, edit_head
 from .methods import METHODS, get_method
 
@@ -71,8 +72,11 @@ def compare(
     rows, numbers = [[render_frame(original, capture, t) for t in frames]], {}
     for name in methods:
         for seed in range(seeds):
-            head = GaussianHead.load(head_file)
-            edit_head(head, capture, views, editor, replace(settings, method=name, seed=seed), train, progress=progress)
+            head, device = GaussianHead.load(head_file), pick_device()
+            edit_head(
+                head.to(device), capture.to(device), views, editor, replace(settings, method=name, seed=seed), train, progress=progress
+            )
+            head = head.cpu()
             numbers.setdefault(name, []).append(scores(original, head, capture, test))
             if seed == 0:
                 rows.append([render_frame(head, capture, t) for t in frames])

@@ -1,6 +1,6 @@
 """Stage 05's optimisation: edit the renders, fit the head to the edits, weigh by Eq. 8, repeat (Sec. 3.3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -57,6 +57,11 @@ class Shot:
     target: Tensor
     b: float
 
+    def to(self, device: torch.device | str) -> "Shot":
+        """The shot with its tensors on another device."""
+        frame = {k: v.to(device) for k, v in self.frame.items()}
+        return replace(self, camera=self.camera.to(device), frame=frame, original=self.original.to(device), target=self.target.to(device))
+
 
 def make_shots(capture: Capture, views: Views | None, frames: list[int], count: int) -> list[Shot]:
     """The views at the neutral frame and `count` video frames spread over `frames` (reading 20)."""
@@ -75,7 +80,7 @@ def make_shots(capture: Capture, views: Views | None, frames: list[int], count: 
 def shot_landmarks(head: GaussianHead, shot: Shot) -> Tensor:
     """The 66 landmarks (66, 2) in the shot's pixels, from the head itself."""
     place = {k: v for k, v in shot.frame.items() if k != "beta"}
-    moved = head.landmarks + head.deformation(head.landmarks, torch.ones(66), shot.frame["beta"], shot.frame["pose"])
+    moved = head.landmarks + head.deformation(head.landmarks, torch.ones_like(head.landmarks[:, 0]), shot.frame["beta"], shot.frame["pose"])
     return shot.camera.project(to_world(moved, **place))
 
 
@@ -99,7 +104,7 @@ def edit_head(
             f"method {method.name!r} works in a diffusion model's attention, and the editor is {editor.name}: take --editor tiny or an InstructPix2Pix folder"
         )
     gen = generator(settings.seed, "edit")
-    shots = make_shots(capture, views, frames, settings.frames)
+    shots = make_shots(capture, views and views.to(capture.device), frames, settings.frames)
     w = point_weights(head, landmark_set(capture, settings.landmarks), settings.alpha)
     maps = {id(s): weight_image(head, w, s.camera, s.frame) for s in shots}
     head.deformation.requires_grad_(False)
@@ -112,7 +117,7 @@ def edit_head(
     optimiser = torch.optim.Adam(groups, eps=1e-15, fused=True)
     still = None
     if method.region:
-        masks = [region_mask(s.original, shot_landmarks(head, s), settings.region) for s in shots]
+        masks = [region_mask(s.original.cpu(), shot_landmarks(head, s).cpu(), settings.region).to(capture.device) for s in shots]
         still = ~trace_region(head, shots, masks)
     start = {name: getattr(head, name).detach().clone() for name in ANCHOR} if method.anchor else {}
     store, shifts = _Store(shots), _Shifts(head)
@@ -122,15 +127,16 @@ def edit_head(
         with torch.no_grad():
             render = head.render(shot.camera, **shot.frame)[0].clamp(0, 1)
         b = method.draw(settings.sampler, gen)
-        shot.target = editor.edit(render, settings.prompt, b, shot.original, gen, landmarks=shot_landmarks(head, shot))
+        edited = editor.edit(render.cpu(), settings.prompt, b, shot.original.cpu(), gen, landmarks=shot_landmarks(head, shot).cpu())
+        shot.target = edited.to(render.device)
         shot.b = b
         log.append({"step": k, "shot": shot.name, "b": round(b, 4)})
 
     def edit_all() -> None:
         with torch.no_grad():
-            renders = [head.render(s.camera, **s.frame)[0].clamp(0, 1) for s in shots]
-        for shot, target in zip(shots, edit_together(editor, renders, settings.prompt, [s.original for s in shots], gen)):
-            shot.target, shot.b = target, 1.0
+            renders = [head.render(s.camera, **s.frame)[0].clamp(0, 1).cpu() for s in shots]
+        for shot, target in zip(shots, edit_together(editor, renders, settings.prompt, [s.original.cpu() for s in shots], gen)):
+            shot.target, shot.b = target.to(capture.device), 1.0
             log.append({"step": 0, "shot": shot.name, "b": 1.0})
 
     def step(k: int) -> dict[str, float]:

@@ -91,9 +91,9 @@ def trace_region(head, shots, masks: list[Tensor]) -> Tensor:
     Each vote counts by how much of the pixel the Gaussian makes up. Upstream counts every touched pixel as one; its weighted
     form stands beside that, commented out (lineage.md 5).
     """
-    votes, total = torch.zeros(len(head.xyz)), torch.zeros(len(head.xyz))
+    votes, total = torch.zeros_like(head.xyz[:, 0]), torch.zeros_like(head.xyz[:, 0])
     for shot, mask in zip(shots, masks):
-        value = torch.zeros(len(head.xyz), 1, requires_grad=True)
+        value = torch.zeros_like(head.xyz[:, :1], requires_grad=True)
         image, _ = head.render(shot.camera, extra=value, **shot.frame)
         inside, seen = (
             torch.autograd.grad((image[..., 3:] * m).sum(), value, retain_graph=True)[0][:, 0] for m in (mask, torch.ones_like(mask))

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from .meshes import MeshImage, render_mesh
 
-__all__ = ["rasterize", "render_mesh", "MeshImage", "backends"]
+__all__ = ["rasterize", "render_mesh", "MeshImage", "backends", "pick_device"]
 
 MODES = {"RGB": (True, None), "D": (False, "sum"), "ED": (False, "mean"), "RGB+D": (True, "sum"), "RGB+ED": (True, "mean")}
 
@@ -21,6 +21,23 @@ def backends() -> list[str]:
         except ImportError:
             pass
     return found
+
+
+def pick_device(name: str = "auto") -> str:
+    """'cuda' where torch sees a GPU and gsplat and kaolin can be imported, else 'cpu'; a name is taken as it is.
+
+    Raises ValueError with the reason if 'cuda' is asked for and cannot be had.
+    """
+    from importlib.util import find_spec
+
+    missing = [m for m in ("gsplat", "kaolin") if find_spec(m) is None]
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device {name!r} is not one of auto, cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device 'cuda': torch sees no GPU here; `stkit doctor` says more. Leave --device out to run on the CPU")
+    if name == "cuda" and missing:
+        raise ValueError(f"device 'cuda' needs {' and '.join(missing)}, not installed here; environment.yml has them")
+    return "cuda" if name != "cpu" and torch.cuda.is_available() and not missing else "cpu"
 
 
 def _check(means, quats, scales, opacities, colors, viewmats, Ks, backgrounds):

@@ -65,7 +65,7 @@ def train_autoencoder(settings: Settings, pictures: Pictures, deadline: float, p
     vae = models.new_autoencoder()
     optimiser = torch.optim.AdamW(vae.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
     vae, optimiser = accelerator.prepare(vae, optimiser)
-    state = _State(settings.folder / "autoencoder", vae=accelerator.unwrap_model(vae), optimiser=optimiser)
+    state = State(settings.folder / "autoencoder", vae=accelerator.unwrap_model(vae), optimiser=optimiser)
     everything = torch.cat([pictures.images, pictures.edited.flatten(0, 1)])
     rng = np.random.default_rng((settings.seed, state.step))
     for step in progress(
@@ -116,7 +116,7 @@ def train_editor(settings: Settings, pictures: Pictures, vae, deadline: float, p
     optimiser = torch.optim.AdamW(both.parameters(), lr=settings.rate, weight_decay=1e-2, fused=True)
     both, optimiser = accelerator.prepare(both, optimiser)
     ema = EMAModel(both.parameters(), decay=0.999)
-    state = _State(settings.folder / "editor", both=accelerator.unwrap_model(both), optimiser=optimiser, ema=ema)
+    state = State(settings.folder / "editor", both=accelerator.unwrap_model(both), optimiser=optimiser, ema=ema)
     images, edited, factor = encode_all(vae, pictures)
     vae.register_to_config(scaling_factor=factor)
     schedule = models.new_schedule()
@@ -185,7 +185,7 @@ def account(settings: Settings, *parts: torch.nn.Module) -> dict:
     }
 
 
-class _State:
+class State:
     """Step count, losses and a checkpoint of what learns; saved every two minutes, read without unpickling objects."""
 
     def __init__(self, folder: Path, **parts):
@@ -200,6 +200,7 @@ class _State:
         self._before = self.seconds
 
     def note(self, step: int, loss: Tensor) -> None:
+        """Record the loss with which step number `step` was finished."""
         self.step = step
         self.losses.append(round(float(loss.detach()), 5))
         self.seconds = self._before + time.monotonic() - self._begun
@@ -208,6 +209,7 @@ class _State:
             self._last = time.monotonic()
 
     def save(self) -> None:
+        """Write the checkpoint and, for people, progress.json."""
         self.folder.mkdir(parents=True, exist_ok=True)
         progress = {"step": self.step, "losses": self.losses, "seconds": round(self.seconds, 1)}
         parts = {name: part.state_dict() for name, part in self.parts.items()}

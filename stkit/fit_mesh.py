@@ -174,7 +174,8 @@ class LandmarkTeacher:
         face = torch.nonzero(model.part("skin") & near & torch.from_numpy(model.surface.front > 0.5))[:, 0]
         ids = torch.cat([model.landmarks[KEPT_66], model.dense, face])
         self.count = 66 + len(model.dense)
-        self.rest, self.expression = rest[ids].to(capture.device), model.expression[:, ids].to(capture.device)
+        rest = torch.cat([neutral_landmarks(still), rest[ids[66:]]])
+        self.rest, self.expression = rest.to(capture.device), model.expression[:, ids].to(capture.device)
         self.noise = settings.beta_noise * capture.beta.std(0)
 
     def loss(self, head: MeshHead) -> Tensor:

@@ -131,7 +131,7 @@ def _figure(stage: str, entry: dict) -> str:
 
 
 MEANING = {
-    "track.nme": "landmark reprojection error, share of the eye distance (all frames)", "mesh.iou_heldout": "mesh outline against the matte, held-out frames",
+    "track.nme": "landmark reprojection error, share of the eye distance (all frames)", "track.nme_model": "the same without this person's constant landmark offsets", "mesh.iou_heldout": "mesh outline against the matte, held-out frames",
     "head.psnr_heldout": "PSNR on held-out frames (dB)", "head.ssim_heldout": "SSIM on held-out frames", "head.psnr_novel": "PSNR on true views at +-30 degrees (dB)",
     "head.psnr_heldout_raw": "PSNR on held-out frames with landmark tracking alone (dB)", "head.lpips_heldout": "LPIPS (VGG) on held-out frames",
     "edit.inside": "mean change by the edit where w >= 0.5", "edit.outside": "mean change by the edit where w < 0.15 (hair, clothes)",

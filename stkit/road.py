@@ -8,7 +8,7 @@ import torch
 
 from . import metrics, stage_pictures
 from .capture import Capture
-from .capture.preprocess import preprocess
+from .capture.preprocess import model_landmarks, preprocess
 from .capture.rig import calibration_files, load_rig
 from .capture.video import VideoError
 from .diffusion.editors import get_editor
@@ -64,9 +64,10 @@ class Road:
             capture, losses = preprocess(self.source, settings, self.progress)
             capture.save(work / "capture.npz")
             eye = (capture.landmarks[:, 36, :2] - capture.landmarks[:, 45, :2]).norm(dim=1)
-            projected = capture.camera.project(capture.landmarks3d)
-            nme = metrics.nme(projected, capture.landmarks[:, KEPT_66, :2], eye)
+            seen, camera = capture.landmarks[:, KEPT_66, :2], capture.camera
+            nme = metrics.nme(camera.project(capture.landmarks3d), seen, eye)
             stage.record("track.nme", float(nme.mean()))
+            stage.record("track.nme_model", float(metrics.nme(camera.project(model_landmarks(capture)), seen, eye).mean()))
             stage.record("track.nme_worst", float(nme.max()))
             stage.record("frames", len(capture))
             stage.record("neutral", capture.neutral)

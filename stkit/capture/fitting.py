@@ -94,9 +94,11 @@ def eye_distance(target: Tensor) -> Tensor:
     return (target[:, 36] - target[:, 45]).norm(dim=1).median()
 
 
-def posed_points(model: FaceModel, ids: Tensor, identity: Tensor, scale: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
-    """Model points `ids` of every frame in the world (F, N, 3)."""
-    x = model.points(ids, identity, beta)
+def posed_points(
+    model: FaceModel, ids: Tensor, identity: Tensor, scale: Tensor, beta: Tensor, pose: Tensor, bias: Tensor | float = 0.0
+) -> Tensor:
+    """Model points `ids`, moved by a constant bias (N, 3), of every frame in the world (F, N, 3)."""
+    x = model.points(ids, identity, beta) + bias
     return scale * torch.einsum("fij,fvj->fvi", so3_exp(pose[:, :3]), x) + pose[:, None, 3:]
 
 
@@ -111,9 +113,10 @@ def landmark_objective(
     beta: Tensor,
     pose: Tensor,
     s: FitSettings,
+    bias: Tensor | float = 0.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean weighted squared reprojection error, priors with smoothness, and the squared error of each point (F, N)."""
-    world = posed_points(model, ids, identity, scale, beta, pose)
+    """Mean weighted squared reprojection error of the points moved by `bias` (N, 3), priors with smoothness, and the squared error of each point (F, N)."""
+    world = posed_points(model, ids, identity, scale, beta, pose, bias)
     miss = (camera.project(world) - target) / eye_distance(target)
     error = miss.square().sum(-1)
     gaps = (miss[:, GAPS[:, 0]] - miss[:, GAPS[:, 1]]).square().sum(-1)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .. import face_models
 from ..cameras import FOCAL, front_camera
@@ -57,15 +58,15 @@ def preprocess(source: str, settings: PreprocessSettings, progress=lambda x, **k
     neutral = choose_neutral(fit.beta, fit.pose, mouth_opening(points68), list(train))
     landmarks = torch.cat([points68, fit.scores[..., None]], -1)
     torso = track_chest(found.frames, found.mattes, landmarks[:, 8, :2].numpy(), neutral, camera)
-    rest, losses = fit.pose[neutral], [fit.losses]
+    rest, losses, bias = fit.pose[neutral], [fit.losses], 0.0
     if settings.refine_steps:
         refined = refine(
             fit, torso, rest, found.frames, found.mattes, found.points, camera, model, len(train),
             RefineSettings(steps=settings.refine_steps, seed=settings.seed), progress,
         )  # fmt: skip
-        fit, torso, rest = refined.fit, refined.torso, refined.rest
+        fit, torso, rest, bias = refined.fit, refined.torso, refined.rest, refined.bias[KEPT_66]
         losses.append(refined.losses)
-    world = posed_points(model, model.landmarks[KEPT_66], fit.identity, fit.scale, fit.beta, fit.pose)
+    world = posed_points(model, model.landmarks[KEPT_66], fit.identity, fit.scale, fit.beta, fit.pose, bias)
     capture = Capture(
         frames=found.frames, mattes=found.mattes, landmarks=landmarks,
         dense=torch.as_tensor(found.points[:, model.dense_mediapipe.numpy()], dtype=torch.float32),
@@ -73,6 +74,12 @@ def preprocess(source: str, settings: PreprocessSettings, progress=lambda x, **k
         times=torch.as_tensor(times[found.kept]), neutral=neutral, focal=FOCAL, source=str(source),
     )  # fmt: skip
     return capture, losses
+
+
+def model_landmarks(capture: Capture) -> Tensor:
+    """Where the fitted model itself has the 66 landmarks (F, 66, 3), world: `landmarks3d` without this person's offsets."""
+    model = face_models.get("builtin")
+    return posed_points(model, model.landmarks[KEPT_66], capture.identity, capture.scale, capture.beta, capture.pose)
 
 
 def synthetic_subject(source: str, frames: int) -> synthetic.Subject:

@@ -22,7 +22,10 @@ from .fitting import Fit, FitSettings, facing, landmark_objective, landmark_targ
 
 @dataclass(frozen=True)
 class RefineSettings:
-    """Steps (one frame each), picture size, learning rates, weights of the terms. Errors in pixels are in colour units."""
+    """Steps (one frame each), picture size, learning rates, weights of the terms. Errors in pixels are in colour units.
+
+    w_bias holds the offsets, one for each landmark of a person, by which a detector misses the model's place for it in all frames.
+    """
 
     steps: int = 460
     paint_steps: int = 40
@@ -32,7 +35,8 @@ class RefineSettings:
     lr_paint: float = 2e-2
     w_silhouette: float = 16.0
     w_missing: float = 2.0
-    w_landmarks: float = 18.0
+    w_landmarks: float = 6.0
+    w_bias: float = 10.0
     landmarks: FitSettings = field(default_factory=FitSettings)
     paint_frames: int = 24
     seed: int = 0
@@ -40,7 +44,8 @@ class RefineSettings:
 
 @dataclass(frozen=True)
 class Refined:
-    """The refined fit, chest motion (F, 6), rest pose (6,), albedo (V, 3), light (9,) and the loss of every step."""
+    """The refined fit, chest motion (F, 6), rest pose (6,), albedo (V, 3), light (9,), the loss of every step, and where the detector
+    puts this person's landmarks and denser points against the model's: bias (N, 3), canonical decimetres."""
 
     fit: Fit
     torso: Tensor
@@ -48,6 +53,7 @@ class Refined:
     albedo: Tensor
     light: Tensor
     losses: list[float]
+    bias: Tensor
 
 
 def refine(
@@ -68,6 +74,7 @@ def refine(
     free = lambda x: x.clone().requires_grad_()
     identity, log_scale, beta, pose = free(fit.identity), free(fit.scale.log()), free(fit.beta), free(fit.pose)
     chest, still = free(torso), free(rest)
+    bias = torch.zeros(len(ids), 3, requires_grad=True)
     light = torch.zeros(9)
     light[0] = 1.0
     light.requires_grad_()
@@ -85,7 +92,7 @@ def refine(
     optimiser = torch.optim.Adam([
         {"params": [pose, chest, still], "lr": settings.lr_pose}, {"params": [log_scale], "lr": 1e-3},
         {"params": [identity, beta], "lr": settings.lr_shape}, {"params": [albedo], "lr": settings.lr_paint},
-        {"params": [light], "lr": 5e-3},
+        {"params": [light], "lr": 5e-3}, {"params": [bias], "lr": 2e-3},
     ], betas=(0.9, 0.99))  # fmt: skip
     warm = lambda k: min(1.0, (k + 1) / 30)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: warm(k) * (0.5 * (1 + np.cos(np.pi * k / settings.steps)) + 0.02))
@@ -104,8 +111,10 @@ def refine(
         loss = photo + settings.w_silhouette * over.clamp_min(0).mean() + settings.w_missing * (-over).clamp_min(0).mean()
         if not painting:
             scale = log_scale.exp()
-            data, prior, error = landmark_objective(model, ids, target, weight, camera, identity, scale, beta, pose, settings.landmarks)
-            loss = loss + settings.w_landmarks * (data + prior)
+            data, prior, error = landmark_objective(
+                model, ids, target, weight, camera, identity, scale, beta, pose, settings.landmarks, bias
+            )
+            loss = loss + settings.w_landmarks * (data + prior) + settings.w_bias * bias.square().sum(1).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -114,7 +123,7 @@ def refine(
         losses.append(loss.item())
     nme = error.detach().sqrt()[:, KEPT_66].mean(1)
     done = replace(fit, identity=identity.detach(), scale=log_scale.detach().exp(), beta=beta.detach(), pose=pose.detach(), nme=nme)
-    return Refined(done, chest.detach(), still.detach(), albedo.detach(), light.detach(), losses)
+    return Refined(done, chest.detach(), still.detach(), albedo.detach(), light.detach(), losses, bias.detach())
 
 
 def gather_albedo(worlds: list[Tensor], images: list[Tensor], faces: Tensor, camera: Camera) -> Tensor:

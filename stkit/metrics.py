@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -109,3 +110,35 @@ def clip_scores(image: Tensor, edited: Tensor, before: str, after: str) -> dict[
         t0, t1 = unit(model.get_text_features(**tokens))
     cos = lambda a, b: float(torch.nn.functional.cosine_similarity(a, b, dim=0))
     return {"clip_s": cos(i1, t1), "clip_ds": cos(i1 - i0, t1 - t0), "clip_image": cos(i0, i1)}
+
+
+def same_person(image: np.ndarray, other: np.ndarray, points: np.ndarray, other_points: np.ndarray) -> float | None:
+    """Cosine similarity of two faces' SFace embeddings (Zhong et al. 2021), or None where its weights are not on this machine.
+
+    Images (H, W, 3) uint8, points (68, 2) in their pixels. OpenCV counts above 0.363 as the same person.
+    """
+    model = _sface()
+    if model is None:
+        return None
+    a, b = (model.feature(model.alignCrop(np.ascontiguousarray(i[..., ::-1]), _five(p))) for i, p in ((image, points), (other, other_points)))
+    return float(model.match(a, b, 0))
+
+
+def _five(points: np.ndarray) -> np.ndarray:
+    """What OpenCV's aligner reads: box, right eye, left eye, nose, right and left corner of the mouth, score (15,)."""
+    low, high = points.min(0), points.max(0)
+    marks = points[36:42].mean(0), points[42:48].mean(0), points[30], points[48], points[54]
+    return np.concatenate([low, high - low, *marks, [1.0]]).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _sface():
+    import cv2
+
+    from .assets import asset_path, check_asset
+
+    path = asset_path("sface")
+    if path is None:
+        return None
+    check_asset("sface")
+    return cv2.FaceRecognizerSF.create(str(path), "")

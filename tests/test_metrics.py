@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -49,3 +50,32 @@ def test_scores_without_weights_are_absent_not_invented(monkeypatch, tmp_path):
     metrics._lpips.cache_clear()
     assert metrics.perceptual(image(0), image(1)) is None
     assert metrics.clip_scores(image(0), image(1), "a face", "a clown") is None
+    metrics._sface.cache_clear()
+    face = (image(0) * 255).byte().numpy()
+    assert metrics.same_person(face, face, np.zeros((68, 2)), np.zeros((68, 2))) is None
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_face_is_most_like_itself_wherever_it_stands(monkeypatch, tmp_path):
+    """A small network in the published one's format: aligned by the landmarks, a shifted face embeds as before, another does not."""
+    import torch.onnx._internal.onnx_proto_utils as proto
+
+    from stkit import assets
+
+    monkeypatch.setenv("STKIT_ASSETS", str(tmp_path))
+    monkeypatch.setattr(proto, "_add_onnxscript_fn", lambda model, *a: model)  # the onnx package would only look for custom functions
+    torch.manual_seed(0)
+    small = torch.nn.Sequential(torch.nn.AvgPool2d(14), torch.nn.Flatten(), torch.nn.Linear(192, 128))
+    path = assets.expected_path("sface")
+    torch.onnx.export(small, torch.rand(1, 3, 112, 112), str(path), dynamo=False)
+    metrics._sface.cache_clear()
+    face = np.kron(np.random.default_rng(0).integers(0, 255, (16, 16, 3)), np.ones((16, 16, 1))).astype(np.uint8)
+    points = np.random.default_rng(1).uniform(60, 190, (68, 2))
+    points[36:42], points[42:48], points[30], points[48], points[54] = (95, 100), (150, 100), (122, 135), (100, 165), (145, 165)
+    with pytest.raises(ValueError, match="sface|expected"):
+        metrics.same_person(face, face, points, points)  # not the published file
+    monkeypatch.setattr(assets, "check_asset", lambda name: "ok")
+    assert metrics.same_person(face, face, points, points) == pytest.approx(1, abs=1e-5)
+    moved = metrics.same_person(face, np.roll(face, (7, -9), (0, 1)), points, points + (-9, 7))
+    assert moved > 0.995 > metrics.same_person(face, face[:, ::-1], points, points)
+    metrics._sface.cache_clear()

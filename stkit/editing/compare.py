@@ -18,23 +18,28 @@ from ..evaluate import edit_change
 from ..face_models.landmarks import mouth_opening
 from ..fit_gaussians import render_frame
 from ..gaussian_head import GaussianHead
-from ..metrics import correlation
+from ..metrics import correlation, same_person
 from ..render import pick_device
 from .loop import EditSettings, edit_head
 from .methods import METHODS, get_method
 
 COLUMNS = {
     "inside": "change on the face (w >= 0.5)", "outside": "change elsewhere on the figure (w < 0.15)", "geometry": "landmarks moved, share of the eye distance",
-    "mouth": "correlation of mouth opening with the video's",
+    "mouth": "correlation of mouth opening with the video's", "identity": "same person, cosine of SFace embeddings",
 }  # fmt: skip
 
 
-def landmark_shift(before: np.ndarray, after: np.ndarray) -> float:
-    """How far MediaPipe's 68 landmarks moved between two pictures (H, W, 3) uint8, by eye distance; NaN where it sees no face."""
+def landmark_shift(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+    """How far MediaPipe's 68 landmarks moved between two pictures (H, W, 3) uint8, by eye distance, and the likeness of the embedded faces.
+
+    NaN where it sees no face, or has no weights to embed with.
+    """
     a, b = still_landmarks([before, after])
     if a is None or b is None:
-        return float("nan")
-    return float(np.linalg.norm(a - b, axis=1).mean() / np.linalg.norm(a[36] - a[45]))
+        return float("nan"), float("nan")
+    likeness = same_person(before, after, a, b)
+    shift = float(np.linalg.norm(a - b, axis=1).mean() / np.linalg.norm(a[36] - a[45]))
+    return shift, float("nan") if likeness is None else likeness
 
 
 def scores(original: GaussianHead, edited: GaussianHead, capture: Capture, test: list[int]) -> dict[str, float]:
@@ -50,12 +55,13 @@ def scores(original: GaussianHead, edited: GaussianHead, capture: Capture, test:
     truth = mouth_opening(capture.landmarks[test, :, :2])
     ok = torch.isfinite(seen)
     mouth = correlation(truth[ok], seen[ok]) if ok.sum() >= 5 else float("nan")
-    known = [s for s in shifts if np.isfinite(s)]
+    moved, likeness = (np.array(x)[np.isfinite(x)] for x in zip(*shifts))
     return {
         "inside": change["edit.inside"],
         "outside": change["edit.outside"],
-        "geometry": float(np.mean(known)) if known else float("nan"),
+        "geometry": float(moved.mean()) if len(moved) else float("nan"),
         "mouth": mouth,
+        "identity": float(likeness.mean()) if len(likeness) else float("nan"),
     }
 
 
@@ -85,10 +91,11 @@ def compare(
 
 def table(numbers: dict[str, list[dict[str, float]]]) -> str:
     """Markdown: mean and, with several seeds, the spread (standard deviation) of every number."""
-    lines = ["| method | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    known = [key for key in COLUMNS if any(np.isfinite(r[key]) for runs in numbers.values() for r in runs)]
+    lines = ["| method | " + " | ".join(COLUMNS[k] for k in known) + " |", "|---" * (len(known) + 1) + "|"]
     for name, runs in numbers.items():
         cells = []
-        for key in COLUMNS:
+        for key in known:
             values = np.array([r[key] for r in runs])
             cells.append(f"{np.nanmean(values):.3f}" + (f" ± {np.nanstd(values):.3f}" if len(runs) > 1 else ""))
         lines.append(f"| {name}: {METHODS[name].idea} | " + " | ".join(cells) + " |")

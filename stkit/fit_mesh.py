@@ -33,7 +33,7 @@ class MeshTraining:
     w_deform: float = 1.0
     w_silhouette: float = 0.1
     w_sdf: float = 0.01
-    w_laplacian: float = 100.0
+    w_laplacian: float = 30.0
     w_offset: float = 0.01
     w_still: float = 1.0
     w_hold: float = 1.0

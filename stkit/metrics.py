@@ -120,7 +120,9 @@ def same_person(image: np.ndarray, other: np.ndarray, points: np.ndarray, other_
     model = _sface()
     if model is None:
         return None
-    a, b = (model.feature(model.alignCrop(np.ascontiguousarray(i[..., ::-1]), _five(p))) for i, p in ((image, points), (other, other_points)))
+    a, b = (
+        model.feature(model.alignCrop(np.ascontiguousarray(i[..., ::-1]), _five(p))) for i, p in ((image, points), (other, other_points))
+    )
     return float(model.match(a, b, 0))
 
 

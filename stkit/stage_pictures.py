@@ -248,8 +248,9 @@ def animation(
         "A scripted performance that nobody gave: speech-like lips, blinks, turns.",
     )
     stage.record("animate.points", animate.save_ply(shown, capture, work / "head.ply"))
+    same_points = edited is None or len(edited.xyz) == len(head.xyz)  # GaussianEditor splits some: then there is nothing to wipe between
     avatar = save_avatar(
-        head, capture, work / "avatar.html", edited, motion, title=f"{stage.run}: a talking head", prompt=prompt if edited is not None else "",
+        head if same_points else edited, capture, work / "avatar.html", edited if same_points else None, motion, title=f"{stage.run}: a talking head", prompt=prompt if edited is not None else "",
         editor=editor, provenance=f"Made by stkit from {Path(capture.source).name}, driven by {what}.",
     )  # fmt: skip
     stage.record("avatar.bytes", avatar.bytes)

@@ -2,11 +2,12 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 
 from stkit.diffusion.editors import get_editor
-from stkit.editing import compare, methods
+from stkit.editing import compare, generations, methods
 from stkit.editing.loop import EditSettings, edit_head, make_shots, shot_landmarks
 from stkit.fit_gaussians import render_frame
 
@@ -89,6 +90,62 @@ def test_an_anchor_holds_the_attributes(gaussians, mesh, monkeypatch):
         head = run(gaussians, mesh, "gaussian-editor", steps=40)[0]
         moved.append((head.feature - gaussians.feature).abs().mean().item())
     assert moved[1] < 0.7 * moved[0]
+
+
+def test_gaussian_editor_splits_where_it_is_pulled_and_goes_on_from_a_checkpoint(gaussians, mesh, monkeypatch, tmp_path):
+    from dataclasses import replace
+
+    from stkit import training
+
+    monkeypatch.setitem(methods.METHODS, "gaussian-editor", replace(methods.METHODS["gaussian-editor"], densify=8))
+    whole = run(gaussians, mesh, "gaussian-editor", steps=20)[0]
+    n = len(gaussians.xyz)
+    assert n < len(whole.xyz) <= n + 2 * (n // 100 + 1)
+    assert all(len(getattr(whole, name)) == len(whole.xyz) for name in generations.POINTS) and len(whole.shared) == len(whole.xyz)
+
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    settings = EditSettings("turn him into a clown", method="gaussian-editor", steps=20, frames=3, edit_every=4, refresh_every=12)
+
+    def interrupted(steps, **_):
+        for k in steps:
+            if k == 11:
+                raise KeyboardInterrupt
+            yield k
+
+    with pytest.raises(KeyboardInterrupt):
+        edit_head(copy.deepcopy(gaussians), mesh[1], None, Recorder(), settings, mesh[1].split()[0], tmp_path / "c.pt", interrupted)
+    head = copy.deepcopy(gaussians)
+    edit_head(head, mesh[1], None, Recorder(), settings, mesh[1].split()[0], tmp_path / "c.pt")
+    for name in generations.POINTS:
+        assert torch.equal(getattr(head, name), getattr(whole, name)), name
+
+
+def test_a_split_keeps_the_middle_and_ages_the_rest(gaussians):
+    head = copy.deepcopy(gaussians)
+    optimiser = torch.optim.Adam([head.xyz, head.log_scales], lr=1e-4)
+    region = torch.zeros(len(head.xyz), dtype=torch.bool)
+    region[:300] = True
+    with torch.no_grad():
+        head.opacity_logits[5] = -8.0
+    g = generations.Generations(head, optimiser, region)
+    (head.xyz.sum() + head.log_scales.sum()).backward()
+    head.xyz.grad[7] *= 100
+    before, scale = head.xyz[7].clone(), head.log_scales[7].clone()
+    g.mask_gradients()
+    assert not head.xyz.grad[300:].any() and head.xyz.grad[:300].any()
+    optimiser.step()
+    n = g.densify(torch.Generator().manual_seed(0))
+    assert n == len(gaussians.xyz) - 1 + 3, "the faint one is gone, the most pulled 1 % of the region are two each"
+    parent, child = 6, int(torch.nonzero((head.log_scales[-3:] - head.log_scales[6]).abs().sum(1) < 1e-6)[0]) + n - 3
+    assert torch.allclose((head.xyz[parent] + head.xyz[child]) / 2, before - 1e-4, atol=1e-6)
+    assert torch.allclose(head.log_scales[parent], scale - 1e-4 - np.log(1.6), atol=1e-5)
+    assert g.age[-3:].eq(0).all() and g.age[:-3].eq(1).all() and g.region[-3:].all()
+    assert optimiser.state[head.xyz]["exp_avg"].shape == head.xyz.shape and not g.loss()
+    with torch.no_grad():
+        head.xyz[10] += 0.1
+        old = float(g.loss())
+        g.age[10] = 4
+        assert float(g.loss()) == pytest.approx(1.3**3 * old, rel=1e-4)
 
 
 def test_what_cannot_be_is_refused(gaussians, mesh):

@@ -14,7 +14,8 @@ from ..fit_gaussians import frame_arguments
 from ..gaussian_head import GaussianHead, draw
 from ..geometry import generator
 from ..training import run_steps
-from .methods import ANCHOR, anchor_loss, get_method, region_mask, trace_region
+from .generations import Generations
+from .methods import get_method, region_mask, trace_region
 from .weights import ALPHA, landmark_set, point_weights, weight_image
 
 
@@ -115,11 +116,10 @@ def edit_head(
     }  # fmt: skip
     groups = [{"params": parts[name][0], "lr": parts[name][1]} for name in method.moves]
     optimiser = torch.optim.Adam(groups, eps=1e-15, fused=True)
-    still = None
+    generations = None
     if method.region:
         masks = [region_mask(s.original.cpu(), shot_landmarks(head, s).cpu(), settings.region).to(capture.device) for s in shots]
-        still = ~trace_region(head, shots, masks)
-    start = {name: getattr(head, name).detach().clone() for name in ANCHOR} if method.anchor else {}
+        generations = Generations(head, optimiser, trace_region(head, shots, masks), method.anchor)
     store, shifts = _Store(shots), _Shifts(head)
     log = store.log
 
@@ -140,6 +140,9 @@ def edit_head(
             log.append({"step": 0, "shot": shot.name, "b": 1.0})
 
     def step(k: int) -> dict[str, float]:
+        if generations and method.densify and k and k % method.densify == 0:
+            generations.densify(gen)
+            shifts.known.clear()
         if k % 100 == 0:
             shifts.known.clear()
         if method.together and k == 0:
@@ -155,17 +158,17 @@ def edit_head(
         if settings.mode == "pixel":
             difference = method.weigh(difference, maps[id(shot)], shot.b, settings.b_boundary)
         loss = difference.mean()
-        if method.anchor:
-            loss = loss + anchor_loss(head, start, method.anchor)
+        if generations:
+            loss = loss + generations.loss()
         optimiser.zero_grad()
         loss.backward()
-        if still is not None:
-            for name in method.moves:
-                getattr(head, name).grad[still] = 0
+        if generations:
+            generations.mask_gradients()
         optimiser.step()
         return {"loss": loss.item(), "b": shot.b}
 
-    state = {"head": head, "optimiser": optimiser, "generator": gen, "targets": store, "shifts": shifts}
+    grown = {"generations": generations} if generations else {}  # first: a checkpoint's head may have more points
+    state = grown | {"head": head, "optimiser": optimiser, "generator": gen, "targets": store, "shifts": shifts}
     guidance = getattr(editor, "s_T", None)
     if guidance is not None and method.s_T is not None:
         editor.s_T = guidance * method.s_T / 7.5

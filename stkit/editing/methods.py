@@ -21,7 +21,7 @@ class Method:
 
     weighting: 'eq8', 'w' (always times w) or 'none'. rolling: one shot every `edit_every` steps; refresh: all shots every
     `refresh_every` steps (and at the start). moves: which parameters learn. region: learn only Gaussians of the traced region.
-    anchor: weight of the pull back to the start. s_T: text guidance for an editor whose own is the published 7.5; others in proportion.
+    anchor: weight of a region's pull back to where it was (see `generations`); densify: split there every so many steps. s_T: text guidance for an editor whose own is the published 7.5; others in proportion.
     together: all shots are edited once, at the start, with attention between them.
     """
 
@@ -34,6 +34,7 @@ class Method:
     moves: tuple[str, ...] = EVERYTHING
     region: bool = False
     anchor: float = 0.0
+    densify: int = 0
     s_T: float | None = None
     together: bool = False
 
@@ -62,8 +63,8 @@ METHODS = {
         Method("in2n", "Instruct-NeRF2NeRF: b ~ U(0.02, 0.98), one picture at a time, starting from the unedited ones", strength=(LOW, 0.98),
                refresh=False),
         Method("igs2gs", "Instruct-GS2GS: the whole set in one go, b ~ U(0.70, 0.98), s_T 12.5", strength=(0.70, 0.98), rolling=False, s_T=12.5),
-        Method("gaussian-editor", "GaussianEditor: only the traced region's Gaussians move, anchored to their start", strength=(LOW, 0.98), refresh=False,
-               moves=("feature", "xyz", "log_scales", "opacity_logits"), region=True, anchor=0.05),
+        Method("gaussian-editor", "GaussianEditor: only the traced region's Gaussians move and split, anchored to where they were", strength=(LOW, 0.98), refresh=False,
+               moves=("feature", "xyz", "log_scales", "opacity_logits"), region=True, anchor=0.05, densify=100),
         Method("gaussctrl", "GaussCtrl: all views inverted and edited once, together, each attending to four reference views; s_T 5", strength=1.0, rolling=False,
                refresh=False, s_T=5.0, together=True),
     )
@@ -75,14 +76,6 @@ def get_method(name: str) -> Method:
     if name not in METHODS:
         raise ValueError(f"method {name!r} is not one of {', '.join(METHODS)}")
     return METHODS[name]
-
-
-ANCHOR = {"feature": 5.0, "xyz": 50.0, "opacity_logits": 50.0, "log_scales": 50.0}  # GaussianEditor's lambdas (lineage.md 5)
-
-
-def anchor_loss(head, start: dict[str, Tensor], weight: float) -> Tensor:
-    """Mean squared distance of the attributes to their start, with GaussianEditor's factors (one generation: nothing is densified)."""
-    return weight * sum(factor * (getattr(head, name) - start[name]).square().mean() for name, factor in ANCHOR.items())
 
 
 def trace_region(head, shots, masks: list[Tensor]) -> Tensor:

@@ -177,13 +177,14 @@ def edit(
     image, prompt = capture.image(capture.neutral), settings.prompt
     from .editing.loop import make_shots, shot_landmarks
 
-    shot = make_shots(capture, None, [capture.neutral], 1)[0]
-    levels = (0.1, 0.3, 0.5, 0.7, 0.9)
-    made = [
-        editor.edit(image, prompt, b, image, generator(settings.seed, "grid"), landmarks=shot_landmarks(original, shot)) for b in levels
-    ]
-    stage.figure("strengths", plots.sheet([[image, *made]], ["original", *[f"b = {b}" for b in levels]]), "One frame edited at five strengths, from hardly visible to strong",
-                 f"What strength b does (paper Fig. 2, bottom): {label}.")  # fmt: skip
+    if not getattr(editor, "wants_depth", False):
+        shot = make_shots(capture, None, [capture.neutral], 1)[0]
+        levels = (0.1, 0.3, 0.5, 0.7, 0.9)
+        made = [
+            editor.edit(image, prompt, b, image, generator(settings.seed, "grid"), landmarks=shot_landmarks(original, shot)) for b in levels
+        ]
+        stage.figure("strengths", plots.sheet([[image, *made]], ["original", *[f"b = {b}" for b in levels]]), "One frame edited at five strengths, from hardly visible to strong",
+                     f"What strength b does (paper Fig. 2, bottom): {label}.")  # fmt: skip
 
     def draw(fig):
         a, b = fig.subplots(1, 2)

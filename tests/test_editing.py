@@ -307,3 +307,61 @@ def test_inversion_leads_back(tiny_pipeline):
     x = torch.randn(1, 4, 4, 4, generator=seeded())
     clean, noise = editor.split(x, editor.schedule.alphas_cumprod[500], torch.zeros_like(x) + 0.3)
     assert torch.allclose(editor.move(clean, noise, editor.schedule.alphas_cumprod[500]), x, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def depth_pipeline(tiny_pipeline, tmp_path_factory):
+    """Stable Diffusion with a depth ControlNet, small and random: one folder with both, and one of each."""
+    from diffusers import ControlNetModel, StableDiffusionControlNetPipeline, StableDiffusionPipeline, UNet2DConditionModel
+
+    editor = InstructPix2PixEditor(str(tiny_pipeline), device="cpu")
+    torch.manual_seed(1)
+    unet = UNet2DConditionModel(**{**editor.pipe.unet.config, "in_channels": 4})
+    control = ControlNetModel.from_unet(unet, conditioning_channels=3, conditioning_embedding_out_channels=(4, 4, 4, 4))
+    for p in [*control.controlnet_down_blocks.parameters(), *control.controlnet_cond_embedding.conv_out.parameters()]:
+        torch.nn.init.normal_(p, std=0.5)  # the published class starts at zero: the depth would do nothing
+    parts = {k: getattr(editor.pipe, k) for k in ("vae", "text_encoder", "tokenizer", "scheduler")}
+    extra = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    out = tmp_path_factory.mktemp("depth")
+    StableDiffusionControlNetPipeline(unet=unet, controlnet=control, **parts, **extra).save_pretrained(out / "both")
+    StableDiffusionPipeline(unet=unet, **parts, **extra).save_pretrained(out / "sd")
+    control.save_pretrained(out / "control")
+    return out
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_gaussctrl_with_a_depth_controlnet(depth_pipeline, gaussians, mesh):
+    from stkit.diffusion.depth import DepthEditor, disparity
+    from stkit.diffusion.editors import get_editor
+    from stkit.diffusion.together import edit_together
+
+    one, two = get_editor(str(depth_pipeline / "both")), get_editor(f"{depth_pipeline / 'sd'}+{depth_pipeline / 'control'}")
+    assert isinstance(one, DepthEditor) and isinstance(two, DepthEditor)
+    one.steps = two.steps = 3
+    images = [torch.rand(64, 64, 3, generator=seeded(k)) for k in range(3)]
+    depths = [
+        disparity(torch.full((64, 64, 1), 2.0 + k), torch.ones(64, 64, 1)) * (torch.rand(64, 64, 1, generator=seeded(9)) > 0.5)
+        for k in range(3)
+    ]
+    make = lambda editor, d, prompt="red": edit_together(editor, images, prompt, d, seeded(4))
+    before = dict(one.pipe.controlnet.attn_processors)
+    made = make(one, depths)
+    assert one.pipe.controlnet.attn_processors == before and all(x.shape == (64, 64, 3) and torch.isfinite(x).all() for x in made)
+    assert all(torch.equal(a, b) for a, b in zip(made, make(two, depths))), "one folder or two"
+    assert not torch.equal(made[0], make(one, [1 - d for d in depths])[0]), "depth counts"
+    assert not torch.equal(made[0], make(one, depths, "blue hat")[0]), "words count"
+    near = disparity(torch.tensor([[[2.0], [4.0], [1.0]]]), torch.tensor([[[1.0], [1.0], [0.0]]]))
+    assert torch.allclose(near[0, :, 0], torch.tensor([1.0, 0.5, 0.0]), atol=1e-4)
+
+    capture = mesh[1]
+    settings = EditSettings("a clown", method="gaussctrl", steps=4, frames=3)
+    head = GaussianHead(gaussians.settings, len(gaussians.xyz))
+    head.load_state_dict(gaussians.state_dict())
+    _, shots, log = edit_head(head, capture, None, one, settings, capture.split()[0])
+    assert len(log) == 3 and not torch.equal(shots[0].target, shots[0].original)
+    with pytest.raises(ValueError, match="take the method 'gaussctrl'"):
+        edit_head(head, capture, None, one, EditSettings("a clown", steps=4, frames=3), capture.split()[0])
+    with pytest.raises(PromptError, match="no single picture"):
+        one.edit(images[0], "a clown", 0.5, images[0], seeded())
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        get_editor(f"{depth_pipeline / 'sd'}+{depth_pipeline / 'nothing'}")

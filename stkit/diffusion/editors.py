@@ -57,7 +57,7 @@ class InstructPix2PixEditor:
     ):
         import diffusers
         import transformers
-        from diffusers import DDIMScheduler, StableDiffusionInstructPix2PixPipeline
+        from diffusers import DDIMScheduler
         from safetensors import SafetensorError
 
         self.name, self.steps = f"InstructPix2Pix ({model})", steps
@@ -73,9 +73,7 @@ class InstructPix2PixEditor:
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         dtype = torch.float16 if self.device == "cuda" else torch.float32
         try:
-            pipe = StableDiffusionInstructPix2PixPipeline.from_pretrained(
-                model, dtype=dtype, safety_checker=None, requires_safety_checker=False, use_safetensors=True
-            )
+            pipe = self._load(model, dtype=dtype, safety_checker=None, requires_safety_checker=False, use_safetensors=True)
             if len(pipe.tokenizer) < 10:  # transformers makes an empty one where the files are missing
                 raise ValueError("tokenizer/tokenizer.json (or vocab.json and merges.txt) is missing")
         except (OSError, ValueError, SafetensorError) as e:
@@ -89,6 +87,11 @@ class InstructPix2PixEditor:
         self.schedule = DDIMScheduler.from_config(pipe.scheduler.config)
         self.trained_steps = int(self.schedule.config.num_train_timesteps)
         self._text: dict[str, Tensor] = {}
+
+    def _load(self, model: str, **options):
+        from diffusers import StableDiffusionInstructPix2PixPipeline
+
+        return StableDiffusionInstructPix2PixPipeline.from_pretrained(model, **options)
 
     def check(self, prompt: str) -> None:
         if not prompt.strip():
@@ -139,6 +142,11 @@ class InstructPix2PixEditor:
         e_text, e_image, e_none = out.chunk(3)
         return self.split(x, self.schedule.alphas_cumprod[t], e_none + self.s_I * (e_image - e_none) + self.s_T * (e_text - e_image))
 
+    def unguided(self, x: Tensor, t: int, original: Tensor, text: Tensor, views: int) -> Tensor:
+        """The network's answer for x (V, 4, h, w) at level t under the picture alone, without text."""
+        quiet = text[1:2].repeat_interleave(views, 0)
+        return self.pipe.unet(torch.cat([x, original[:views]], 1), t, encoder_hidden_states=quiet).sample.float()
+
     def split(self, x: Tensor, level: Tensor, answer: Tensor) -> tuple[Tensor, Tensor]:
         """Clean latents and noise of x at alpha bar `level`, from the network's answer, which is noise or velocity."""
         a = level.to(answer)
@@ -183,9 +191,17 @@ class InstructPix2PixEditor:
 
 
 def get_editor(name: str = "paint") -> Editor:
-    """'paint' (the rule-based stand-in), 'tiny' (the kit's own InstructPix2Pix), or the folder or hub id of a pipeline."""
+    """'paint' (the rule-based stand-in), 'tiny' (the kit's own InstructPix2Pix), or the folder or hub id of a pipeline.
+
+    A Stable Diffusion pipeline with a depth ControlNet is one folder, or two joined by '+': SD_FOLDER+CONTROLNET_FOLDER.
+    """
     if name == "paint":
         from .paint import PaintEditor
 
         return PaintEditor()
+    index = Path(name) / "model_index.json"
+    if "+" in name or (index.exists() and "ControlNetPipeline" in index.read_text(errors="replace")):
+        from .depth import DepthEditor
+
+        return DepthEditor(name)
     return InstructPix2PixEditor(name)

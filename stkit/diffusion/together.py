@@ -1,10 +1,10 @@
 """GaussCtrl's way to edit all views at once (lineage.md 5): each view is inverted, not noised, and attends to reference views.
 
-Upstream runs Stable Diffusion with a depth ControlNet. Here the pipeline is InstructPix2Pix, whose picture condition holds the shape
-instead of the depth; a pipeline with a ControlNet is not supported.
+Upstream runs Stable Diffusion with a depth ControlNet: `depth.DepthEditor`. With an InstructPix2Pix pipeline its picture condition
+holds the shape instead.
 """
 
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor
@@ -16,28 +16,31 @@ OWN_SHARE = 0.6  # of a view's own attention; the rest is the mean over the refe
 
 
 class AlignedAttention:
-    """Self-attention out = 0.6 own + 0.4 mean over reference views; views of one guidance branch lie next to each other."""
+    """Self-attention out = 0.6 own + 0.4 mean over reference views; views of one guidance branch lie next to each other.
 
-    def __init__(self, views: int, references: list[int]):
-        self.views, self.references = views, references
+    own: the view's own share; a ControlNet attends to the references alone (0).
+    """
+
+    def __init__(self, views: int, references: list[int], own: float = OWN_SHARE):
+        self.views, self.references, self.own = views, references, own
 
     def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, temb=None, **kwargs):
         heads = lambda x: x.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
         attend = torch.nn.functional.scaled_dot_product_attention
         q, k, v = (heads(f(hidden_states)) for f in (attn.to_q, attn.to_k, attn.to_v))
-        out = OWN_SHARE * attend(q, k, v)
+        out = self.own * attend(q, k, v)
         pick = lambda x, r: x.unflatten(0, (-1, self.views))[:, r : r + 1].expand(-1, self.views, -1, -1, -1).flatten(0, 1)
         for r in self.references:
-            out = out + (1 - OWN_SHARE) / len(self.references) * attend(q, pick(k, r), pick(v, r))
+            out = out + (1 - self.own) / len(self.references) * attend(q, pick(k, r), pick(v, r))
         out = attn.to_out[0](out.transpose(1, 2).flatten(2))
         return attn.to_out[1](out)
 
 
 @contextmanager
-def aligned(unet, views: int, references: list[int]):
-    """Within this block the UNet's self-attention looks at the references too."""
+def aligned(unet, views: int, references: list[int], own: float = OWN_SHARE):
+    """Within this block the network's self-attention looks at the references too."""
     before = unet.attn_processors
-    unet.set_attn_processor({name: AlignedAttention(views, references) if "attn1" in name else p for name, p in before.items()})
+    unet.set_attn_processor({name: AlignedAttention(views, references, own) if "attn1" in name else p for name, p in before.items()})
     try:
         yield
     finally:
@@ -62,15 +65,19 @@ def edit_together(
     views = len(images)
     start, original, text = editor.encode(images), editor.condition(conditions), editor._encode(prompt)
     steps = editor.timesteps(1.0)
-    quiet = text[1:2].repeat_interleave(views, 0)
     x, here = start, editor.levels(steps)[-1]
     for t in steps.flip(0).tolist():  # the network is asked at the level it is brought to, as in diffusers' inverse DDIM
-        answer = editor.pipe.unet(torch.cat([x, original[:views]], 1), t, encoder_hidden_states=quiet).sample.float()
+        answer = editor.unguided(x, t, original, text, views)
         level = editor.schedule.alphas_cumprod[t]
         x = editor.move(*editor.split(x, here, answer), level)
         here = level
     references = reference_views(views, generator)
-    with aligned(editor.pipe.unet, views, references) if align else nullcontext():
+    control = getattr(editor.pipe, "controlnet", None)
+    with ExitStack() as stack:
+        if align:
+            stack.enter_context(aligned(editor.pipe.unet, views, references))
+            if control is not None:
+                stack.enter_context(aligned(control, views, references, own=0.0))
         for t, after in zip(steps.tolist(), editor.levels(steps)):
             x = editor.move(*editor.predict(x, t, original, text, views), after)
     return editor.decode(x, start, images)

@@ -7,12 +7,14 @@ import torch
 from torch import Tensor
 
 from ..capture import Capture, to_world
+from ..diffusion.depth import disparity
 from ..diffusion.editors import Editor
 from ..diffusion.together import edit_together
 from ..diffusion.views import Views
 from ..fit_gaussians import frame_arguments
 from ..gaussian_head import GaussianHead, draw
 from ..geometry import generator
+from ..render import rasterize
 from ..training import run_steps
 from .generations import Generations
 from .methods import get_method, region_mask, trace_region
@@ -104,6 +106,8 @@ def edit_head(
         raise ValueError(
             f"method {method.name!r} works in a diffusion model's attention, and the editor is {editor.name}: take --editor tiny or an InstructPix2Pix folder"
         )
+    if getattr(editor, "wants_depth", False) and not method.together:
+        raise ValueError(f"{editor.name} edits all views together under their depth: take the method 'gaussctrl', not {method.name!r}")
     gen = generator(settings.seed, "edit")
     shots = make_shots(capture, views and views.to(capture.device), frames, settings.frames)
     w = point_weights(head, landmark_set(capture, settings.landmarks), settings.alpha)
@@ -135,7 +139,8 @@ def edit_head(
     def edit_all() -> None:
         with torch.no_grad():
             renders = [head.render(s.camera, **s.frame)[0].clamp(0, 1).cpu() for s in shots]
-        for shot, target in zip(shots, edit_together(editor, renders, settings.prompt, [s.original.cpu() for s in shots], gen)):
+            conditions = [_depth(head, s) if getattr(editor, "wants_depth", False) else s.original for s in shots]
+        for shot, target in zip(shots, edit_together(editor, renders, settings.prompt, [c.cpu() for c in conditions], gen)):
             shot.target, shot.b = target.to(capture.device), 1.0
             log.append({"step": 0, "shot": shot.name, "b": 1.0})
 
@@ -178,6 +183,15 @@ def edit_head(
         if guidance is not None:
             editor.s_T = guidance
     return history, shots, log
+
+
+def _depth(head: GaussianHead, shot: Shot) -> Tensor:
+    """The head's disparity (H, W, 3) in a shot."""
+    g, c = head.gaussians(**shot.frame), shot.camera
+    depth, alpha, _ = rasterize(
+        g["means"], g["quats"], g["scales"], g["opacities"], g["colors"], c.viewmat[None], c.K[None], c.width, c.height, render_mode="ED"
+    )
+    return disparity(depth[0], alpha[0])
 
 
 def _render(head: GaussianHead, shot: Shot, w: Tensor, settings: EditSettings, shifts: "_Shifts") -> Tensor:

@@ -61,7 +61,7 @@ def tracking(stage: Stage, capture: Capture, losses: list[list[float]]) -> None:
     rows = [points, [capture.image(t) for t in frames], [model_picture(capture, t) for t in frames]]
     stage.figure("tracking", plots.sheet(rows, [f"frame {t}" for t in frames], ["landmarks", "matted", "fitted"]),
                  "Five frames of the clip with landmarks, the same cut out over white, and the fitted grey head in the same poses",
-                 "Blue: MediaPipe's points. Orange: the fitted built-in head's 66 landmarks. Below: matte over white, and the fitted head.")  # fmt: skip
+                 "Blue: MediaPipe's points. Orange: the fitted built-in head's 66 landmarks, with this person's constant offsets. Below: matte over white, and the fitted head.")  # fmt: skip
 
     def draw(fig):
         a, b, c = fig.subplots(1, 3)

@@ -20,7 +20,7 @@ class Capture:
 
     frames (F, S, S, 3) and mattes (F, S, S) uint8; landmarks (F, 68, 3): x, y in pixels and score; dense (F, M, 2) pixels;
     identity (80,), scale () shared by all frames; beta (F, 64); pose (F, 6) head; torso (F, 6) rigid motion of the chest in
-    the world since the neutral frame, where the head stood at `rest` (6,); landmarks3d (F, 66, 3) world, decimetres; times (F,) seconds; neutral: frame index.
+    the world since the neutral frame, where the head stood at `rest` (6,); landmarks3d (F, 66, 3) world, decimetres, where the detector has them on this person; times (F,) seconds; neutral: frame index.
     """
 
     frames: np.ndarray

@@ -1,0 +1,44 @@
+"""The tiny orbit model's data and training, in miniature: what comes out is a folder that `V3DViews` runs."""
+
+import numpy as np
+import pytest
+import torch
+
+from stkit.diffusion.orbit import SIZE, data, train
+from stkit.diffusion.v3d import FRAMES, V3DViews
+
+
+@pytest.fixture(scope="module")
+def one():
+    return data.turn(3)
+
+
+def test_a_turn_goes_round_the_person_that_the_picture_shows(one):
+    assert one.picture.shape == (SIZE, SIZE, 3) and one.views.shape == (FRAMES, SIZE, SIZE, 3)
+    assert one.views.min() >= 0 and one.views.max() <= 1
+    figure = (one.views.min(-1).values < 0.95).float().mean((1, 2))
+    assert (figure > 0.1).all() and (figure < 0.6).all(), "every view has a figure over white"
+    near = lambda k: float((one.picture - one.views[k]).abs().mean())
+    assert near(0) < min(near(4), near(9), near(14)), "view 0 is the picture's own side"
+    silhouettes = (one.views.min(-1).values < 0.95).float()
+    assert (silhouettes[3].flip(-1) - silhouettes[15]).abs().mean() < (silhouettes[3] - silhouettes[15]).abs().mean(), (
+        "20 k and -20 k degrees mirror each other"
+    )
+    assert torch.equal(data.turn(3).views, one.views)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_training_in_miniature_gives_a_pipeline_and_goes_on_where_it_stopped(tmp_path, mesh, capsys):
+    arguments = ["--folder", str(tmp_path), "--people", "2", "--autoencoder-steps", "2", "--orbit-steps", "2"]
+    train.main([*arguments, "--minutes", "0"])
+    assert "the same command goes on" in capsys.readouterr().out
+    train.main([*arguments, "--minutes", "5"])
+    pipeline = tmp_path / "pipeline"
+    assert (pipeline / "unet" / "diffusion_pytorch_model.safetensors").exists() and (pipeline / "training.json").exists()
+    assert sum(f.stat().st_size for f in pipeline.rglob("*.safetensors")) < 16e6
+    losses = np.array(train.json.loads((tmp_path / "autoencoder" / "progress.json").read_text())["losses"])
+    assert len(losses) == 2 and np.isfinite(losses).all()
+    provider = V3DViews(str(pipeline), size=SIZE, steps=2)
+    capture = mesh[1]
+    frames = provider.orbit(capture.image(capture.neutral), capture.matte(capture.neutral))
+    assert frames.shape == (FRAMES, SIZE, SIZE, 3) and torch.isfinite(frames).all()

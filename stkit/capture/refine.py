@@ -24,7 +24,8 @@ from .fitting import Fit, FitSettings, facing, landmark_objective, landmark_targ
 class RefineSettings:
     """Steps (one frame each), picture size, learning rates, weights of the terms. Errors in pixels are in colour units.
 
-    w_bias holds the offsets, one for each landmark of a person, by which a detector misses the model's place for it in all frames.
+    w_bias holds the offsets, one for each landmark of a person, by which a detector misses the model's place for it in all frames: at a
+    third of it a long-haired woman's jaw grew to the width of her hair.
     """
 
     steps: int = 460
@@ -35,8 +36,8 @@ class RefineSettings:
     lr_paint: float = 2e-2
     w_silhouette: float = 16.0
     w_missing: float = 2.0
-    w_landmarks: float = 6.0
-    w_bias: float = 10.0
+    w_landmarks: float = 18.0
+    w_bias: float = 30.0
     landmarks: FitSettings = field(default_factory=FitSettings)
     paint_frames: int = 24
     seed: int = 0
@@ -70,6 +71,7 @@ def refine(
     mask = [_shrink(mattes[t][..., None], size) for t in range(n)]
     image = [_shrink(frames[t], size) * mask[t] + 1 - mask[t] for t in range(n)]
     target, weight, ids = landmark_targets(points, model, settings.landmarks)
+    bare = [_beside_no_hair(target[t], camera.height, size) for t in range(n)]
     weight = weight * facing(model, ids, fit.identity, fit.pose, camera, fit.scale)
     free = lambda x: x.clone().requires_grad_()
     identity, log_scale, beta, pose = free(fit.identity), free(fit.scale.log()), free(fit.beta), free(fit.pose)
@@ -108,7 +110,7 @@ def refine(
         both = mask[t] * out.mask.detach()
         photo = (both * ((out.image - image[t]).square() + 1e-4).sqrt()).sum() / both.sum().clamp_min(1)
         over = out.mask - mask[t]
-        loss = photo + settings.w_silhouette * over.clamp_min(0).mean() + settings.w_missing * (-over).clamp_min(0).mean()
+        loss = photo + settings.w_silhouette * over.clamp_min(0).mean() + settings.w_missing * ((-over).clamp_min(0) * bare[t]).mean()
         if not painting:
             scale = log_scale.exp()
             data, prior, error = landmark_objective(
@@ -124,6 +126,13 @@ def refine(
     nme = error.detach().sqrt()[:, KEPT_66].mean(1)
     done = replace(fit, identity=identity.detach(), scale=log_scale.detach().exp(), beta=beta.detach(), pose=pose.detach(), nme=nme)
     return Refined(done, chest.detach(), still.detach(), albedo.detach(), light.detach(), losses, bias.detach())
+
+
+def _beside_no_hair(landmarks: Tensor, height: int, size: int) -> Tensor:
+    """Rows (size, 1, 1) where a matte wider than the model asks for a wider model: 0 from the brows to below the chin, where hair may hang."""
+    brow, chin = landmarks[17:27, 1].min(), landmarks[8, 1]
+    y = (torch.arange(size) + 0.5) * height / size
+    return ((y < brow) | (y > chin + 0.25 * (chin - brow))).float()[:, None, None]
 
 
 def gather_albedo(worlds: list[Tensor], images: list[Tensor], faces: Tensor, camera: Camera) -> Tensor:

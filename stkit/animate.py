@@ -91,21 +91,38 @@ def part(motion: Motion, indices: list[int]) -> Motion:
     return replace(motion, beta=motion.beta[indices], pose=motion.pose[indices], torso=motion.torso[indices])
 
 
-def measured_mouth(frames: np.ndarray) -> Tensor:
-    """Mouth opening (F,) that MediaPipe sees in frames (F, H, W, 3) uint8; NaN where it sees no face."""
+def seen_points(frames: np.ndarray) -> np.ndarray:
+    """The points (F, 478, 2) in pixels that MediaPipe sees in a clip (F, H, W, 3) uint8; NaN where it sees no face."""
     import mediapipe as mp
 
     from .capture.detect import quiet
-    from .face_models.landmarks import MEDIAPIPE_68
 
-    out = []
+    size, out = np.array([frames.shape[2], frames.shape[1]]), []
     with quiet(), mp.solutions.face_mesh.FaceMesh(refine_landmarks=True, min_detection_confidence=0.3) as mesh:
         for frame in frames:
             found = mesh.process(frame).multi_face_landmarks
-            size = np.array([frame.shape[1], frame.shape[0]])
-            points = np.array([(p.x, p.y) for p in found[0].landmark])[MEDIAPIPE_68] * size if found else np.full((68, 2), np.nan)
-            out.append(float(mouth_opening(torch.from_numpy(points))))
-    return torch.tensor(out)
+            out.append(np.array([(p.x, p.y) for p in found[0].landmark]) * size if found else np.full((478, 2), np.nan))
+    return np.stack(out)
+
+
+def measured_mouth(frames: np.ndarray) -> Tensor:
+    """Mouth opening (F,) that MediaPipe sees in frames (F, H, W, 3) uint8; NaN where it sees no face."""
+    from .face_models.landmarks import MEDIAPIPE_68
+
+    return mouth_opening(torch.from_numpy(seen_points(frames)[:, MEDIAPIPE_68])).float()
+
+
+def refitted_beta(frames: np.ndarray, capture: Capture, steps: int = 150) -> tuple[Tensor, Tensor]:
+    """Expressions (K, 64) of the face model fitted to what MediaPipe sees in frames by the capture's camera, and which frames (F,) bool those are."""
+    from . import face_models
+    from .capture.fitting import FitSettings, fit_clip
+
+    points = seen_points(frames)
+    seen = np.isfinite(points).all((1, 2))
+    if seen.sum() < 3:
+        return torch.zeros(0, 64), torch.from_numpy(seen)
+    fit = fit_clip(points[seen], capture.camera, face_models.get("builtin"), FitSettings(steps=steps))
+    return fit.beta, torch.from_numpy(seen)
 
 
 def side_by_side(*clips: np.ndarray) -> np.ndarray:

@@ -148,6 +148,16 @@ def test_a_split_keeps_the_middle_and_ages_the_rest(gaussians):
         assert float(g.loss()) == pytest.approx(1.3**3 * old, rel=1e-4)
 
 
+def test_expression_is_kept_by_the_same_clip_and_lost_by_another(gaussians, mesh):
+    from stkit.animate import own_motion, part, play
+
+    capture = mesh[1]
+    clip = play(gaussians, capture, part(own_motion(capture), list(range(10))))
+    assert compare.expression_kept(clip, clip, capture) == pytest.approx(1, abs=1e-4)
+    assert compare.expression_kept(clip, clip[::-1], capture) < 0.8
+    assert np.isnan(compare.expression_kept(clip, np.zeros_like(clip), capture))
+
+
 def test_what_cannot_be_is_refused(gaussians, mesh):
     with pytest.raises(ValueError, match="method 'E9' is not one of ours, E1"):
         run(gaussians, mesh, "E9")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import plots
-from ..animate import measured_mouth, own_motion, part, play
+from ..animate import measured_mouth, own_motion, part, play, refitted_beta
 from ..capture import Capture
 from ..capture.detect import still_landmarks
 from ..diffusion.editors import Editor
@@ -25,7 +25,7 @@ from .methods import METHODS, get_method
 
 COLUMNS = {
     "inside": "change on the face (w >= 0.5)", "outside": "change elsewhere on the figure (w < 0.15)", "geometry": "landmarks moved, share of the eye distance",
-    "mouth": "correlation of mouth opening with the video's", "identity": "same person, cosine of SFace embeddings",
+    "mouth": "correlation of mouth opening with the video's", "expression": "correlation of beta, fitted to the renders before and after", "identity": "same person, cosine of SFace embeddings",
 }  # fmt: skip
 
 
@@ -42,6 +42,16 @@ def landmark_shift(before: np.ndarray, after: np.ndarray) -> tuple[float, float]
     return shift, float("nan") if likeness is None else likeness
 
 
+def expression_kept(before: np.ndarray, after: np.ndarray, capture: Capture) -> float:
+    """Correlation of all expression coefficients over time, fitted anew to the unedited and to the edited clip (F, H, W, 3); NaN below 5 common frames."""
+    (a, seen_a), (b, seen_b) = (refitted_beta(clip, capture) for clip in (before, after))
+    common = seen_a & seen_b
+    if common.sum() < 5:
+        return float("nan")
+    a, b = a[common[seen_a]], b[common[seen_b]]
+    return correlation((a - a.mean(0)).flatten(), (b - b.mean(0)).flatten())
+
+
 def scores(original: GaussianHead, edited: GaussianHead, capture: Capture, test: list[int]) -> dict[str, float]:
     """The numbers of COLUMNS on held-out frames. A method that edits nothing has 0 inside; one that ruins the face moves its landmarks."""
     change = edit_change(original, edited, capture, test)
@@ -51,7 +61,8 @@ def scores(original: GaussianHead, edited: GaussianHead, capture: Capture, test:
         for t in test[:: max(1, len(test) // 4)]
     ]
     motion = part(own_motion(capture), test)
-    seen = measured_mouth(play(edited, capture, motion))
+    clips = [play(h, capture, motion) for h in (original, edited)]
+    seen = measured_mouth(clips[1])
     truth = mouth_opening(capture.landmarks[test, :, :2])
     ok = torch.isfinite(seen)
     mouth = correlation(truth[ok], seen[ok]) if ok.sum() >= 5 else float("nan")
@@ -61,6 +72,7 @@ def scores(original: GaussianHead, edited: GaussianHead, capture: Capture, test:
         "outside": change["edit.outside"],
         "geometry": float(moved.mean()) if len(moved) else float("nan"),
         "mouth": mouth,
+        "expression": expression_kept(*clips, capture),
         "identity": float(likeness.mean()) if len(likeness) else float("nan"),
     }
 

@@ -81,6 +81,13 @@ def test_gaussian_editor_leaves_the_rest_bit_equal(gaussians, mesh):
         assert all(torch.equal(a, b) for a, b in zip(getattr(gaussians, part).parameters(), getattr(head, part).parameters()))
 
 
+def test_a_region_may_be_any_function_of_the_picture(gaussians, mesh):
+    left = lambda image, landmarks: (torch.arange(image.shape[1]) < image.shape[1] / 2).float().expand(image.shape[0], -1)[..., None]
+    head = run(gaussians, mesh, "gaussian-editor", region=left)[0]
+    moved = (head.feature != gaussians.feature).any(1)
+    assert moved.any() and gaussians.xyz[moved, 0].mean() < gaussians.xyz[~moved, 0].mean() - 0.3
+
+
 def test_an_anchor_holds_the_attributes(gaussians, mesh, monkeypatch):
     from dataclasses import replace
 

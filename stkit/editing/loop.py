@@ -1,6 +1,8 @@
 """Stage 05's optimisation: edit the renders, fit the head to the edits, weigh by Eq. 8, repeat (Sec. 3.3)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -27,12 +29,12 @@ class EditSettings:
 
     mode: 'pixel' multiplies the per-pixel loss by the splatted w; 'grad' leaves the loss and scales each Gaussian's
     gradients. frames: how many video frames join the views. method: an entry of `methods.METHODS`; region: where a masked
-    method may act. Rates are the Gaussian stage's, times lr_factor.
+    method may act, by name or by a function of picture (H, W, 3) and landmarks (66, 2) that gives a mask (H, W, 1). Rates are the Gaussian stage's, times lr_factor.
     """
 
     prompt: str
     method: str = "ours"
-    region: str = "face"
+    region: str | Callable[[Tensor, Tensor], Tensor] = "face"
     steps: int = 600
     alpha: float = ALPHA
     b_boundary: float = 0.5
@@ -122,7 +124,8 @@ def edit_head(
     optimiser = torch.optim.Adam(groups, eps=1e-15, fused=True)
     generations = None
     if method.region:
-        masks = [region_mask(s.original.cpu(), shot_landmarks(head, s).cpu(), settings.region).to(capture.device) for s in shots]
+        find = settings.region if callable(settings.region) else partial(region_mask, region=settings.region)
+        masks = [find(s.original.cpu(), shot_landmarks(head, s).cpu()).to(capture.device) for s in shots]
         generations = Generations(head, optimiser, trace_region(head, shots, masks), method.anchor)
     store, shifts = _Store(shots), _Shifts(head)
     log = store.log

@@ -77,6 +77,8 @@ def refine(
     identity, log_scale, beta, pose = free(fit.identity), free(fit.scale.log()), free(fit.beta), free(fit.pose)
     chest, still = free(torso), free(rest)
     bias = torch.zeros(len(ids), 3, requires_grad=True)
+    # lids and lips have no offsets: how far they are apart is expression, and with offsets small openings of a mouth were lost
+    habits = (torch.cdist(model.mean[ids], model.mean[model.landmarks[36:68]]).amin(1) > 0.1).float()[:, None]
     light = torch.zeros(9)
     light[0] = 1.0
     light.requires_grad_()
@@ -114,7 +116,7 @@ def refine(
         if not painting:
             scale = log_scale.exp()
             data, prior, error = landmark_objective(
-                model, ids, target, weight, camera, identity, scale, beta, pose, settings.landmarks, bias
+                model, ids, target, weight, camera, identity, scale, beta, pose, settings.landmarks, habits * bias
             )
             loss = loss + settings.w_landmarks * (data + prior) + settings.w_bias * bias.square().sum(1).mean()
         optimiser.zero_grad()
@@ -125,7 +127,7 @@ def refine(
         losses.append(loss.item())
     nme = error.detach().sqrt()[:, KEPT_66].mean(1)
     done = replace(fit, identity=identity.detach(), scale=log_scale.detach().exp(), beta=beta.detach(), pose=pose.detach(), nme=nme)
-    return Refined(done, chest.detach(), still.detach(), albedo.detach(), light.detach(), losses, bias.detach())
+    return Refined(done, chest.detach(), still.detach(), albedo.detach(), light.detach(), losses, (habits * bias).detach())
 
 
 def _beside_no_hair(landmarks: Tensor, height: int, size: int) -> Tensor:

@@ -112,12 +112,11 @@ def measured_mouth(frames: np.ndarray) -> Tensor:
     return mouth_opening(torch.from_numpy(seen_points(frames)[:, MEDIAPIPE_68])).float()
 
 
-def refitted_beta(frames: np.ndarray, capture: Capture, steps: int = 150) -> tuple[Tensor, Tensor]:
-    """Expressions (K, 64) of the face model fitted to what MediaPipe sees in frames by the capture's camera, and which frames (F,) bool those are."""
+def refitted_beta(points: np.ndarray, capture: Capture, steps: int = 150) -> tuple[Tensor, Tensor]:
+    """Expressions (K, 64) of the face model fitted to `seen_points` (F, 478, 2) by the capture's camera, and which frames (F,) bool have points."""
     from . import face_models
     from .capture.fitting import FitSettings, fit_clip
 
-    points = seen_points(frames)
     seen = np.isfinite(points).all((1, 2))
     if seen.sum() < 3:
         return torch.zeros(0, 64), torch.from_numpy(seen)

@@ -156,13 +156,12 @@ def test_a_split_keeps_the_middle_and_ages_the_rest(gaussians):
 
 
 def test_expression_is_kept_by_the_same_clip_and_lost_by_another(gaussians, mesh):
-    from stkit.animate import own_motion, part, play
-
-    capture = mesh[1]
-    clip = play(gaussians, capture, part(own_motion(capture), list(range(10))))
-    assert compare.expression_kept(clip, clip, capture) == pytest.approx(1, abs=1e-4)
-    assert compare.expression_kept(clip, clip[::-1], capture) < 0.8
-    assert np.isnan(compare.expression_kept(clip, np.zeros_like(clip), capture))
+    capture, frames = mesh[1], list(range(10))
+    there, back = (compare.watch(gaussians, capture, f) for f in (frames, frames[::-1]))
+    assert compare.expression_kept(there, there) == pytest.approx(1, abs=1e-4)
+    assert compare.expression_kept(there, back) < 0.8
+    nobody = compare.Watched(there.pictures, there.points, torch.zeros(0, 64), torch.zeros(10, dtype=torch.bool))
+    assert np.isnan(compare.expression_kept(there, nobody))
 
 
 def test_what_cannot_be_is_refused(gaussians, mesh):

@@ -1,7 +1,7 @@
 """Methods side by side on one head: the same prompt, editor, frames and steps; pictures and numbers."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from .. import plots
-from ..animate import measured_mouth, own_motion, part, play, refitted_beta
+from ..animate import own_motion, part, play, refitted_beta, seen_points
 from ..capture import Capture
 from ..capture.detect import still_landmarks
 from ..diffusion.editors import Editor
 from ..diffusion.views import Views
 from ..evaluate import edit_change
-from ..face_models.landmarks import mouth_opening
+from ..face_models.landmarks import MEDIAPIPE_68, mouth_opening
 from ..fit_gaussians import render_frame
 from ..gaussian_head import GaussianHead
 from ..metrics import correlation, same_person
@@ -42,27 +42,38 @@ def landmark_shift(before: np.ndarray, after: np.ndarray) -> tuple[float, float]
     return shift, float("nan") if likeness is None else likeness
 
 
-def expression_kept(before: np.ndarray, after: np.ndarray, capture: Capture) -> float:
-    """Correlation of all expression coefficients over time, fitted anew to the unedited and to the edited clip (F, H, W, 3); NaN below 5 common frames."""
-    (a, seen_a), (b, seen_b) = (refitted_beta(clip, capture) for clip in (before, after))
-    common = seen_a & seen_b
+@dataclass(frozen=True)
+class Watched:
+    """A head playing the held-out frames: pictures (F, H, W, 3) uint8, MediaPipe's points (F, 478, 2), beta (K, 64) fitted where it `saw` (F,) a face."""
+
+    pictures: np.ndarray
+    points: np.ndarray
+    beta: Tensor
+    saw: Tensor
+
+
+def watch(head: GaussianHead, capture: Capture, test: list[int]) -> Watched:
+    """Render, detect and fit once what several numbers need."""
+    pictures = play(head, capture, part(own_motion(capture), test))
+    points = seen_points(pictures)
+    return Watched(pictures, points, *refitted_beta(points, capture))
+
+
+def expression_kept(before: Watched, after: Watched) -> float:
+    """Correlation of all expression coefficients over time, before and after the edit; NaN below 5 common frames."""
+    common = before.saw & after.saw
     if common.sum() < 5:
         return float("nan")
-    a, b = a[common[seen_a]], b[common[seen_b]]
+    a, b = before.beta[common[before.saw]], after.beta[common[after.saw]]
     return correlation((a - a.mean(0)).flatten(), (b - b.mean(0)).flatten())
 
 
-def scores(original: GaussianHead, edited: GaussianHead, capture: Capture, test: list[int]) -> dict[str, float]:
-    """The numbers of COLUMNS on held-out frames. A method that edits nothing has 0 inside; one that ruins the face moves its landmarks."""
+def scores(original: GaussianHead, edited: GaussianHead, before: Watched, capture: Capture, test: list[int]) -> dict[str, float]:
+    """The numbers of COLUMNS on held-out frames; `before` is the original, watched. A method that edits nothing has 0 inside; one that ruins the face moves its landmarks."""
     change = edit_change(original, edited, capture, test)
-    u8 = lambda image: (image.clamp(0, 1) * 255).round().byte().numpy()
-    shifts = [
-        landmark_shift(u8(render_frame(original, capture, t)), u8(render_frame(edited, capture, t)))
-        for t in test[:: max(1, len(test) // 4)]
-    ]
-    motion = part(own_motion(capture), test)
-    clips = [play(h, capture, motion) for h in (original, edited)]
-    seen = measured_mouth(clips[1])
+    after = watch(edited, capture, test)
+    shifts = [landmark_shift(before.pictures[k], after.pictures[k]) for k in range(0, len(test), max(1, len(test) // 4))]
+    seen = mouth_opening(torch.from_numpy(after.points[:, MEDIAPIPE_68])).float()
     truth = mouth_opening(capture.landmarks[test, :, :2])
     ok = torch.isfinite(seen)
     mouth = correlation(truth[ok], seen[ok]) if ok.sum() >= 5 else float("nan")
@@ -72,7 +83,7 @@ def scores(original: GaussianHead, edited: GaussianHead, capture: Capture, test:
         "outside": change["edit.outside"],
         "geometry": float(moved.mean()) if len(moved) else float("nan"),
         "mouth": mouth,
-        "expression": expression_kept(*clips, capture),
+        "expression": expression_kept(before, after),
         "identity": float(likeness.mean()) if len(likeness) else float("nan"),
     }
 
@@ -88,6 +99,7 @@ def compare(
     original = GaussianHead.load(head_file)
     frames = test[:: max(1, len(test) // 3)][:3]
     rows, numbers = [[render_frame(original, capture, t) for t in frames]], {}
+    before = watch(original, capture, test)
     for name in methods:
         for seed in range(seeds):
             head, device = GaussianHead.load(head_file), pick_device()
@@ -95,7 +107,7 @@ def compare(
                 head.to(device), capture.to(device), views, editor, replace(settings, method=name, seed=seed), train, progress=progress
             )
             head = head.cpu()
-            numbers.setdefault(name, []).append(scores(original, head, capture, test))
+            numbers.setdefault(name, []).append(scores(original, head, before, capture, test))
             if seed == 0:
                 rows.append([render_frame(head, capture, t) for t in frames])
     return numbers, rows

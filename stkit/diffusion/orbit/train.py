@@ -16,9 +16,7 @@ from diffusers.pipelines.stable_video_diffusion.pipeline_stable_video_diffusion 
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from ...training import cosine
-from ..tiny.models import parameters
-from ..tiny.train import State
+from ..learning import State, descend, latents, millions, picture_loss, quarter, signed, stages
 from ..v3d import FRAMES, V3DViews
 from . import models
 from .data import make
@@ -42,17 +40,22 @@ class Settings:
     seed: int = 0
 
 
+@dataclass(frozen=True)
 class Turns:
     """Pictures (N, 3, S, S) and views (N, 18, 3, S, S) of all people, uint8."""
 
-    def __init__(self, seeds: range, folder: Path, progress=lambda x, **k: x):
+    pictures: Tensor
+    views: Tensor
+
+    @staticmethod
+    def load(seeds: range, folder: Path, progress=lambda x, **k: x) -> "Turns":
+        """Those of the seeds; what is not in `folder` yet is made."""
         parts = [np.load(make(range(k, min(k + 100, seeds.stop)), folder, progress)) for k in range(seeds.start, seeds.stop, 100)]
-        self.pictures, self.views = (torch.from_numpy(np.concatenate([p[n] for p in parts])).movedim(-1, -3) for n in ("pictures", "views"))
+        return Turns(*(torch.from_numpy(np.concatenate([p[n] for p in parts])).movedim(-1, -3) for n in ("pictures", "views")))
 
-
-def signed(x: Tensor) -> Tensor:
-    """uint8 to [-1, 1]."""
-    return x.float() / 127.5 - 1
+    def mirrored(self) -> "Turns":
+        """The same people in a mirror: turned by 20 k degrees they are what the others are by -20 k."""
+        return Turns(self.pictures.flip(-1), self.views.flip(-1)[:, [-k % FRAMES for k in range(FRAMES)]])
 
 
 def train_autoencoder(settings: Settings, turns: Turns, deadline: float, progress=lambda x, **k: x):
@@ -68,37 +71,20 @@ def train_autoencoder(settings: Settings, turns: Turns, deadline: float, progres
     plain = accelerator.unwrap_model(vae)
     state = State(settings.folder / "autoencoder", vae=plain, optimiser=optimiser)
     rng = np.random.default_rng((settings.seed, state.step))
-    total = settings.autoencoder_steps
-    for step in progress(range(state.step, total), desc="autoencoder", initial=state.step, total=total):
-        for group in optimiser.param_groups:
-            group["lr"] = 1e-3 * min(1, (step + 1) / 100) * cosine(step, total, 0.05)
+
+    def loss_of(step: int) -> Tensor:
         first = int(rng.integers(FRAMES))
         x = signed(turns.views[int(rng.integers(len(turns.views))), [(first + k) % FRAMES for k in range(6)]]).to(accelerator.device)
-        if step < 0.8 * total:
-            top, left = rng.integers(x.shape[-1] // 2 + 1, size=2)
-            x = x[..., top : top + x.shape[-1] // 2, left : left + x.shape[-1] // 2]
+        x = quarter(x, rng) if step < 0.8 * settings.autoencoder_steps else x
         posterior = plain.encode(x).latent_dist
         y = plain.decode(posterior.sample(), num_frames=len(x)).sample
-        edges = sum((y.diff(dim=k) - x.diff(dim=k)).abs().mean() for k in (-1, -2))
-        hue = 3 * ((y - x) - (y - x).mean(1, keepdim=True)).abs().mean()
-        loss = (y - x).abs().mean() + edges + hue + 1e-6 * posterior.kl().mean()
-        optimiser.zero_grad()
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(vae.parameters(), 1.0)
-        optimiser.step()
-        state.note(step + 1, loss)
-        if time.monotonic() > deadline:
-            break
-    state.save()
-    return plain, state.step >= total
+        hue = (y - x) - (y - x).mean(1, keepdim=True)
+        return picture_loss(x, y, posterior) + 3 * hue.abs().mean()
 
-
-@torch.no_grad()
-def encode_all(vae, turns: Turns) -> tuple[Tensor, Tensor, float]:
-    """Latents of pictures (N, 4, h, w) and views (N, 18, 4, h, w), and the factor that gives the views unit variance."""
-    run = lambda x: torch.cat([vae.encode(signed(part).to(vae.device)).latent_dist.mode().cpu() for part in x.split(64)])
-    views = run(turns.views.flatten(0, 1)).unflatten(0, turns.views.shape[:2])
-    return run(turns.pictures), views, float(1 / views.std())
+    done = descend(
+        state, settings.autoencoder_steps, loss_of, accelerator, vae, optimiser, 1e-3, 100, 0.05, deadline, progress=progress, title="autoencoder"
+    )  # fmt: skip
+    return plain, done
 
 
 def look(picture: Tensor) -> Tensor:
@@ -122,18 +108,13 @@ def train_orbit(settings: Settings, turns: Turns, vae, deadline: float, progress
     ema = EMAModel(both.parameters(), decay=0.998)
     state = State(settings.folder / "orbit", both=plain, optimiser=optimiser, ema=ema)
     told = torch.tensor([[FPS, BUCKET, NOISE]], dtype=torch.float32)
-    twins = Turns.__new__(Turns)
-    twins.pictures = turns.pictures.flip(-1)
-    twins.views = turns.views.flip(-1)[:, [-k % FRAMES for k in range(FRAMES)]]
-    sides = [(turns.pictures, *encode_all(vae, turns)), (twins.pictures, *encode_all(vae, twins))]
-    factor = sides[0][3]
+    sides = [(t.pictures, latents(vae, t.pictures), latents(vae, t.views)) for t in (turns, turns.mirrored())]
+    factor = float(1 / sides[0][2].std())
     vae.register_to_config(scaling_factor=factor)
     rng = np.random.default_rng((settings.seed, state.step))
-    total = settings.orbit_steps
-    for step in progress(range(state.step, total), desc="orbit", initial=state.step, total=total):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate * min(1, (step + 1) / 300) * cosine(step, total, 0.03)
-        pictures, conditions, views, _ = sides[int(rng.integers(2))]
+
+    def loss_of(step: int) -> Tensor:
+        pictures, conditions, views = sides[int(rng.integers(2))]
         n = rng.integers(len(pictures), size=settings.batch)
         x = views[n] * factor
         keep = torch.from_numpy(rng.random(settings.batch) >= settings.drop).float()
@@ -148,16 +129,12 @@ def train_orbit(settings: Settings, turns: Turns, vae, deadline: float, progress
             given, (0.25 * sigma.log()).to(accelerator.device), encoder_hidden_states=seen[:, None],
             added_time_ids=told.expand(settings.batch, -1).to(accelerator.device),
         ).sample  # fmt: skip
-        loss = (guess - wanted).square().mean()
-        optimiser.zero_grad()
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(both.parameters(), 1.0)
-        optimiser.step()
-        ema.step(both.parameters())
-        state.note(step + 1, loss)
-        if time.monotonic() > deadline:
-            break
-    state.save()
+        return (guess - wanted).square().mean()
+
+    descend(
+        state, settings.orbit_steps, loss_of, accelerator, both, optimiser, settings.rate, 300, 0.03, deadline,
+        lambda: ema.step(both.parameters()), progress, "orbit",
+    )  # fmt: skip
     ema.copy_to(both.parameters())
     models.save_pipeline(settings.folder / "pipeline", vae, plain["unet"], plain["eye"])
     (settings.folder / "pipeline" / "training.json").write_text(json.dumps(account(settings, vae, *plain.values()), indent=1) + "\n")
@@ -166,12 +143,8 @@ def train_orbit(settings: Settings, turns: Turns, vae, deadline: float, progress
 
 def account(settings: Settings, *parts: torch.nn.Module) -> dict:
     """What was trained, on how much, for how long, to which loss; for the model card."""
-    told = {name: json.loads((settings.folder / name / "progress.json").read_text()) for name in ("autoencoder", "orbit")}
-    stages = {
-        n: {"steps": t["step"], "seconds": t["seconds"], "loss": round(float(np.mean(t["losses"][-300:])), 4)} for n, t in told.items()
-    }
     plain = {k: v for k, v in asdict(settings).items() if k != "folder"}
-    return {**plain, "millions": {type(m).__name__: round(parameters(m) / 1e6, 2) for m in parts}, **stages}
+    return {**plain, "millions": millions(*parts), **stages(settings.folder, "autoencoder", "orbit")}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -187,7 +160,7 @@ def main(arguments: list[str] | None = None) -> None:
     a = parser.parse_args(arguments)
     settings = Settings(a.folder, a.people, autoencoder_steps=a.autoencoder_steps, orbit_steps=a.orbit_steps, batch=a.batch)
     deadline = time.monotonic() + 60 * a.minutes
-    turns = Turns(range(a.people), a.folder / "data", bar)
+    turns = Turns.load(range(a.people), a.folder / "data", bar)
     vae, done = train_autoencoder(settings, turns, deadline, bar)
     if not done:
         print(f"time is up in the autoencoder; the same command goes on ({settings.folder})")

@@ -51,8 +51,3 @@ def save_pipeline(folder: Path, vae, unet, text_encoder, tokenizer) -> None:
     pipe.to(torch.float16)
     pipe.save_pretrained(folder, safe_serialization=True)
     pipe.to(torch.float32)
-
-
-def parameters(*models: torch.nn.Module) -> int:
-    """How many parameters."""
-    return sum(p.numel() for m in models for p in m.parameters())

@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from ...training import cosine
+from ..learning import State, descend, latents, millions, picture_loss, quarter, signed, stages
 from . import models, vocabulary
 from .data import make
 
@@ -37,7 +37,7 @@ class Settings:
 
 
 class Pictures:
-    """All sittings and their edits in memory, as uint8."""
+    """All sittings (N, 3, S, S) and their edits (N, E, 3, S, S) in memory, as uint8."""
 
     def __init__(self, settings: Settings, progress=lambda x, **k: x):
         files = [
@@ -45,14 +45,9 @@ class Pictures:
             for k in range(0, settings.sittings, 200)
         ]
         parts = [np.load(f) for f in files]
-        self.images = torch.from_numpy(np.concatenate([p["images"] for p in parts]))
-        self.edited = torch.from_numpy(np.concatenate([p["edited"] for p in parts]))
+        self.images = torch.from_numpy(np.concatenate([p["images"] for p in parts])).movedim(-1, -3)
+        self.edited = torch.from_numpy(np.concatenate([p["edited"] for p in parts])).movedim(-1, -3)
         self.which = np.concatenate([p["which"] for p in parts])
-
-    @staticmethod
-    def signed(x: Tensor) -> Tensor:
-        """uint8 (..., H, W, 3) to (..., 3, H, W) in [-1, 1]."""
-        return x.movedim(-1, -3).float() / 127.5 - 1
 
 
 def train_autoencoder(settings: Settings, pictures: Pictures, deadline: float, progress=lambda x, **k: x):
@@ -68,41 +63,21 @@ def train_autoencoder(settings: Settings, pictures: Pictures, deadline: float, p
     state = State(settings.folder / "autoencoder", vae=accelerator.unwrap_model(vae), optimiser=optimiser)
     everything = torch.cat([pictures.images, pictures.edited.flatten(0, 1)])
     rng = np.random.default_rng((settings.seed, state.step))
-    for step in progress(
-        range(state.step, settings.autoencoder_steps), desc="autoencoder", initial=state.step, total=settings.autoencoder_steps
-    ):
-        for group in optimiser.param_groups:
-            group["lr"] = 1e-3 * min(1, (step + 1) / 100) * cosine(step, settings.autoencoder_steps, 0.05)
+
+    def loss_of(step: int) -> Tensor:
         crops = step < 0.8 * settings.autoencoder_steps
         which = torch.from_numpy(rng.integers(len(everything), size=settings.batch if crops else max(settings.batch // 2, 1)))
-        x = Pictures.signed(everything[which]).to(accelerator.device)
-        if crops:
-            top, left = rng.integers(x.shape[-1] // 2 + 1, size=2)
-            x = x[..., top : top + x.shape[-1] // 2, left : left + x.shape[-1] // 2]
+        x = signed(everything[which]).to(accelerator.device)
+        x = quarter(x, rng) if crops else x
         if rng.random() < 0.5:
             x = x.flip(-1)
         posterior = vae.encode(x).latent_dist
-        y = vae.decode(posterior.sample()).sample
-        edges = sum((y.diff(dim=k) - x.diff(dim=k)).abs().mean() for k in (-1, -2))
-        loss = (y - x).abs().mean() + edges + 1e-6 * posterior.kl().mean()
-        optimiser.zero_grad()
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(vae.parameters(), 1.0)
-        optimiser.step()
-        state.note(step + 1, loss)
-        if time.monotonic() > deadline:
-            break
-    state.save()
-    return accelerator.unwrap_model(vae), state.step >= settings.autoencoder_steps
+        return picture_loss(x, vae.decode(posterior.sample()).sample, posterior)
 
-
-@torch.no_grad()
-def encode_all(vae, pictures: Pictures) -> tuple[Tensor, Tensor, float]:
-    """Latents of pictures (N, 4, h, w) and edits (N, E, 4, h, w), and the factor that gives them unit variance."""
-    run = lambda x: torch.cat([vae.encode(Pictures.signed(part).to(vae.device)).latent_dist.mode().cpu() for part in x.split(64)])
-    images = run(pictures.images)
-    edited = run(pictures.edited.flatten(0, 1)).unflatten(0, pictures.edited.shape[:2])
-    return images, edited, float(1 / edited.std())
+    done = descend(
+        state, settings.autoencoder_steps, loss_of, accelerator, vae, optimiser, 1e-3, 100, 0.05, deadline, progress=progress, title="autoencoder"
+    )  # fmt: skip
+    return accelerator.unwrap_model(vae), done
 
 
 def train_editor(settings: Settings, pictures: Pictures, vae, deadline: float, progress=lambda x, **k: x):
@@ -117,7 +92,8 @@ def train_editor(settings: Settings, pictures: Pictures, vae, deadline: float, p
     both, optimiser = accelerator.prepare(both, optimiser)
     ema = EMAModel(both.parameters(), decay=0.999)
     state = State(settings.folder / "editor", both=accelerator.unwrap_model(both), optimiser=optimiser, ema=ema)
-    images, edited, factor = encode_all(vae, pictures)
+    images, edited = latents(vae, pictures.images), latents(vae, pictures.edited)
+    factor = float(1 / edited.std())
     vae.register_to_config(scaling_factor=factor)
     schedule = models.new_schedule()
     names = vocabulary.names()
@@ -127,9 +103,8 @@ def train_editor(settings: Settings, pictures: Pictures, vae, deadline: float, p
     }
     empty = tokenizer([""], padding="max_length", return_tensors="pt").input_ids
     rng = random.Random((settings.seed, state.step).__repr__())
-    for step in progress(range(state.step, settings.editor_steps), desc="editor", initial=state.step, total=settings.editor_steps):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate * min(1, (step + 1) / 300) * cosine(step, settings.editor_steps, 0.05)
+
+    def loss_of(step: int) -> Tensor:
         n = [rng.randrange(len(images)) for _ in range(settings.batch)]
         e = [rng.randrange(edited.shape[1]) for _ in n]
         condition, target = images[n].clone(), edited[n, e] * factor
@@ -145,16 +120,12 @@ def train_editor(settings: Settings, pictures: Pictures, vae, deadline: float, p
         noisy, wanted, condition, ids, t = (x.to(accelerator.device) for x in (noisy, wanted, condition, ids, t))
         states = both["text"](ids)[0]
         guess = both["unet"](torch.cat([noisy, condition], 1), t, encoder_hidden_states=states).sample
-        loss = (guess - wanted).square().mean()
-        optimiser.zero_grad()
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(both.parameters(), 1.0)
-        optimiser.step()
-        ema.step(both.parameters())
-        state.note(step + 1, loss)
-        if time.monotonic() > deadline:
-            break
-    state.save()
+        return (guess - wanted).square().mean()
+
+    descend(
+        state, settings.editor_steps, loss_of, accelerator, both, optimiser, settings.rate, 300, 0.05, deadline,
+        lambda: ema.step(both.parameters()), progress, "editor",
+    )  # fmt: skip
     ema.copy_to(both.parameters())
     models.save_pipeline(settings.folder / "pipeline", vae, unet, text, tokenizer)
     (settings.folder / "pipeline" / "training.json").write_text(json.dumps(account(settings, vae, unet, text), indent=1) + "\n")
@@ -162,60 +133,15 @@ def train_editor(settings: Settings, pictures: Pictures, vae, deadline: float, p
 
 
 def account(settings: Settings, *parts: torch.nn.Module) -> dict:
-    """What was trained, on how much, for how long, to which loss; for the model card. Also draws the loss curves."""
-    from PIL import Image
-
-    from ...plots import curves
-
-    told = {name: json.loads((settings.folder / name / "progress.json").read_text()) for name in ("autoencoder", "editor")}
-    for name, t in told.items():
-        Image.fromarray(curves({name: t["losses"]}, name, smooth=100)).save(settings.folder / f"{name}.png")
-    stages = {
-        n: {"steps": t["step"], "seconds": t["seconds"], "loss": round(float(np.mean(t["losses"][-300:])), 4)} for n, t in told.items()
-    }
-    millions = {type(m).__name__: round(models.parameters(m) / 1e6, 2) for m in parts}
-    return {
+    """What was trained, on how much, for how long, to which loss; for the model card."""
+    told = {
         "sittings": settings.sittings,
         "edits": settings.edits,
         "batch": settings.batch,
         "drop": settings.drop,
         "planned_steps": settings.editor_steps,
-        "millions": millions,
-        **stages,
     }
-
-
-class State:
-    """Step count, losses and a checkpoint of what learns; saved every two minutes, read without unpickling objects."""
-
-    def __init__(self, folder: Path, **parts):
-        self.folder, self.parts, self.step, self.losses, self.seconds = folder, parts, 0, [], 0.0
-        self._last = self._begun = time.monotonic()
-        if (folder / "checkpoint.pt").exists():
-            saved = torch.load(folder / "checkpoint.pt", weights_only=True)
-            for name, part in parts.items():
-                part.load_state_dict(saved["parts"][name])
-            torch.set_rng_state(saved["random"])
-            self.step, self.losses, self.seconds = saved["step"], saved["losses"], saved["seconds"]
-        self._before = self.seconds
-
-    def note(self, step: int, loss: Tensor) -> None:
-        """Record the loss with which step number `step` was finished."""
-        self.step = step
-        self.losses.append(round(float(loss.detach()), 5))
-        self.seconds = self._before + time.monotonic() - self._begun
-        if time.monotonic() - self._last > 120:
-            self.save()
-            self._last = time.monotonic()
-
-    def save(self) -> None:
-        """Write the checkpoint and, for people, progress.json."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        progress = {"step": self.step, "losses": self.losses, "seconds": round(self.seconds, 1)}
-        parts = {name: part.state_dict() for name, part in self.parts.items()}
-        torch.save({**progress, "parts": parts, "random": torch.get_rng_state()}, self.folder / "checkpoint.tmp")
-        (self.folder / "checkpoint.tmp").replace(self.folder / "checkpoint.pt")
-        (self.folder / "progress.json").write_text(json.dumps(progress))
+    return {**told, "millions": millions(*parts), **stages(settings.folder, "autoencoder", "editor")}
 
 
 def main(arguments: list[str] | None = None) -> None:

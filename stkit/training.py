@@ -4,8 +4,11 @@ A checkpoint is written with torch.save and read with weights_only=True, so noth
 """
 
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -20,6 +23,7 @@ def run_steps(
 ) -> dict[str, list[float]]:  # fmt: skip
     """Call step(k) for k in 0..steps-1 and collect what it returns, saving `state` every 20 s and going on from there.
 
+    ^C is heeded between two steps, after `state` was saved, so that nothing is lost; a second ^C is heeded at once.
     `state` maps names to objects with state_dict/load_state_dict, or to torch.Generators. `before(k)` runs before step k,
     and once right after a checkpoint is read. The checkpoint is removed by the caller once the result is written.
     """
@@ -39,16 +43,44 @@ def run_steps(
     one_thread_for_torch()
     last = time.monotonic()
     bar = progress(range(start, steps), desc=title, initial=start, total=steps)
-    for k in bar:
-        before(k)
-        for name, value in step(k).items():
-            history.setdefault(name, []).append(float(value))
-        if hasattr(bar, "set_postfix") and k % 10 == 0 and "loss" in history:
-            bar.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
-        if checkpoint is not None and time.monotonic() - last > CHECKPOINT_SECONDS:
-            _save(checkpoint, k + 1, steps, state, history)
-            last = time.monotonic()
+    with interrupts_noted() as pressed:
+        for k in bar:
+            before(k)
+            for name, value in step(k).items():
+                history.setdefault(name, []).append(float(value))
+            if hasattr(bar, "set_postfix") and k % 10 == 0 and "loss" in history:
+                bar.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
+            if checkpoint is not None and (pressed or time.monotonic() - last > CHECKPOINT_SECONDS):
+                _save(checkpoint, k + 1, steps, state, history)
+                last = time.monotonic()
+            if pressed:
+                raise KeyboardInterrupt
     return history
+
+
+@contextmanager
+def interrupts_noted() -> Iterator[list[int]]:
+    """Gives a list that the first ^C is written into; a second one raises KeyboardInterrupt as usual.
+
+    Raised in the midst of a step, KeyboardInterrupt can be lost: Python drops what is raised while compiled code calls
+    back, as LLVM does when numba compiles. Where ^C is somebody else's (another thread, another handler) it stays so.
+    """
+    pressed: list[int] = []
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+
+    def note(number: int, frame: object) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def accumulate(batch: int, sample: Callable[[], tuple[Tensor, dict[str, Tensor | float]]]) -> dict[str, float]:

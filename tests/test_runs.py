@@ -125,7 +125,9 @@ def test_interrupted_command_goes_on(tmp_path):
         " mesh=replace(q.mesh, steps=int(sys.argv[1]), warm_steps=2, track_steps=1, resolution=64, coarse_cell=.3, model=replace(q.mesh.model, cell=.3)))\n"
         "road = Road('i', 'synthetic', 'quick'); road.preprocess(); print('tracked'); road.mesh(); print('meshed')\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, "100000"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "100000"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env, text=True
+    )
     for line in process.stdout:
         if "mesh: running" in line:
             break

@@ -30,8 +30,8 @@ def new_autoencoder() -> AutoencoderKLTemporalDecoder:
 def new_unet() -> UNetSpatioTemporalConditionModel:
     """Its input: the noisy latents of 18 views, and the latent of the one picture beside each."""
     unet = UNetSpatioTemporalConditionModel(
-        sample_size=LATENT, in_channels=2 * CHANNELS, out_channels=CHANNELS, num_frames=FRAMES, block_out_channels=(96, 64, 96), layers_per_block=1,
-        addition_time_embed_dim=16, projection_class_embeddings_input_dim=48, cross_attention_dim=WIDTH, num_attention_heads=(6, 4, 6),
+        sample_size=LATENT, in_channels=2 * CHANNELS, out_channels=CHANNELS, num_frames=FRAMES, block_out_channels=(96, 64, 64), layers_per_block=1,
+        addition_time_embed_dim=16, projection_class_embeddings_input_dim=48, cross_attention_dim=WIDTH, num_attention_heads=(6, 4, 4),
         transformer_layers_per_block=1,
         down_block_types=("DownBlockSpatioTemporal", "CrossAttnDownBlockSpatioTemporal", "CrossAttnDownBlockSpatioTemporal"),
         up_block_types=("CrossAttnUpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal", "UpBlockSpatioTemporal"),

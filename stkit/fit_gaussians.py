@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .alignment import UNITS, Show, align_frames, iou_loss, moved
 from .cameras import Camera
-from .capture import Capture, head_transform
+from .capture import Capture, chances, head_transform
 from .capture.rig import Rig
 from .diffusion.views import ORBIT, Views
 from .gaussian_head import GaussianHead, GaussianSettings, draw, from_mesh
@@ -25,7 +25,7 @@ class GaussianTraining:
     Per-frame pose and chest offsets learn with lr_track after `track_from` of the steps; `noise` (in standard deviations
     over the clip) blurs the expression and pose that all nets see, the frozen deformation too: without it held-out frames lose
     0.2 to 0.4 dB. `azimuths` (degrees): where the road asks for mesh-prior views; all around holds the sides. V3D's are the
-    paper's six frontal ones.
+    paper's six frontal ones. `rare`: see `capture.chances`.
     """
 
     steps: int = 2500
@@ -41,6 +41,7 @@ class GaussianTraining:
     track_from: float = 0.15
     track_steps: int = 40
     noise: float = 0.3
+    rare: float = 0.5
     w_rgb: float = 1.0
     w_ssim: float = 0.2
     w_mask: float = 0.1
@@ -109,6 +110,8 @@ def fit_gaussians(
     neutral, units = frame_arguments(capture, capture.neutral), UNITS.to(capture.device)
     spread_beta, spread_pose = (settings.noise * x[frames].std(0) for x in (capture.beta, capture.pose))
 
+    chance = chances(capture, frames, settings.rare).cpu()
+
     def show_frame(t: int, k: int, camera: Camera = capture.camera) -> tuple[Tensor, Tensor]:
         beta = capture.beta[t] + spread_beta * torch.randn(len(spread_beta), generator=gen).to(capture.device)
         pose = capture.pose[t] + spread_pose * torch.randn(6, generator=gen).to(capture.device)
@@ -129,7 +132,7 @@ def fit_gaussians(
             target, matte = (x.to(capture.device) for x in rig.shot(i, v))
             trust = 1.0
         else:
-            t = frames[int(torch.randint(len(frames), (1,), generator=gen))]
+            t = frames[int(torch.multinomial(chance, 1, generator=gen))]
             image, alpha = show_frame(t, k)
             target, matte, trust = capture.image(t), capture.matte(t), 1.0
         rgb = settings.w_rgb * ((image - target).abs() * trust).mean()

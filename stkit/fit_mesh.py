@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .alignment import Show, align_frames, iou_loss, moved
-from .capture import Capture, head_transform, to_world
+from .capture import Capture, chances, head_transform, to_world
 from .geometry import generator, nearest
 from .mesh_head import MeshHead, MeshSettings, neutral_landmarks, new_mesh_head
 from .render import render_mesh
@@ -20,7 +20,8 @@ class MeshTraining:
 
     `w_still` is the kit's: it holds what moves with the pose alone. The Laplacian would rather pull the unseen back of the head
     forward through the deformation, by a centimetre, than bend the surface. So is `w_hold`: the SDF stays where the fitted head
-    put it unless the pictures say otherwise.
+    put it unless the pictures say otherwise. `rare` (see `capture.chances`) and `eyes`, the weight of their 12 landmarks in the
+    deformation loss, are the kit's too: without them a head learns the mouth first and never closes its lids.
     """
 
     steps: int = 700
@@ -41,6 +42,8 @@ class MeshTraining:
     surface_points: int = 300
     warm_steps: int = 400
     beta_noise: float = 0.5
+    rare: float = 0.5
+    eyes: float = 8.0
     refresh_every: int = 20
     track_from: float = 0.3
     lr_track: float = 1e-3
@@ -89,7 +92,7 @@ def fit_mesh(
             head.refresh()
 
     def sample(k: int) -> tuple[Tensor, dict[str, Tensor | float]]:
-        t = frames[int(torch.randint(len(frames), (1,), generator=gen))]
+        t = frames[int(torch.multinomial(teacher.chance, 1, generator=gen))]
         beta, pose = capture.beta[t], capture.pose[t]
         verts, faces, f = head.extract()
         share = head.share(verts)
@@ -165,7 +168,7 @@ class LandmarkTeacher:
 
     def __init__(self, capture: Capture, frames: list[int], settings: MeshTraining, gen: torch.Generator):
         from . import face_models
-        from .face_models.landmarks import KEPT_66
+        from .face_models.landmarks import EYES, KEPT_66
 
         model, still = face_models.get("builtin"), capture.to("cpu")
         self.capture, self.frames, self.settings, self.gen = capture, frames, settings, gen
@@ -177,6 +180,10 @@ class LandmarkTeacher:
         rest = torch.cat([neutral_landmarks(still), rest[ids[66:]]])
         self.rest, self.expression = rest.to(capture.device), model.expression[:, ids].to(capture.device)
         self.noise = settings.beta_noise * capture.beta.std(0)
+        self.chance = chances(still, frames, settings.rare)
+        self.weight = torch.ones(66, device=capture.device)
+        self.weight[EYES] = settings.eyes
+        self.weight /= self.weight.mean()
 
     def loss(self, head: MeshHead) -> Tensor:
         """Mean distance (dm) between deformed neutral points and where the face model has them."""
@@ -186,12 +193,12 @@ class LandmarkTeacher:
         start = torch.cat([head.landmarks, self.rest[pick[66:]]])
         ones = torch.ones_like(start[:, 0])
         for _ in range(s.deform_frames):
-            t = self.frames[int(torch.randint(len(self.frames), (1,), generator=self.gen))]
+            t = self.frames[int(torch.multinomial(self.chance, 1, generator=self.gen))]
             beta = self.capture.beta[t] + self.noise * torch.randn(len(self.noise), generator=self.gen).to(self.noise.device)
             change = torch.einsum("e,evk->vk", beta - self.capture.beta[self.capture.neutral], self.expression[:, pick])
             shift = head.deformation(start, ones, beta, self.capture.pose[t])
             error = (start + shift - self.rest[pick] - change).square().sum(1).add(1e-8).sqrt()
-            errors.append((error[:66].mean() + error[66:].mean()) / 2)
+            errors.append(((self.weight * error[:66]).mean() + error[66:].mean()) / 2)
         return sum(errors) / len(errors)
 
 

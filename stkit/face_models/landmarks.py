@@ -20,6 +20,7 @@ DROPPED = (48, 54)
 KEPT_66 = torch.tensor([k for k in range(68) if k not in DROPPED])
 MOUTH_66 = slice(48, 66)  # the mouth block among the 66
 JAW = slice(0, 17)
+EYES = slice(36, 48)  # in both sets
 INNER_LIPS = (62, 66)  # upper and lower inner lip, iBUG
 EYE_CORNERS = (36, 45)  # outer corners, right and left
 
@@ -28,6 +29,13 @@ def mouth_opening(landmarks: torch.Tensor) -> torch.Tensor:
     """Gap between the inner lips over the distance of the outer eye corners, from (..., 68, 2 or 3) landmarks."""
     gap = (landmarks[..., INNER_LIPS[0], :] - landmarks[..., INNER_LIPS[1], :]).norm(dim=-1)
     return gap / (landmarks[..., EYE_CORNERS[0], :] - landmarks[..., EYE_CORNERS[1], :]).norm(dim=-1)
+
+
+def eye_opening(landmarks: torch.Tensor) -> torch.Tensor:
+    """Mean gap between the lids over the mean width of the eyes, from (..., 68, 2 or 3) landmarks."""
+    length = lambda a, b: (landmarks[..., a, :] - landmarks[..., b, :]).norm(dim=-1)
+    gaps = length(37, 41) + length(38, 40) + length(43, 47) + length(44, 46)
+    return gaps / 2 / (length(36, 39) + length(42, 45))
 
 
 _REGIONS = (

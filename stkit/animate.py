@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .cameras import Camera, orbit_camera
 from .capture import Capture, head_centre, head_transform
-from .face_models.landmarks import mouth_opening
+from .face_models.landmarks import openings
 from .gaussian_head import GaussianHead
 from .geometry import so3_exp, so3_log
 
@@ -105,11 +105,11 @@ def seen_points(frames: np.ndarray) -> np.ndarray:
     return np.stack(out)
 
 
-def measured_mouth(frames: np.ndarray) -> Tensor:
-    """Mouth opening (F,) that MediaPipe sees in frames (F, H, W, 3) uint8; NaN where it sees no face."""
+def seen_openings(frames: np.ndarray) -> Tensor:
+    """How far MediaPipe sees lips and lids open (F, 2) in frames (F, H, W, 3) uint8; NaN where it sees no face."""
     from .face_models.landmarks import MEDIAPIPE_68
 
-    return mouth_opening(torch.from_numpy(seen_points(frames)[:, MEDIAPIPE_68])).float()
+    return openings(torch.from_numpy(seen_points(frames)[:, MEDIAPIPE_68])).float()
 
 
 def refitted_beta(points: np.ndarray, capture: Capture, steps: int = 150) -> tuple[Tensor, Tensor]:

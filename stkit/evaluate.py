@@ -4,13 +4,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .animate import Motion, measured_mouth, play
+from .animate import Motion, play, seen_openings
 from .cameras import Camera, orbit_camera
 from .capture import HEAD_CENTRE, Capture, to_world
 from .capture.preprocess import synthetic_subject
 from .capture.synthetic import rest_pose
 from .editing.weights import landmark_set, point_weights, weight_image
-from .face_models.landmarks import KEPT_66, mouth_opening
+from .face_models.landmarks import KEPT_66, openings
 from .fit_gaussians import frame_arguments, render_frame
 from .fit_mesh import render_mesh_head
 from .gaussian_head import GaussianHead
@@ -94,11 +94,14 @@ def edit_change(original: GaussianHead, edited: GaussianHead, capture: Capture, 
     return {"edit.inside": float(np.mean(inside)), "edit.outside": float(np.mean(outside))}
 
 
-def mouth_correlation(head: GaussianHead, subject: Capture, motion: Motion, driver: Capture) -> tuple[float, Tensor, Tensor]:
-    """Correlation of the driver's mouth opening with the one MediaPipe sees in the unedited result; and both sequences."""
-    wanted = mouth_opening(driver.landmarks[..., :2])[: len(motion)]
-    got = measured_mouth(play(head, subject, motion))
-    seen = torch.isfinite(got)
+def followed(head: GaussianHead, subject: Capture, motion: Motion, driver: Capture) -> tuple[list[float], Tensor, Tensor]:
+    """Does the result do what the driver does? Correlations of the openings of lips and lids, NaN where fewer than 5 frames show a face.
+
+    And both sequences (F, 2): the driver's, and what MediaPipe sees in the unedited result.
+    """
+    wanted = openings(driver.landmarks[..., :2])[: len(motion)]
+    got = seen_openings(play(head, subject, motion))
+    seen = torch.isfinite(got).all(1)
     if seen.sum() < 5:
-        return float("nan"), wanted, got
-    return correlation(wanted[seen], got[seen]), wanted, got
+        return [float("nan")] * 2, wanted, got
+    return [correlation(wanted[seen, k], got[seen, k]) for k in range(2)], wanted, got

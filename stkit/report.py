@@ -135,7 +135,7 @@ MEANING = {
     "head.psnr_heldout": "PSNR on held-out frames (dB)", "head.ssim_heldout": "SSIM on held-out frames", "head.psnr_novel": "PSNR on true views at +-30 degrees (dB)",
     "head.psnr_heldout_raw": "PSNR on held-out frames with landmark tracking alone (dB)", "head.lpips_heldout": "LPIPS (VGG) on held-out frames",
     "edit.inside": "mean change by the edit where w >= 0.5", "edit.outside": "mean change by the edit where w < 0.15 (hair, clothes)",
-    "animate.mouth_corr": "mouth opening: correlation of driver and result",
+    "animate.mouth_corr": "mouth opening: correlation of driver and result", "animate.lids_corr": "the same of the lids",
     "avatar.psnr": "avatar.html against the Python renderer, mean over its frames (dB)",
 }  # fmt: skip
 
@@ -161,7 +161,7 @@ def results_table(names: list[str]) -> str:
     """Markdown table of the main numbers of several runs; every cell is read from runs/<name>/metrics.json."""
     columns = [("track.nme", "NME", "{:.2%}"), ("mesh.iou_heldout", "mesh IoU", "{:.3f}"), ("head.psnr_heldout", "PSNR", "{:.1f}"), ("head.ssim_heldout", "SSIM", "{:.3f}"),
                ("head.psnr_heldout_raw", "PSNR, landmark tracking only", "{:.1f}"), ("head.psnr_novel", "PSNR novel +-30", "{:.1f}"), ("edit.inside", "edit inside", "{:.3f}"),
-               ("edit.outside", "edit outside", "{:.3f}"), ("animate.mouth_corr", "mouth corr.", "{:.2f}")]  # fmt: skip
+               ("edit.outside", "edit outside", "{:.3f}"), ("animate.mouth_corr", "mouth corr.", "{:.2f}"), ("animate.lids_corr", "lids corr.", "{:.2f}")]  # fmt: skip
     lines = [
         "| run | profile | " + " | ".join(t for _, t, _ in columns) + " | minutes | peak GB | code |",
         "|---" * (len(columns) + 5) + "|",

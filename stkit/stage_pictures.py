@@ -11,7 +11,7 @@ from .diffusion.views import orbit_cameras
 from .editing.loop import EditSettings
 from .editing.strength import sample_strength
 from .editing.weights import landmark_set, point_weights, weight, weight_image
-from .evaluate import mouth_correlation
+from .evaluate import followed
 from .fit_gaussians import frame_arguments, render_frame
 from .fit_mesh import render_mesh_head
 from .geometry import generator
@@ -257,8 +257,9 @@ def animation(
     stage.record("avatar.bytes", avatar.bytes)
     stage.record("avatar.psnr", float(np.mean(avatar.psnr)))
     stage.record("avatar.psnr_worst", min(avatar.psnr))
-    r, wanted, got = mouth_correlation(head, capture, motion, source)
-    stage.record("animate.mouth_corr", r)
+    follows, wanted, got = followed(head, capture, motion, source)
+    for name, r in zip(("mouth", "lids"), follows):
+        stage.record(f"animate.{name}_corr", r)
     stage.record("animate.driver", what)
     keys = spread(list(range(len(indices))), 5)
     rows = [[c[k] for k in keys] for c in clips]
@@ -266,10 +267,16 @@ def animation(
                  "Five moments of the driver above the head and the edited head doing the same", f"Driven by {what}.")  # fmt: skip
 
     def draw(fig):
-        ax = fig.add_subplot()
-        ax.plot(wanted, label="driver")
-        ax.plot(got, label="result (unedited head, seen by MediaPipe)")
-        ax.set(xlabel="frame", ylabel="mouth gap / eye distance", title=f"mouth opening, correlation {r:.2f}")
-        ax.legend(fontsize=8, frameon=False)
+        axes = fig.subplots(1, 2)
+        for ax, name, of, k in zip(axes, ("mouth", "lids"), ("eye distance", "width of the eye"), range(2)):
+            ax.plot(wanted[:, k], label="driver")
+            ax.plot(got[:, k], label="result (unedited head, seen by MediaPipe)")
+            ax.set(xlabel="frame", ylabel=f"gap / {of}", title=f"{name}, correlation {follows[k]:.2f}")
+        axes[0].legend(fontsize=8, frameon=False)
 
-    stage.figure("mouth", plots.figure(draw), "Curves of the mouth opening of driver and result over the frames", "Does the mouth follow?")
+    stage.figure(
+        "mouth",
+        plots.figure(draw),
+        "Curves of the opening of mouth and lids of driver and result over the frames",
+        "Do mouth and lids follow?",
+    )

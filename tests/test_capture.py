@@ -7,12 +7,12 @@ import torch
 from conftest import grey_video
 
 from stkit.capture import Capture, head_transform, skin_weight, to_world
-from stkit.capture.capture import choose_neutral
+from stkit.capture.capture import chances, choose_neutral
 from stkit.capture.detect import _ranges, square_crop
 from stkit.capture.preprocess import PreprocessSettings, preprocess, synthetic_subject
 from stkit.capture.synthetic import film, make_subject
 from stkit.capture.video import VideoError, read_video, write_video
-from stkit.face_models.landmarks import KEPT_66, mouth_opening
+from stkit.face_models.landmarks import KEPT_66, eye_opening, mouth_opening
 from stkit.geometry import so3_exp, yaw_pitch_roll
 from stkit.metrics import correlation, nme
 
@@ -80,6 +80,17 @@ def test_neutral_prefers_calm_and_frontal():
     assert choose_neutral(beta, pose, mouth) == 2
     mouth[2:] = 0.9
     assert choose_neutral(beta, pose, mouth) in (0, 1), "an open mouth is not neutral, however small its |beta|"
+
+
+def test_rare_frames_are_drawn_more_often(capture):
+    frames = capture.split()[0]
+    even, mixed = chances(capture, frames, 0.0), chances(capture, frames, 0.5)
+    assert torch.allclose(even, torch.full_like(even, 1 / len(frames))) and mixed.sum().item() == pytest.approx(1, abs=1e-5)
+    assert mixed.min() >= 0.5 / len(frames)
+    lids = eye_opening(capture.landmarks[frames][..., :2])
+    blink, common = int(lids.argmin()), int((lids - lids.median()).abs().argmin())
+    assert lids[blink] < 0.6 * lids.median(), "the script blinks"
+    assert mixed[blink] > 1.5 * mixed[common]
 
 
 def test_subjects_repeat_by_seed_and_differ_between_seeds():

@@ -3,9 +3,11 @@ import pytest
 import torch
 
 from stkit.alignment import align_frames, iou_loss, moved
-from stkit.animate import measured_mouth, own_motion, part, play, retarget, save_ply, scripted
+from stkit.animate import own_motion, part, play, retarget, save_ply, scripted, seen_openings
 from stkit.capture import head_transform
+from stkit.capture.capture import canonical_points
 from stkit.evaluate import true_view
+from stkit.face_models.landmarks import eye_opening
 from stkit.fit_gaussians import frame_arguments, render_frame
 from stkit.fit_mesh import fit_mesh, laplacian_loss, render_mesh_head
 from stkit.gaussian_head import GaussianHead, draw, mouth_points
@@ -38,6 +40,26 @@ def test_mesh_head_learns_outline_and_landmarks(mesh):
     with torch.no_grad():
         moved = head.landmarks + head.deformation(head.landmarks, torch.ones(66), capture.beta[t], capture.pose[t])
     assert (moved - goal).norm(dim=1).mean() < 0.6 * (head.landmarks - goal).norm(dim=1).mean()
+
+
+def test_lids_close_where_the_face_model_closes_them(capture):
+    """A blink is three frames of twenty and a hundredth of the picture; the deformation learns it all the same."""
+    from stkit.fit_mesh import LandmarkTeacher, MeshTraining, new_mesh_head, warm_up
+    from stkit.geometry import generator
+    from stkit.mesh_head import MeshSettings
+
+    settings = MeshTraining(warm_steps=1200, model=MeshSettings(width=48, pose_width=24, feature=16, cell=0.3))
+    torch.manual_seed(0)
+    head, frames = new_mesh_head(capture, settings.model), capture.split()[0]
+    warm_up(head, LandmarkTeacher(capture, frames, settings, generator(0, "lids")), settings)
+    gap = eye_opening(capture.landmarks[..., :2])
+    shut, wide = (pick(frames, key=lambda t: gap[t]) for pick in (min, max))
+    upper, ones = [37, 38, 43, 44], torch.ones(66)
+    with torch.no_grad():
+        learned = [head.landmarks + head.deformation(head.landmarks, ones, capture.beta[t], capture.pose[t]) for t in (shut, wide)]
+    tracked = [canonical_points(capture.landmarks3d[t], capture.pose[t], capture.scale) for t in (shut, wide)]
+    fall = lambda pair: float((pair[1] - pair[0])[upper, 1].mean())
+    assert fall(tracked) > 0.03 and fall(learned) > 0.5 * fall(tracked)
 
 
 def test_refined_tracking_brings_outline_closer(mesh, capture):
@@ -154,7 +176,7 @@ def test_the_rendered_mouth_follows(gaussians, mesh):
     assert frames.shape == (24, 128, 128, 3) and frames.dtype == np.uint8 and frames.std(0).max() > 20
     from stkit.face_models.landmarks import mouth_opening
 
-    seen = measured_mouth(play(gaussians, capture, part(own_motion(capture), list(range(24)))))
+    seen = seen_openings(play(gaussians, capture, part(own_motion(capture), list(range(24)))))[:, 0]
     wanted = mouth_opening(capture.landmarks[..., :2])
     ok = torch.isfinite(seen)
     assert ok.sum() > 18 and correlation(seen[ok], wanted[ok]) > 0.5

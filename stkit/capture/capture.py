@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..cameras import Camera, front_camera
-from ..face_models.landmarks import eye_opening, mouth_opening
+from ..face_models.landmarks import openings
 from ..geometry import so3_exp, yaw_pitch_roll
 
 NECK_TOP, NECK_BOTTOM = -1.00, -1.60  # canonical decimetres: above, points follow the head; below, the chest
@@ -164,8 +164,7 @@ def chances(capture: Capture, frames: list[int], rare: float = 0.5) -> Tensor:
 
     A blink fills a twentieth of a clip and a hundredth of a picture: drawn evenly, a head never learns to close its eyes.
     """
-    landmarks = capture.landmarks[frames][..., :2]
-    state = torch.stack([eye_opening(landmarks), mouth_opening(landmarks)], 1)
+    state = openings(capture.landmarks[frames][..., :2])
     state = (state - state.median(0).values) / (state.quantile(0.95, 0) - state.quantile(0.05, 0)).clamp_min(1e-6)
     density = torch.exp(-0.5 * (torch.cdist(state, state) / 0.15).square()).mean(1)
     seldom = 1 / density

@@ -38,6 +38,11 @@ def eye_opening(landmarks: torch.Tensor) -> torch.Tensor:
     return gaps / 2 / (length(36, 39) + length(42, 45))
 
 
+def openings(landmarks: torch.Tensor) -> torch.Tensor:
+    """How far lips and lids stand open, (..., 2): `mouth_opening` and `eye_opening`."""
+    return torch.stack([mouth_opening(landmarks), eye_opening(landmarks)], -1)
+
+
 _REGIONS = (
     (16, "jaw"),
     (21, "right brow"),

@@ -110,7 +110,7 @@ def fit_gaussians(
     neutral, units = frame_arguments(capture, capture.neutral), UNITS.to(capture.device)
     spread_beta, spread_pose = (settings.noise * x[frames].std(0) for x in (capture.beta, capture.pose))
 
-    chance = chances(capture, frames, settings.rare).cpu()
+    chance = chances(capture, frames, settings.rare)
 
     def show_frame(t: int, k: int, camera: Camera = capture.camera) -> tuple[Tensor, Tensor]:
         beta = capture.beta[t] + spread_beta * torch.randn(len(spread_beta), generator=gen).to(capture.device)

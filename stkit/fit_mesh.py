@@ -180,7 +180,7 @@ class LandmarkTeacher:
         rest = torch.cat([neutral_landmarks(still), rest[ids[66:]]])
         self.rest, self.expression = rest.to(capture.device), model.expression[:, ids].to(capture.device)
         self.noise = settings.beta_noise * capture.beta.std(0)
-        self.chance = chances(still, frames, settings.rare)
+        self.chance = chances(capture, frames, settings.rare)
         self.weight = torch.ones(66, device=capture.device)
         self.weight[EYES] = settings.eyes
         self.weight /= self.weight.mean()

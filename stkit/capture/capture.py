@@ -160,11 +160,11 @@ def choose_neutral(beta: Tensor, pose: Tensor, mouth: Tensor, frames: list[int] 
 
 
 def chances(capture: Capture, frames: list[int], rare: float = 0.5) -> Tensor:
-    """How often to draw each of the frames, (N,) summing to 1: in `rare` of the draws the rarer, the fewer frames hold lids and lips alike.
+    """How often to draw each of the frames, (N,) on the CPU, summing to 1: in `rare` of the draws the rarer, the fewer frames hold lids and lips alike.
 
     A blink fills a twentieth of a clip and a hundredth of a picture: drawn evenly, a head never learns to close its eyes.
     """
-    state = openings(capture.landmarks[frames][..., :2])
+    state = openings(capture.landmarks[frames][..., :2].cpu())
     state = (state - state.median(0).values) / (state.quantile(0.95, 0) - state.quantile(0.05, 0)).clamp_min(1e-6)
     density = torch.exp(-0.5 * (torch.cdist(state, state) / 0.15).square()).mean(1)
     seldom = 1 / density

@@ -109,7 +109,6 @@ def fit_gaussians(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: cosine(k, settings.steps, 0.05))
     neutral, units = frame_arguments(capture, capture.neutral), UNITS.to(capture.device)
     spread_beta, spread_pose = (settings.noise * x[frames].std(0) for x in (capture.beta, capture.pose))
-
     chance = chances(capture, frames, settings.rare)
 
     def show_frame(t: int, k: int, camera: Camera = capture.camera) -> tuple[Tensor, Tensor]:

@@ -32,7 +32,7 @@ def mouth_opening(landmarks: torch.Tensor) -> torch.Tensor:
 
 
 def eye_opening(landmarks: torch.Tensor) -> torch.Tensor:
-    """Mean gap between the lids over the mean width of the eyes, from (..., 68, 2 or 3) landmarks."""
+    """Mean gap between the lids over the mean width of the eyes, from (..., 68 or 66, 2 or 3) landmarks."""
     length = lambda a, b: (landmarks[..., a, :] - landmarks[..., b, :]).norm(dim=-1)
     gaps = length(37, 41) + length(38, 40) + length(43, 47) + length(44, 46)
     return gaps / 2 / (length(36, 39) + length(42, 45))

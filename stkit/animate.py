@@ -7,9 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import face_models
 from .cameras import Camera, orbit_camera
 from .capture import Capture, head_centre, head_transform
 from .face_models.landmarks import openings
+from .face_models.transfer import carry_expressions
 from .gaussian_head import GaussianHead
 from .geometry import so3_exp, so3_log
 
@@ -35,11 +37,13 @@ def retarget(driver: Capture, subject: Capture, expression: float = 1.0) -> Moti
     """The driver's motion for another head: changes since the driver's neutral frame, added to the subject's neutral frame.
 
     Shapes differ between people and the fit splits them from expression imperfectly; changes transfer better than values.
+    Where the two were tracked with different face models, the driver's expressions are carried over by their landmarks.
     Translations are rescaled by the two scales. `expression` exaggerates (> 1) or calms (< 1) the face.
     """
     n, m = driver.neutral, subject.neutral
     ratio = subject.scale / driver.scale
-    beta = subject.beta[m] + expression * (driver.beta - driver.beta[n])
+    told = carry_expressions(driver.beta, driver.face(), subject.face())
+    beta = subject.beta[m] + expression * (told - told[n])
     R = so3_exp(driver.pose[:, :3]) @ so3_exp(driver.pose[n, :3]).T @ so3_exp(subject.pose[m, :3])
     T = subject.pose[m, 3:] + ratio * (driver.pose[:, 3:] - driver.pose[n, 3:])
     # the chest turns about the world's origin, so its translation is carried over as it is, to scale
@@ -55,7 +59,8 @@ def scripted(subject: Capture, frames: int = 75, seed: int = 0) -> Motion:
     p = perform(seed, frames)
     rest = subject.pose[subject.neutral]
     pose = torch.cat([p.pose[:, :3], rest[3:] + subject.scale * (p.pose[:, 3:] - p.pose[:, 3:].mean(0))], 1)
-    return Motion(subject.beta[subject.neutral] + p.beta, pose, p.torso)
+    told = carry_expressions(p.beta, face_models.get("builtin"), subject.face())
+    return Motion(subject.beta[subject.neutral] + told, pose, p.torso)
 
 
 @torch.no_grad()
@@ -113,8 +118,7 @@ def seen_openings(frames: np.ndarray) -> Tensor:
 
 
 def refitted_beta(points: np.ndarray, capture: Capture, steps: int = 150) -> tuple[Tensor, Tensor]:
-    """Expressions (K, 64) of the face model fitted to `seen_points` (F, 478, 2) by the capture's camera, and which frames (F,) bool have points."""
-    from . import face_models
+    """Expressions (K, 64) of the built-in head fitted to `seen_points` (F, 478, 2) by the capture's camera, and which frames (F,) bool have points."""
     from .capture.fitting import FitSettings, fit_clip
 
     seen = np.isfinite(points).all((1, 2))

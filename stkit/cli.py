@@ -41,6 +41,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="more cameras around the same head, to learn from: a NeRSemble sequence (PARTICIPANT/sequences/NAME; VIDEO is one of its cam_SERIAL.mp4) or a folder in Gaussian-Head-Avatar's layout",
     )
     run.add_argument(
+        "--face-model",
+        default="builtin",
+        metavar="NAME[:PATH]",
+        help="whose expressions are tracked: 'builtin' (stand-in), or bfm2009, bfm2017, flame, faceverse with files you obtained (`stkit assets where flame`)",
+    )
+    run.add_argument(
         "--editor",
         default="paint",
         help="'paint' (rules) or 'tiny' (a small diffusion model), both stand-ins that come with the kit, or an InstructPix2Pix folder or hub id",
@@ -129,6 +135,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(arguments) -> int:
+    from . import face_models
     from .diffusion.editors import get_editor
     from .profiles import get_profile
 
@@ -139,6 +146,9 @@ def run(arguments) -> int:
         raise FileNotFoundError(f"{arguments.video}: no such file or folder. Give a video, a folder of images, or 'synthetic'")
     if arguments.notebooks and arguments.views != "mesh-prior":
         raise ValueError("--views works without --notebooks: the notebooks show mesh-prior views")
+    face_models.get(arguments.face_model)
+    if arguments.notebooks and arguments.face_model != "builtin":
+        raise ValueError("--face-model works without --notebooks: notebook 01 explains the built-in head")
     if arguments.notebooks:
         if arguments.rig:
             raise ValueError("--rig: leave out --notebooks, whose stages learn from one camera")
@@ -149,8 +159,9 @@ def run(arguments) -> int:
         from .road import Road
 
         path = Road(
-            arguments.name, arguments.video, profile, arguments.seed, view_model=arguments.views, rig=arguments.rig, device=arguments.device
-        ).everything(arguments.prompt, arguments.editor, arguments.driver)
+            arguments.name, arguments.video, profile, arguments.seed, view_model=arguments.views, rig=arguments.rig, device=arguments.device,
+            face_model=arguments.face_model,
+        ).everything(arguments.prompt, arguments.editor, arguments.driver)  # fmt: skip
     print(f"\ndone in {time.monotonic() - start:.0f} s. Open {path}")
     return 0
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .alignment import Show, align_frames, iou_loss, moved
 from .capture import Capture, chances, head_transform, to_world
-from .geometry import generator, nearest
+from .geometry import generator, nearest, vertex_normals
 from .mesh_head import MeshHead, MeshSettings, neutral_landmarks, new_mesh_head
 from .render import render_mesh
 from .training import accumulate, cosine, run_steps
@@ -167,18 +167,16 @@ class LandmarkTeacher:
     """
 
     def __init__(self, capture: Capture, frames: list[int], settings: MeshTraining, gen: torch.Generator):
-        from . import face_models
         from .face_models.landmarks import EYES, KEPT_66
 
-        model, still = face_models.get("builtin"), capture.to("cpu")
+        face, still = capture.face(), capture.to("cpu")
         self.capture, self.frames, self.settings, self.gen = capture, frames, settings, gen
-        rest = model.verts(still.identity, still.beta[still.neutral])
-        near = nearest(rest, neutral_landmarks(still))[0][:, 0] < 0.45
-        face = torch.nonzero(model.part("skin") & near & torch.from_numpy(model.surface.front > 0.5))[:, 0]
-        ids = torch.cat([model.landmarks[KEPT_66], model.dense, face])
-        self.count = 66 + len(model.dense)
+        rest = face.verts(still.identity, still.beta[still.neutral])
+        skin = front_of_face(face, rest, neutral_landmarks(still))
+        ids = torch.cat([face.landmarks[KEPT_66], face.dense, skin])
+        self.count = 66 + len(face.dense)
         rest = torch.cat([neutral_landmarks(still), rest[ids[66:]]])
-        self.rest, self.expression = rest.to(capture.device), model.expression[:, ids].to(capture.device)
+        self.rest, self.face = rest.to(capture.device), face.only(ids).to(capture.device)
         self.noise = settings.beta_noise * capture.beta.std(0)
         self.chance = chances(capture, frames, settings.rare)
         self.weight = torch.ones(66, device=capture.device)
@@ -195,11 +193,19 @@ class LandmarkTeacher:
         for _ in range(s.deform_frames):
             t = self.frames[int(torch.multinomial(self.chance, 1, generator=self.gen))]
             beta = self.capture.beta[t] + self.noise * torch.randn(len(self.noise), generator=self.gen).to(self.noise.device)
-            change = torch.einsum("e,evk->vk", beta - self.capture.beta[self.capture.neutral], self.expression[:, pick])
+            now, then = self.face.points(pick, self.capture.identity, torch.stack([beta, self.capture.beta[self.capture.neutral]]))
             shift = head.deformation(start, ones, beta, self.capture.pose[t])
-            error = (start + shift - self.rest[pick] - change).square().sum(1).add(1e-8).sqrt()
+            error = (start + shift - self.rest[pick] - (now - then)).square().sum(1).add(1e-8).sqrt()
             errors.append(((self.weight * error[:66]).mean() + error[66:].mean()) / 2)
         return sum(errors) / len(errors)
+
+
+def front_of_face(face, rest: Tensor, landmarks: Tensor) -> Tensor:
+    """Vertices (N,) of a face model whose skin lies within 4.5 cm of the landmarks and looks forward; rest (V, 3) its neutral shape."""
+    near = nearest(rest, landmarks)[0][:, 0] < 0.45
+    if face.name == "builtin":
+        return torch.nonzero(near & face.part("skin") & torch.from_numpy(face.surface.front > 0.5))[:, 0]
+    return torch.nonzero(near & (vertex_normals(rest, face.faces)[:, 2] > 0.2))[:, 0]
 
 
 def warm_up(head: MeshHead, teacher: LandmarkTeacher, settings: MeshTraining, progress=lambda x, **k: x) -> None:

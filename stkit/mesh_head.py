@@ -162,18 +162,16 @@ class MeshHead(nn.Module):
 
 
 def new_mesh_head(capture: Capture, settings: MeshSettings) -> MeshHead:
-    """A mesh head for a capture, on its device: its box, neutral landmarks and starting surface come from the fitted face model."""
+    """A mesh head for a capture, on its device: its box, neutral landmarks and starting surface come from the fitted built-in head."""
     from . import face_models
 
     device, capture = capture.device, capture.to("cpu")
-    model = face_models.get("builtin")
-    canonical = model.verts(capture.identity, capture.beta[capture.neutral])
     landmarks = neutral_landmarks(capture)
     half = 0.5 * DISTANCE / capture.focal / float(capture.scale)
     x0, y0, _ = (capture.pose[capture.neutral, 3:] / capture.scale).tolist()
     low = torch.tensor([-half - x0 - 0.25, -half - y0 - 0.35, -1.95])
     high = torch.tensor([half - x0 + 0.25, min(half - y0 + 0.1, 2.0), 1.05])
-    return MeshHead(settings, landmarks, low, high, outer_surface(model, canonical)).to(device)
+    return MeshHead(settings, landmarks, low, high, outer_surface(face_models.get("builtin"), capture.hull_verts())).to(device)
 
 
 def outer_surface(model, verts: Tensor) -> Tensor:
@@ -200,7 +198,5 @@ def canonical_landmarks(capture: Capture, t: int) -> Tensor:
 
 def dense_landmarks(capture: Capture, t: int) -> Tensor:
     """The fitted model's denser landmark set at frame t in canonical space (M, 3); upstream uses every 100th vertex."""
-    from . import face_models
-
-    model = face_models.get("builtin")
-    return model.points(model.dense, capture.identity.cpu(), capture.beta[t : t + 1].cpu())[0].to(capture.device)
+    face = capture.face()
+    return face.points(face.dense, capture.identity.cpu(), capture.beta[t : t + 1].cpu())[0].to(capture.device)

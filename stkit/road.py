@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from . import metrics, stage_pictures
+from . import face_models, metrics, stage_pictures
 from .capture import Capture
 from .capture.preprocess import model_landmarks, preprocess
 from .capture.rig import calibration_files, load_rig
@@ -31,7 +31,8 @@ class Road:
     """A run: its name, where its video comes from, its profile, seed, provider of views ('mesh-prior' or a V3D folder or id) and rig.
 
     `rig` is a folder of calibrated cameras around the same head (see `capture.rig`), or "". `device`: where stages 02, 03 and 05 are
-    optimised: 'cpu', 'cuda', or 'auto'; tracking, scores and pictures are made on the CPU.
+    optimised: 'cpu', 'cuda', or 'auto'; tracking, scores and pictures are made on the CPU. `face_model`: whose expressions are
+    tracked (see `face_models.get`).
 
     Stages take keyword changes to their settings.
     """
@@ -44,6 +45,7 @@ class Road:
     view_model: str = "mesh-prior"
     rig: str = ""
     device: str = "auto"
+    face_model: str = "builtin"
 
     def __post_init__(self) -> None:
         self.device = pick_device(self.device)
@@ -57,11 +59,15 @@ class Road:
         """Stage 01. Writes preprocess/capture.npz."""
         settings = replace(self.settings.preprocess, seed=self.seed, **change)
         inputs = {} if self.source.startswith("synthetic") else {"video": _hashable(self.source)}
-        stage = Stage(self.run, "preprocess", {"source": self.source if not inputs else Path(self.source).name, **asdict(settings)}, inputs)
+        parameters = {"source": self.source if not inputs else Path(self.source).name, **asdict(settings)}
+        if self.face_model != "builtin":
+            face_models.get(self.face_model)
+            parameters["face_model"] = self.face_model
+        stage = Stage(self.run, "preprocess", parameters, inputs)
         if self._reuse(stage):
             return Capture.load(stage.folder / "capture.npz")
         with stage.making() as work:
-            capture, losses = preprocess(self.source, settings, self.progress)
+            capture, losses = preprocess(self.source, settings, self.progress, self.face_model)
             capture.save(work / "capture.npz")
             eye = (capture.landmarks[:, 36, :2] - capture.landmarks[:, 45, :2]).norm(dim=1)
             seen, camera = capture.landmarks[:, KEPT_66, :2], capture.camera
@@ -69,6 +75,7 @@ class Road:
             stage.record("track.nme", float(nme.mean()))
             stage.record("track.nme_model", float(metrics.nme(camera.project(model_landmarks(capture)), seen, eye).mean()))
             stage.record("track.nme_worst", float(nme.max()))
+            stage.record("face_model", capture.face().name)
             stage.record("frames", len(capture))
             stage.record("neutral", capture.neutral)
             stage_pictures.tracking(stage, capture, losses)
@@ -264,7 +271,7 @@ class Road:
         """The run that tracked `driver`: a video's path (tracked now if it was not), 'synthetic:SEED', a parameter file or a run's name."""
         if driver.startswith("synthetic") or Path(driver).exists():
             name = f"driver-{Path(driver.replace(':', '-')).stem}"
-            road = Road(name, driver, self.settings.name, self.seed, self.quiet)
+            road = Road(name, driver, self.settings.name, self.seed, self.quiet, face_model=self.face_model)
             road.preprocess()
             return road
         other = run_folder(driver)

@@ -41,16 +41,17 @@ def marked(image, *sets) -> np.ndarray:
 
 
 def model_picture(capture: Capture, t: int) -> torch.Tensor:
-    """The fitted built-in head, grey, as frame t."""
-    from . import face_models
+    """The fitted face model, grey, as frame t."""
     from .capture import head_transform, to_world
-    from .capture.appearance import normals_of, random_style, shade
+    from .geometry import vertex_normals
     from .render import render_mesh
 
-    model = face_models.get("builtin")
-    world = to_world(model.verts(capture.identity, capture.beta[t]), **head_transform(capture, t))
-    grey = shade(torch.full_like(world, 0.75), normals_of(world, model.faces), model.surface, random_style(1))
-    return render_mesh(world, model.faces, grey, capture.camera, background=1.0).image
+    face = capture.face()
+    world = to_world(face.verts(capture.identity, capture.beta[t]), **head_transform(capture, t))
+    key, fill = torch.tensor([-0.41, 0.41, 0.82]), torch.tensor([0.55, 0.14, 0.82])
+    normals = vertex_normals(world, face.faces)
+    grey = 0.25 + 0.45 * (normals @ key).clamp_min(0) + 0.15 * (normals @ fill).clamp_min(0)
+    return render_mesh(world, face.faces, grey[:, None].expand(-1, 3), capture.camera, background=1.0).image
 
 
 def tracking(stage: Stage, capture: Capture, losses: list[list[float]]) -> None:
@@ -61,7 +62,7 @@ def tracking(stage: Stage, capture: Capture, losses: list[list[float]]) -> None:
     rows = [points, [capture.image(t) for t in frames], [model_picture(capture, t) for t in frames]]
     stage.figure("tracking", plots.sheet(rows, [f"frame {t}" for t in frames], ["landmarks", "matted", "fitted"]),
                  "Five frames of the clip with landmarks, the same cut out over white, and the fitted grey head in the same poses",
-                 "Blue: MediaPipe's points. Orange: the fitted built-in head's 66 landmarks, with this person's constant offsets. Below: matte over white, and the fitted head.")  # fmt: skip
+                 "Blue: MediaPipe's points. Orange: the fitted face model's 66 landmarks, with this person's constant offsets. Below: matte over white, and the fitted head.")  # fmt: skip
 
     def draw(fig):
         a, b, c = fig.subplots(1, 3)

@@ -1,16 +1,18 @@
 """The tracked clip that every later stage reads, and how canonical points get into its world."""
 
 import zipfile
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .. import face_models
 from ..cameras import Camera, front_camera
 from ..face_models.landmarks import openings
-from ..geometry import so3_exp, yaw_pitch_roll
+from ..face_models.seated import Seated
+from ..geometry import nearest, so3_exp, yaw_pitch_roll
 
 NECK_TOP, NECK_BOTTOM = -1.00, -1.60  # canonical decimetres: above, points follow the head; below, the chest
 
@@ -22,6 +24,8 @@ class Capture:
     frames (F, S, S, 3) and mattes (F, S, S) uint8; landmarks (F, 68, 3): x, y in pixels and score; dense (F, M, 2) pixels;
     identity (80,), scale () shared by all frames; beta (F, 64); pose (F, 6) head; torso (F, 6) rigid motion of the chest in
     the world since the neutral frame, where the head stood at `rest` (6,); landmarks3d (F, 66, 3) world, decimetres, where the detector has them on this person; times (F,) seconds; neutral: frame index.
+    identity and beta belong to `face_model`; where that is not the built-in head, `seat` (7,) places it (see `Seated`) and
+    `hull` (V, 3) keeps the built-in head's canonical vertices at the neutral frame: the outline with hair and shoulders.
     """
 
     frames: np.ndarray
@@ -39,6 +43,9 @@ class Capture:
     neutral: int
     focal: float
     source: str
+    face_model: str = "builtin"
+    seat: Tensor | None = None
+    hull: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -70,6 +77,21 @@ class Capture:
         """Foreground of frame t (S, S, 1) in [0, 1]."""
         return torch.from_numpy(self.mattes[t]).to(self.device).float()[..., None] / 255
 
+    def face(self) -> face_models.FaceModel:
+        """The face model that `identity` and `beta` belong to, in canonical space, on the CPU."""
+        model = face_models.get(self.face_model)
+        if self.face_model == "builtin":
+            return model
+        seated = Seated(model, self.seat.cpu(), model.landmarks[:0])
+        verts = seated.verts(self.identity.cpu(), self.beta[self.neutral].cpu())
+        return replace(seated, dense=nearest(self.hull.cpu()[face_models.get("builtin").dense], verts)[1][:, 0])
+
+    def hull_verts(self) -> Tensor:
+        """Canonical vertices (V, 3) of the built-in head as fitted to the neutral frame, on the CPU."""
+        if self.hull is not None:
+            return self.hull.cpu()
+        return face_models.get("builtin").verts(self.identity.cpu(), self.beta[self.neutral].cpu())
+
     def split(self, held_out: float = 0.2) -> tuple[list[int], list[int]]:
         """Frames for training and the last `held_out` share, which training never sees."""
         cut = len(self) - max(1, round(held_out * len(self)))
@@ -77,7 +99,7 @@ class Capture:
 
     def save(self, path: Path) -> None:
         """Write one .npz (no pickled objects)."""
-        data = {f.name: getattr(self, f.name) for f in fields(self)}
+        data = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
         np.savez(path, **{k: v.cpu().numpy() if isinstance(v, Tensor) else np.asarray(v) for k, v in data.items()})
 
     @staticmethod
@@ -85,12 +107,13 @@ class Capture:
         """Read what `save` wrote. Raises ValueError naming the file if a field is missing or has the wrong shape."""
         try:
             with np.load(path, allow_pickle=False) as data:
-                values = {f.name: data[f.name] for f in fields(Capture)}
+                values = {f.name: data[f.name] for f in fields(Capture) if f.name in data or f.default is MISSING}
         except (KeyError, ValueError, OSError, zipfile.BadZipFile) as e:
             raise ValueError(f"{path}: not a capture of this version ({e}); delete its stage folder and run again") from e
         arrays = ("frames", "mattes")
         out = {k: v if k in arrays else torch.from_numpy(v) for k, v in values.items() if v.ndim or k == "scale"}
         out |= {"neutral": int(values["neutral"]), "focal": float(values["focal"]), "source": str(values["source"])}
+        out["face_model"] = str(values.get("face_model", "builtin"))
         capture = Capture(**out)
         n = len(capture.frames)
         if capture.beta.shape != (n, 64) or capture.pose.shape != (n, 6) or capture.landmarks3d.shape != (n, 66, 3):

@@ -14,6 +14,7 @@ from . import synthetic
 from .capture import Capture, choose_neutral
 from .chest import track_chest
 from .detect import detect
+from .face_fit import with_face_model
 from .fitting import FitSettings, fit_clip, posed_points
 from .refine import RefineSettings, refine
 from .tracked import is_tracked, tracked_capture
@@ -32,11 +33,13 @@ class PreprocessSettings:
     seed: int = 0
 
 
-def preprocess(source: str, settings: PreprocessSettings, progress=lambda x, **k: x) -> tuple[Capture, list[list[float]]]:
+def preprocess(
+    source: str, settings: PreprocessSettings, progress=lambda x, **k: x, face_model: str = "builtin"
+) -> tuple[Capture, list[list[float]]]:
     """Track `source`: the path of a video or image folder, or 'synthetic' (or 'synthetic:SEED').
 
-    Tracked parameters (`stkit.capture.tracked`) become a driver. Returns the capture and the losses of the fit, then of its
-    refinement. Nothing of the synthetic subject's truth is used: it is filmed before a backdrop and tracked like any video.
+    Tracked parameters (`stkit.capture.tracked`) become a driver. `face_model`: whose expressions the capture holds (see
+    `face_models.get`). Returns the capture and the losses of the fit, of its refinement, and of the other face model's fit. Nothing of the synthetic subject's truth is used: it is filmed before a backdrop and tracked like any video.
     """
     if is_tracked(source):
         capture = tracked_capture(source, settings.size, settings.max_frames)
@@ -73,13 +76,16 @@ def preprocess(source: str, settings: PreprocessSettings, progress=lambda x, **k
         identity=fit.identity, scale=fit.scale, beta=fit.beta, pose=fit.pose, torso=torso, rest=rest, landmarks3d=world,
         times=torch.as_tensor(times[found.kept]), neutral=neutral, focal=FOCAL, source=str(source),
     )  # fmt: skip
+    if face_model != "builtin":
+        capture, told = with_face_model(capture, face_model, len(train), settings.fit_steps, settings.seed, progress)
+        losses.append(told)
     return capture, losses
 
 
 def model_landmarks(capture: Capture) -> Tensor:
     """Where the fitted model itself has the 66 landmarks (F, 66, 3), world: `landmarks3d` without this person's offsets."""
-    model = face_models.get("builtin")
-    return posed_points(model, model.landmarks[KEPT_66], capture.identity, capture.scale, capture.beta, capture.pose)
+    face = capture.face()
+    return posed_points(face, face.landmarks[KEPT_66], capture.identity, capture.scale, capture.beta, capture.pose)
 
 
 def synthetic_subject(source: str, frames: int) -> synthetic.Subject:

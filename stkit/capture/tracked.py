@@ -19,6 +19,7 @@ from torch import Tensor
 from .. import face_models
 from ..cameras import FOCAL, front_camera
 from ..face_models.landmarks import KEPT_66
+from ..face_models.transfer import beta_of, carry_expressions
 from ..geometry import euler_yxz, so3_exp, so3_log, yaw_pitch_roll
 from ..safe_pickle import guard
 from .capture import Capture, canonical_points, to_world
@@ -143,18 +144,18 @@ def read_flame(path: Path, model=None) -> Tracked:
     if rotation is not None:
         R = so3_exp(torch.from_numpy(rotation))
         turn = so3_log(R @ R[0].T)
-    return Tracked(beta_of(points, neutral), turn, torch.arange(frames) / 25, str(path))
+    return Tracked(beta_of(points, neutral, face_models.get("builtin")), turn, torch.arange(frames) / 25, str(path))
 
 
 def read_3dmm(folder: Path) -> Tracked:
     """A folder of Multiview-3DMM-Fitting: params/FRAME/params.npz with pose and scale, and lmk_3d.npy (66, 3) in the world.
 
-    Folders that stkit wrote (stkit.json beside params/) hold the built-in head's coefficients and are read exactly.
+    Folders that stkit wrote of the built-in head (stkit.json beside params/ says so) are read exactly.
     """
     frames = sorted(p for p in (folder / "params").iterdir() if p.is_dir())
     if not frames:
         raise ValueError(f"{folder}/params: is empty; expected one folder for each frame")
-    ours = (folder / "stkit.json").exists()
+    ours = (folder / "stkit.json").exists() and json.loads((folder / "stkit.json").read_text()).get("face_model") == "builtin"
     poses, points, coefficients = [], [], []
     for frame in frames:
         file = frame / "params.npz"
@@ -180,21 +181,8 @@ def read_3dmm(folder: Path) -> Tracked:
             raise ValueError(f"{folder}: exp_coeff has {beta.shape[1]} numbers, the built-in head has 64")
     else:
         still = int(torch.stack([c.norm() for c in coefficients]).argmin())
-        beta = beta_of(torch.stack(points), points[still])
+        beta = beta_of(torch.stack(points), points[still], face_models.get("builtin"))
     return Tracked(beta, pose[:, :3], torch.arange(len(pose)) / 25, str(folder))
-
-
-def beta_of(points: Tensor, neutral: Tensor, stiffness: float = 2e-4) -> Tensor:
-    """beta (F, 64) of the built-in head whose 66 landmarks move as canonical points (F, 66, 3) do since `neutral` (66, 3).
-
-    Ridge regression of displacements, scaled by the two faces' eye distances.
-    """
-    head = face_models.get("builtin")
-    ids = head.landmarks[KEPT_66]
-    eyes = lambda x: (x[36] - x[45]).norm()
-    move = (points - neutral) * eyes(head.mean[ids]) / eyes(neutral).clamp_min(1e-6)
-    A = head.expression[:, ids].reshape(64, -1)
-    return torch.linalg.solve(A @ A.T + stiffness * 66 * torch.eye(64), A @ move.reshape(len(move), -1).T).T
 
 
 def tracked_capture(path: str | Path, size: int, max_frames: int) -> Capture:
@@ -223,10 +211,11 @@ def tracked_capture(path: str | Path, size: int, max_frames: int) -> Capture:
 
 def write_live_link(capture: Capture, path: Path) -> None:
     """A capture's expressions and head turns as a Live Link Face CSV; directions without an ARKit name are left out."""
-    names = face_models.get("builtin").expression_names
+    head = face_models.get("builtin")
+    names, betas = head.expression_names, carry_expressions(capture.beta, capture.face(), head)
     angles = torch.stack(yaw_pitch_roll(so3_exp(capture.pose[:, :3])), 1)
     rows = []
-    for t, beta in enumerate(capture.beta):
+    for t, beta in enumerate(betas):
         told = {n: float(np.mean([np.clip(float(beta[names.index(k)]) / g, 0, 1) for k, g in ARKIT[n].items()])) for n in ARKIT}
         for n, (ours, gain) in SHARED.items():  # both sides move one direction of ours: half of it each
             half = float(np.clip(float(beta[names.index(ours)]) / (2 * gain), 0, 1))
@@ -238,8 +227,11 @@ def write_live_link(capture: Capture, path: Path) -> None:
 
 
 def write_3dmm(capture: Capture, folder: Path) -> None:
-    """A capture as Multiview-3DMM-Fitting leaves it: params.npz, lmk_3d.npy and vertices.npy for each frame, of the built-in head."""
-    head = face_models.get("builtin")
+    """A capture as Multiview-3DMM-Fitting leaves it: params.npz, lmk_3d.npy and vertices.npy for each frame, of its face model.
+
+    vertices and landmarks are in stkit's world; `stkit.json` names the model and, unless built in, its seat (see `Seated`).
+    """
+    head = capture.face()
     folder = Path(folder)
     for t in range(len(capture)):
         frame = folder / "params" / f"{t:04d}"
@@ -259,10 +251,13 @@ def write_3dmm(capture: Capture, folder: Path) -> None:
             capture.pose[t],
             torch.zeros(6),
             capture.rest,
-            torch.ones(len(head.mean), 1),
+            torch.ones(1),
         )
         np.save(frame / "vertices.npy", world.numpy())
-    (folder / "stkit.json").write_text(json.dumps({"face_model": "builtin", "source": Path(capture.source).name, "frames": len(capture)}))
+    about = {"face_model": capture.face().name, "source": Path(capture.source).name, "frames": len(capture)}
+    if capture.seat is not None:
+        about["seat"] = capture.seat.tolist()
+    (folder / "stkit.json").write_text(json.dumps(about))
 
 
 def _from_arkit(path: Path, values: dict[str, np.ndarray]) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..cameras import Camera, orbit_camera
 from ..capture import Capture, head_centre, head_transform, to_world
-from ..geometry import nearest
+from ..geometry import nearest, vertex_normals
 from ..mesh_head import MeshHead
 from ..render import render_mesh
 
@@ -84,16 +84,16 @@ def mesh_prior_views(capture: Capture, head: MeshHead, azimuths: tuple[float, ..
         weight = visible * ((facing - 0.25) / 0.35).clamp(0, 1) * sample(inner, "bilinear")[:, 0]
         return sample(frame, "bilinear"), weight[:, None]
 
-    normals = _normals(world, faces)
+    normals = vertex_normals(world, faces)
     twin = world_mirror(place)
     direct, w1 = look_up(world, normals)
-    mirrored, w2 = look_up(*twin(moved, _normals(moved, faces)))
+    mirrored, w2 = look_up(*twin(moved, vertex_normals(moved, faces)))
     known = torch.where(w1 > 0.3, direct, mirrored)
     filled = spread(world, known, ((w1 > 0.3) | (w2 > 0.3))[:, 0], hairy(capture, verts))
     images, alphas, trusts = [], [], []
     cameras = orbit_cameras(capture, azimuths)
     for view in cameras:
-        values = torch.cat([world, normals, moved, _normals(moved, faces), filled], 1)
+        values = torch.cat([world, normals, moved, vertex_normals(moved, faces), filled], 1)
         out = render_mesh(world, faces, values, view)
         hit = out.face_id >= 0
         p, n, c, cn, fill = (out.image / out.mask.clamp_min(1e-6))[hit].split(3, 1)
@@ -128,7 +128,7 @@ def hairy(capture: Capture, points: Tensor) -> Tensor:
     from .. import face_models
 
     model = face_models.get("builtin")
-    verts = model.verts(capture.identity, capture.beta[capture.neutral])
+    verts = capture.hull_verts()
     outer = model.part("skin", "hair", "ear_l", "ear_r")
     label = torch.from_numpy(model.surface.hair > 0.3)[outer]
     return label[nearest(points, verts[outer])[1][:, 0]]
@@ -148,9 +148,3 @@ def spread(points: Tensor, colours: Tensor, known: Tensor, label: Tensor, rounds
     for _ in range(rounds):
         out[~known] = out[around[~known]].mean(1)
     return out
-
-
-def _normals(verts: Tensor, faces: Tensor) -> Tensor:
-    a, b, c = verts[faces].unbind(1)
-    n = torch.linalg.cross(b - a, c - a)
-    return torch.nn.functional.normalize(torch.zeros_like(verts).index_add(0, faces.reshape(-1), n.repeat_interleave(3, 0)), dim=1)

@@ -12,7 +12,7 @@ class FaceModel(Protocol):
 
     mean (V, 3), faces (F, 3), identity (I, V, 3), expression (E, V, 3), landmarks (68,) vertex indices in iBUG order,
     dense (M,) vertex indices of a denser landmark set and their MediaPipe numbers; `betas`: length of an expression vector,
-    which is E, or more where parts turn (FLAME's jaw and eyes).
+    which is E, or more where parts turn (FLAME's jaw and eyes). `units`: how much of each coefficient is a usual change.
     """
 
     name: str
@@ -24,12 +24,19 @@ class FaceModel(Protocol):
     dense: Tensor
     dense_mediapipe: Tensor
     betas: int
+    units: Tensor | float
 
     def points(self, ids: Tensor, identity: Tensor, beta: Tensor) -> Tensor:
         """Vertices `ids` (N,) for identity (I,) and every row of beta (F, betas): (F, N, 3)."""
 
     def verts(self, identity: Tensor, beta: Tensor | None = None) -> Tensor:
         """All vertices (V, 3) of one identity and expression."""
+
+    def only(self, ids: Tensor) -> "FaceModel":
+        """The same model with no other vertices than `ids`."""
+
+    def to(self, device) -> "FaceModel":
+        """The model on another device."""
 
 
 LOADERS = {

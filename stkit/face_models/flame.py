@@ -4,7 +4,7 @@ An expression vector has 59 numbers, as in the lineage: 50 expression coefficien
 eyes (6). Neck and root stay at rest: the head's pose is stkit's own. Metres in the file, decimetres here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,13 @@ class Flame:
 
     name = "flame"
     betas = EXPRESSIONS + 9
-    expression_names = ()
+    units = property(lambda self: torch.cat([self.joints.new_ones(EXPRESSIONS), self.joints.new_full((9,), 0.1)]))  # angles: 0.1 rad
+    expression_names = property(
+        lambda self: (
+            *(f"expression {k}" for k in range(EXPRESSIONS)),
+            *(f"{j} {a}" for j in ("jaw", "left eye", "right eye") for a in "xyz"),
+        )
+    )
     mean = property(lambda self: self.linear.mean)
     faces = property(lambda self: self.linear.faces)
     identity = property(lambda self: self.linear.identity)
@@ -49,9 +55,10 @@ class Flame:
         J = self.joints + torch.einsum("i,ijk->jk", identity, self.joints_identity)
         J = J + torch.einsum("fe,ejk->fjk", shape, self.joints_expression)
         turn = so3_exp(beta[:, EXPRESSIONS:].reshape(-1, 3)).reshape(-1, 3, 3, 3)
-        still = torch.eye(3).expand(len(beta), 1, 3, 3)
+        eye = torch.eye(3, device=beta.device)
+        still = eye.expand(len(beta), 1, 3, 3)
         R = torch.cat([still, still, turn], 1)
-        x = x + torch.einsum("fp,nkp->fnk", (R[:, 1:] - torch.eye(3)).reshape(len(beta), -1), self.correctives[ids])
+        x = x + torch.einsum("fp,nkp->fnk", (R[:, 1:] - eye).reshape(len(beta), -1), self.correctives[ids])
         moved = torch.einsum("fjab,fnjb->fnja", R, x[:, :, None] - J[:, None]) + J[:, None]
         return (self.weights[ids][None, :, :, None] * moved).sum(2)
 
@@ -59,6 +66,15 @@ class Flame:
         """Canonical vertices (V, 3) of identity (100,) and one expression (59,), decimetres."""
         beta = torch.zeros(self.betas) if beta is None else beta
         return self.points(torch.arange(len(self.mean)), identity, beta[None])[0]
+
+    def only(self, ids: Tensor) -> "Flame":
+        """The same model with no other vertices than `ids` (N,), and so without triangles and landmarks."""
+        return replace(self, linear=self.linear.only(ids), weights=self.weights[ids], correctives=self.correctives[ids])
+
+    def to(self, device: torch.device | str) -> "Flame":
+        """The model on another device."""
+        names = ("weights", "joints", "joints_identity", "joints_expression", "correctives")
+        return replace(self, linear=self.linear.to(device), **{n: getattr(self, n).to(device) for n in names})
 
 
 def load_flame(path: Path) -> Flame:

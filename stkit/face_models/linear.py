@@ -1,6 +1,6 @@
 """A linear face model in stkit's canonical space, whatever files it came from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ class LinearModel:
     dense: Tensor
     dense_mediapipe: Tensor
     expression_names: tuple[str, ...]
+    units = 1.0  # coefficients are standard deviations already
 
     @property
     def betas(self) -> int:
@@ -34,6 +35,17 @@ class LinearModel:
         """Canonical vertices (V, 3) of identity (I,) and one expression beta (E,), decimetres."""
         out = self.mean + torch.einsum("i,ivk->vk", identity, self.identity)
         return out if beta is None else out + torch.einsum("e,evk->vk", beta, self.expression)
+
+    def only(self, ids: Tensor) -> "LinearModel":
+        """The same model with no other vertices than `ids` (N,), and so without triangles and landmarks."""
+        none = self.landmarks[:0]
+        cut = (self.mean[ids], self.faces[:0], self.identity[:, ids], self.expression[:, ids])
+        return LinearModel(self.name, *cut, none, none, none, self.expression_names)
+
+    def to(self, device: torch.device | str) -> "LinearModel":
+        """The model on another device."""
+        names = ("mean", "faces", "identity", "expression", "landmarks", "dense", "dense_mediapipe")
+        return replace(self, **{n: getattr(self, n).to(device) for n in names})
 
 
 def canonical(

@@ -1,14 +1,18 @@
-"""Landmarks for a face that has none: the built-in head is fitted to its surface, and the nearest vertices are taken."""
+"""From one face model to another: landmarks for a mesh that has none, and expressions by what they do to the landmarks."""
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
+from torch import Tensor
+
+from . import FaceModel
+from .landmarks import KEPT_66
 
 
 def carry_landmarks(mean: np.ndarray, faces: np.ndarray, rounds: int = 40) -> np.ndarray:
     """Vertices (68,) of a face mesh, mean (V, 3) in decimetres, upright and looking along +z, nearest to the built-in landmarks.
 
-    Starts with both nose tips together; each round moves the built-in head by a similarity and its identity directions
+    The built-in head is fitted to the surface. Starts with both nose tips together; each round moves the built-in head by a similarity and its identity directions
     towards the nearest surface points.
     """
     from . import get
@@ -44,3 +48,39 @@ def carry_landmarks(mean: np.ndarray, faces: np.ndarray, rounds: int = 40) -> np
             coefficients = np.linalg.solve(A @ A.T + 0.3 * np.eye(len(basis)), A @ left.reshape(-1))
     marks = head.verts(torch.from_numpy(coefficients).float())[head.landmarks].numpy()
     return used[tree.query(scale * marks @ R.T + shift)[1]]
+
+
+def beta_of(points: Tensor, neutral: Tensor, face: FaceModel, stiffness: float = 2e-4) -> Tensor:
+    """Expressions (F, 64) of `face` whose 66 landmarks move as canonical points (F, 66, 3) do since `neutral` (66, 3).
+
+    Ridge regression of displacements, scaled by the two faces' eye distances, on what each coefficient does alone.
+    """
+    ids, identity = face.landmarks[KEPT_66], torch.zeros(len(face.identity))
+    still = face.points(ids, identity, torch.zeros(1, 64))[0]
+    eyes = lambda x: (x[36] - x[45]).norm()
+    move = (points - neutral) * eyes(still) / eyes(neutral).clamp_min(1e-6)
+    A = (face.points(ids, identity, torch.eye(64)) - still).reshape(64, -1)
+    return torch.linalg.solve(A @ A.T + stiffness * 66 * torch.eye(64), A @ move.reshape(len(move), -1).T).T
+
+
+def carry_expressions(beta: Tensor, source: FaceModel, target: FaceModel) -> Tensor:
+    """Expressions (F, 64) of `source` as those of `target` that move the landmarks of its mean face the same way.
+
+    Both are the built-in head or `Seated`. One kind of model: the numbers themselves.
+    """
+    if source.name == target.name:
+        return beta
+    ids, identity = source.landmarks[KEPT_66], torch.zeros(len(source.identity))
+    points = source.points(ids, identity, torch.cat([beta, torch.zeros(1, 64)]))
+    return beta_of(points[:-1], points[-1], target)
+
+
+def named_expression(moves: dict[str, float], face: FaceModel) -> Tensor:
+    """The expression (64,) of `face` for named directions of the built-in head, such as {"jaw_open": 2.0}."""
+    from . import get
+
+    head = get("builtin")
+    beta = torch.zeros(1, 64)
+    for name, value in moves.items():
+        beta[0, head.expression_names.index(name)] = value
+    return carry_expressions(beta, head, face)[0]

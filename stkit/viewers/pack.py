@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import face_models
 from ..animate import Motion, own_motion
 from ..cameras import Camera
 from ..capture import Capture, head_centre
 from ..editing.weights import landmark_set
+from ..face_models.transfer import named_expression
 from ..gaussian_head import GaussianHead
 from ..geometry import axis_angle_to_quat, euler_yxz, nearest, quat_multiply, so3_exp
 
@@ -98,7 +98,7 @@ def pack_head(
         still = _values(rest)
         delta = lambda beta, pose: {k: v - still[k] for k, v in _values([_canonical(h, beta, pose, order) for h in heads]).items()}
         moments = [delta(motion.beta[t], motion.pose[t]) for t in index]
-        pushed = [delta(_push(beta, name), pose) for name in sliders]
+        pushed = [delta(beta + slider_step(name, capture), pose) for name in sliders]
     pivot = head_centre(capture, m)
     distance = nearest(head.xyz.detach()[order], landmark_set(capture))[0][:, 0]
     follow = head.follow_logits.detach().sigmoid()[order]
@@ -166,13 +166,11 @@ def browser_gaussians(
     }  # fmt: skip
 
 
-def _push(beta: Tensor, slider: str) -> Tensor:
+def slider_step(slider: str, capture: Capture) -> Tensor:
+    """What one unit of a slider adds to the expression (64,), in the capture's face model."""
     if slider not in SLIDERS:
         raise ValueError(f"slider {slider!r} is not one of {', '.join(SLIDERS)}")
-    names, out = face_models.get("builtin").expression_names, beta.clone()
-    for name, value in SLIDERS[slider][0].items():
-        out[names.index(name)] += value
-    return out
+    return named_expression(SLIDERS[slider][0], capture.face())
 
 
 def _canonical(head: GaussianHead, beta: Tensor, pose: Tensor, order: Tensor) -> dict[str, Tensor]:

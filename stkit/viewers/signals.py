@@ -12,9 +12,7 @@ LIVELIEST = 6
 
 def curves(capture: Capture) -> dict[str, dict[str, list[float]]]:
     """The liveliest expression coefficients (standard deviations) and the head's angles (degrees), each a list over the frames."""
-    from .. import face_models
-
-    names = face_models.get("builtin").expression_names
+    names = capture.face().expression_names
     best = capture.beta.std(0, correction=0).argsort(descending=True)[:LIVELIEST].tolist()
     angles = torch.rad2deg(torch.stack(yaw_pitch_roll(so3_exp(capture.pose[:, :3])), 1))
     return {

@@ -67,7 +67,7 @@ class _Rasterize(torch.autograd.Function):
         fx, fy, cx, cy = (np.float32(K[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
         n = len(means)
         flat = np.zeros((n, 8), np.float32)
-        box = np.empty((n, 4), np.int64)
+        box = np.empty((n, 4), np.int32)
         lens = (fx, fy, cx, cy, width, height, np.float32(eps2d))
         parallel_blocks(projection.project, n, *arrays[:4], view, *lens, np.float32(near), np.float32(far), antialiased, flat, box)
         tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
@@ -106,17 +106,20 @@ class _Rasterize(torch.autograd.Function):
         out = [np.zeros_like(a) for a in arrays[:4]]
         d_values = np.zeros_like(values)
         n = len(arrays[0])
-        d_view = np.zeros((n, 12), np.float32)
+        want_view = ctx.needs_input_grad[5]
+        d_view = np.zeros((n if want_view else 0, 12), np.float32)
         d_flat = np.zeros((n, 2), np.float32)
         parallel_blocks(projection.project_backward, n, *arrays[:4], view, *lens, antialiased, flat, counts, grads, depth_channel,
-                        ctx.needs_input_grad[5], *out, d_values, d_view, d_flat)  # fmt: skip
+                        want_view, *out, d_values, d_view, d_flat)  # fmt: skip
         if ctx.info is not None:
             ctx.info["means2d_grad"] = torch.from_numpy(d_flat)
         d_colors = d_values[:, :-1] if depth_channel else d_values
-        d_viewmat = np.zeros((4, 4), np.float32)
-        d_viewmat[:3] = d_view.sum(0, dtype=np.float64).reshape(3, 4)
-        back = [torch.from_numpy(np.ascontiguousarray(x)) for x in (*out, d_colors, d_viewmat)]
-        return (*back, *([None] * 9))
+        back = [torch.from_numpy(np.ascontiguousarray(x)) for x in (*out, d_colors)]
+        d_viewmat = None
+        if want_view:
+            d_viewmat = torch.zeros(4, 4)
+            d_viewmat[:3] = torch.from_numpy(d_view.sum(0, dtype=np.float64).reshape(3, 4))
+        return (*back, d_viewmat, *([None] * 9))
 
 
 def rasterize(means, quats, scales, opacities, colors, viewmat, K, width, height, depth, eps2d, near_plane, far_plane, antialiased, info):

@@ -46,23 +46,36 @@ def held_out_scores(head: GaussianHead, capture: Capture, raw: Capture, train: l
 
 
 def true_view(source: str, frames: int, capture: Capture, t: int, azimuth: float) -> tuple[Tensor, Camera]:
-    """The synthetic subject's true picture from a camera turned by `azimuth` degrees, and that camera in the tracked world.
-
-    One camera cannot tell size from distance: scaling the world about the camera's centre leaves every pixel where it is.
-    That factor, and nothing else, is taken from frame t's true landmarks.
-    """
+    """The synthetic subject's true picture from a camera turned by `azimuth` degrees, and that camera in the tracked world."""
     subject = synthetic_subject(source, frames)
-    C = capture.camera.centre()
-    true, tracked = subject.landmarks(t)[KEPT_66] - C, capture.landmarks3d[t] - C
-    s = (true * tracked).sum() / true.square().sum()
     p = subject.performance
     centre = to_world(HEAD_CENTRE, torch.tensor(1.0), p.pose[t], p.torso[t], rest_pose())[0]
     camera = orbit_camera(capture.camera, azimuth, target=centre)
-    image, _ = subject.render(t, camera)
+    return subject.render(t, camera)[0], _rescaled(camera, _true_to_tracked(subject, capture, t), capture)
+
+
+def true_picture(capture: Capture, t: int, camera: Camera) -> Tensor:
+    """The synthetic subject's true picture (H, W, 3) in frame t from a camera of the tracked world."""
+    subject = synthetic_subject(capture.source, len(capture))
+    return subject.render(t, _rescaled(camera, 1 / _true_to_tracked(subject, capture, t), capture))[0]
+
+
+def _true_to_tracked(subject, capture: Capture, t: int) -> Tensor:
+    """The factor between the true and the tracked world, from frame t's true landmarks.
+
+    One camera cannot tell size from distance: scaling the world about the camera's centre leaves every pixel where it is. Nothing else is taken from the truth.
+    """
+    C = capture.camera.centre()
+    true, tracked = subject.landmarks(t)[KEPT_66] - C, capture.landmarks3d[t] - C
+    return (true * tracked).sum() / true.square().sum()
+
+
+def _rescaled(camera: Camera, factor: Tensor, capture: Capture) -> Camera:
+    """The camera that sees the world, made larger by `factor` about the filming camera's centre, as `camera` sees it now."""
     viewmat = camera.viewmat.clone()
-    turned = viewmat[:3, :3] @ C
-    viewmat[:3, 3] = s * (turned + viewmat[:3, 3]) - turned
-    return image, Camera(viewmat, camera.K, camera.width, camera.height)
+    turned = viewmat[:3, :3] @ capture.camera.centre()
+    viewmat[:3, 3] = factor * (turned + viewmat[:3, 3]) - turned
+    return Camera(viewmat, camera.K, camera.width, camera.height)
 
 
 def novel_view_scores(head: GaussianHead, capture: Capture, test: list[int], azimuths: tuple[float, ...] = (-30.0, 30.0)) -> dict:

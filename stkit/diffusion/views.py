@@ -58,8 +58,10 @@ def orbit_cameras(capture: Capture, azimuths: tuple[float, ...]) -> list[Camera]
 
 
 @torch.no_grad()
-def mesh_prior_views(capture: Capture, head: MeshHead, azimuths: tuple[float, ...] = FRONTAL) -> Views:
+def mesh_prior_views(capture: Capture, head: MeshHead, azimuths: tuple[float, ...] = FRONTAL, cameras: list[Camera] | None = None) -> Views:
     """The neutral frame's colours carried by the fitted mesh to other azimuths; a stand-in for V3D, with no network in it.
+
+    `cameras`: one for each azimuth, instead of those that turn about the head.
 
     A pixel takes the neutral frame's colour where its surface point was visible there, else that of the mirrored point,
     else the colour spread over the mesh from its neighbours. `trust` falls in that order.
@@ -91,7 +93,7 @@ def mesh_prior_views(capture: Capture, head: MeshHead, azimuths: tuple[float, ..
     known = torch.where(w1 > 0.3, direct, mirrored)
     filled = spread(world, known, ((w1 > 0.3) | (w2 > 0.3))[:, 0], hairy(capture, verts))
     images, alphas, trusts = [], [], []
-    cameras = orbit_cameras(capture, azimuths)
+    cameras = cameras or orbit_cameras(capture, azimuths)
     for view in cameras:
         values = torch.cat([world, normals, moved, vertex_normals(moved, faces), filled], 1)
         out = render_mesh(world, faces, values, view)

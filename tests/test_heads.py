@@ -6,7 +6,7 @@ from stkit.alignment import align_frames, iou_loss, moved
 from stkit.animate import own_motion, part, play, retarget, save_ply, scripted, seen_openings
 from stkit.capture import head_transform
 from stkit.capture.capture import canonical_points
-from stkit.evaluate import true_view
+from stkit.evaluate import true_picture, true_view
 from stkit.face_models.landmarks import eye_opening
 from stkit.fit_gaussians import frame_arguments, render_frame
 from stkit.fit_mesh import fit_mesh, laplacian_loss, render_mesh_head
@@ -196,4 +196,6 @@ def test_truth_from_another_side_and_from_the_front(mesh):
     front, camera = true_view("synthetic", len(capture), capture, 20, 0.0)
     assert torch.allclose(camera.viewmat[:3, :3], capture.camera.viewmat[:3, :3])
     assert psnr(front, capture.image(20)) > 22, "from the front the truth is the frame"
-    assert true_view("synthetic", len(capture), capture, 20, 30.0)[0].std() > 0.05
+    side, camera = true_view("synthetic", len(capture), capture, 20, 30.0)
+    assert side.std() > 0.05
+    assert (true_picture(capture, 20, camera) - side).abs().max() < 1e-3, "the tracked camera leads back to the true one"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from stkit.diffusion.orbit import SIZE, data, train
+from stkit.diffusion.orbit import SIZE, data, evaluate, train
 from stkit.diffusion.v3d import FRAMES, V3DViews
 
 
@@ -42,3 +42,26 @@ def test_training_in_miniature_gives_a_pipeline_and_goes_on_where_it_stopped(tmp
     capture = mesh[1]
     frames = provider.orbit(capture.image(capture.neutral), capture.matte(capture.neutral))
     assert frames.shape == (FRAMES, SIZE, SIZE, 3) and torch.isfinite(frames).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_comparison_with_mesh_prior_views_in_miniature(tmp_path, mesh, monkeypatch, capsys):
+    """A model that has learned nothing loses; the table, the picture and the command that makes them are written."""
+    train.main(["--folder", str(tmp_path), "--people", "1", "--autoencoder-steps", "1", "--orbit-steps", "1", "--minutes", "5"])
+
+    class Made:
+        def mesh(self):
+            return mesh[0], mesh[1]
+
+    monkeypatch.setattr(evaluate, "Road", lambda *a, **k: Made())
+    report = tmp_path / "orbit.md"
+    evaluate.main([str(tmp_path / "pipeline"), "--people", "synthetic", "--steps", "1", "--write", str(report)])
+    provider = V3DViews(str(tmp_path / "pipeline"), size=SIZE, steps=1)
+    pictures, rows = evaluate.views_of("synthetic", provider)
+    assert all(v.shape == (17, SIZE, SIZE, 3) for v in pictures.values()) and all(0.3 * SIZE < n <= SIZE for n in rows)
+    found = evaluate.scores(pictures, rows)
+    assert all(found["mesh prior"][s] > found["tiny orbit"][s] for s in evaluate.SIDES)
+    assert found["mesh prior"]["20"] > max(20, found["mesh prior"]["140, 160"])
+    text = report.read_text()
+    assert "python -m stkit.diffusion.orbit.evaluate" in text and "| mesh prior |" in text
+    assert report.with_suffix(".png").exists() and "tiny orbit" in capsys.readouterr().out

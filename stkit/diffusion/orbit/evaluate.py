@@ -91,9 +91,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("pipeline", help="the folder that stkit.diffusion.orbit.train left")
     parser.add_argument("--people", nargs="+", default=PEOPLE)
     parser.add_argument("--guidance", type=float, default=V3DViews.guidance)
+    parser.add_argument("--steps", type=int, default=V3DViews.steps)
     parser.add_argument("--write", metavar="FILE", type=Path, help="also write the table to this file and the pictures beside it")
     a = parser.parse_args(arguments)
-    provider = V3DViews(a.pipeline, size=SIZE, guidance=a.guidance)
+    provider = V3DViews(a.pipeline, size=SIZE, guidance=a.guidance, steps=a.steps)
     each, pictures = {}, []
     for source in a.people:
         found, rows = views_of(source, provider)
@@ -113,13 +114,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def report(a: argparse.Namespace, each: dict) -> str:
     """The table with the command that makes it."""
-    command = f"python -m stkit.diffusion.orbit.evaluate {a.pipeline} --write {a.write}" + (
-        f" --guidance {a.guidance}" if a.guidance != V3DViews.guidance else ""
-    )
+    command = f"python -m stkit.diffusion.orbit.evaluate {a.pipeline} --guidance {a.guidance:g} --steps {a.steps} --write {a.write}"
     return f"""# Tiny orbit against mesh-prior views
 
 PSNR (dB) against true sides at {SIZE} pixels, down to the chin, over white; mean and standard deviation over {len(each)} synthetic people that no training saw ({", ".join(each)}), tracked in the quick
-profile. All views are seen by V3D's cameras. Guidance {a.guidance:g}, code {code_version()}. Made by `{command}`.
+profile. All views are seen by V3D's cameras. Guidance {a.guidance:g}, {a.steps} steps, code {code_version()}. Made by `{command}`.
 
 {table(each)}
 

@@ -150,7 +150,7 @@ def stage_loops() -> dict:
     made = {}
 
     def mesh(progress) -> None:
-        settings = replace(laptop.mesh, steps=16, warm_steps=2, track_steps=0, refine_at=0.0)
+        settings = replace(laptop.mesh, steps=16, warm_steps=2, refine_at=0.0)
         made["mesh"] = fit_mesh(capture, settings, frames, progress=progress)[0]
 
     def gaussians(progress) -> None:

@@ -49,10 +49,9 @@ def run_variant(road: Road, variant: Variant) -> tuple[dict[str, float], list[Te
 
     start = time.monotonic()
     mesh, tracked = road.mesh()
-    raw = Capture.load(road.folder / "preprocess" / "capture.npz")
     settings = replace(road.settings.gaussians, seed=road.seed, train_deformation=not variant.keep_deformation)
     if not variant.mesh_stage:
-        tracked, mesh = raw, unlearned(raw, mesh)
+        mesh = unlearned(tracked, mesh)
     elif not variant.keep_deformation:
         mesh = unlearned(tracked, mesh, keep=True)
     views = get_views(road.view_model)(tracked, mesh, variant.azimuths) if variant.azimuths else None
@@ -60,7 +59,7 @@ def run_variant(road: Road, variant: Variant) -> tuple[dict[str, float], list[Te
     settings = replace(settings, model=fit_widths(settings.model, mesh))
     head, capture, _ = fit_gaussians(tracked.to(road.device), mesh.to(road.device), views, settings, train, progress=road.progress)
     head, capture = head.cpu(), capture.to("cpu")
-    scores = {**held_out_scores(head, capture, raw, train, test), **novel_view_scores(head, capture, test)}
+    scores = {**held_out_scores(head, capture, tracked, train, test), **novel_view_scores(head, capture, test)}
     scores["head.psnr_side"] = novel_view_scores(head, capture, test, (-60.0, 60.0))["head.psnr_novel"]
     scores["minutes"] = (time.monotonic() - start) / 60
     t = test[len(test) // 2]

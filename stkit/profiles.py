@@ -28,7 +28,7 @@ class Profile:
 QUICK = Profile(
     "quick", "tests and first looks: each notebook within a minute on two cores",
     PreprocessSettings(size=256, max_frames=60, fit_steps=250, refine_steps=500),
-    MeshTraining(steps=240, coarse_cell=0.2, resolution=160, track_steps=12, lr=2e-3, warm_steps=1200, deform_frames=3, model=MeshSettings(width=48, pose_width=32, feature=24, cell=0.15)),
+    MeshTraining(steps=240, coarse_cell=0.2, resolution=160, lr=2e-3, warm_steps=1200, deform_frames=3, model=MeshSettings(width=48, pose_width=32, feature=24, cell=0.15)),
     GaussianTraining(steps=420, lr_nets=2e-3, model=GaussianSettings(width=48, pose_width=32, feature=24, mouth_points=600)),
     edit_steps=160, edit_frames=8, video_frames=36,
 )  # fmt: skip
@@ -36,7 +36,7 @@ QUICK = Profile(
 LAPTOP = Profile(
     "laptop", "the whole road in under twenty minutes on two cores, pictures worth looking at",
     PreprocessSettings(size=256, max_frames=120, fit_steps=400, refine_steps=2400),
-    MeshTraining(steps=600, warm_steps=1500, track_steps=24, coarse_cell=0.16, model=MeshSettings(cell=0.1)),
+    MeshTraining(steps=600, warm_steps=1500, coarse_cell=0.16, model=MeshSettings(cell=0.1)),
     GaussianTraining(steps=3000),
     edit_steps=500, edit_frames=16, video_frames=100,
 )  # fmt: skip

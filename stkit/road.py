@@ -82,49 +82,46 @@ class Road:
         return capture
 
     def capture(self) -> Capture:
-        """The capture of this run with the tracking of the latest stage that refined it; made if there is none."""
-        for stage in ("gaussians", "mesh"):
-            if (self.folder / stage / "capture.npz").exists():
-                return Capture.load(self.folder / stage / "capture.npz")
-        return Capture.load(self._raw_capture())
+        """The capture of this run with the tracking that stage 03 refined, if it has run; made if there is none."""
+        refined = self.folder / "gaussians" / "capture.npz"
+        return Capture.load(refined if refined.exists() else self._raw_capture())
 
     # ---- 02
     def mesh(self, **change) -> tuple[MeshHead, Capture]:
-        """Stage 02. Writes mesh/mesh_head.safetensors, mesh/mesh.obj and mesh/capture.npz with refined tracking."""
+        """Stage 02. Writes mesh/mesh_head.safetensors and mesh/mesh.obj; returns the mesh head and the capture it was made from."""
         raw = self._raw_capture()
         settings = replace(self.settings.mesh, seed=self.seed, **change)
         stage = Stage(self.run, "mesh", asdict(settings), {"capture": raw})
+        capture = Capture.load(raw)
         if not self._reuse(stage):
-            capture = Capture.load(raw)
             train, test = capture.split()
             with stage.making() as work:
-                head, refined, history = fit_mesh(capture.to(self.device), settings, train, stage.checkpoint, self.progress)
-                head, refined = head.cpu(), refined.to("cpu")
+                head, history = fit_mesh(capture.to(self.device), settings, train, stage.checkpoint, self.progress)
+                head = head.cpu()
                 head.save(work / "mesh_head.safetensors")
-                refined.save(work / "capture.npz")
                 verts, faces, _ = head.extract()
                 save_obj(work / "mesh.obj", verts, faces)
-                for name, value in mesh_scores(head, refined, train, test).items():
+                for name, value in mesh_scores(head, capture, train, test).items():
                     stage.record(name, value)
                 stage.record("mesh.vertices", len(verts))
-                stage_pictures.mesh(stage, head, capture, refined, history)
-        return MeshHead.load(stage.folder / "mesh_head.safetensors"), Capture.load(stage.folder / "capture.npz")
+                stage_pictures.mesh(stage, head, capture, history)
+        return MeshHead.load(stage.folder / "mesh_head.safetensors"), capture
 
     # ---- 03
     def views(self, azimuths: tuple[float, ...] = FRONTAL) -> Views:
         """Views of the neutral frame, made once for each set of azimuths. Mesh-prior views are the stand-in for V3D."""
         if azimuths not in self._made:
             mesh = self.mesh_head()
-            self._made[azimuths] = get_views(self.view_model)(Capture.load(self.folder / "mesh" / "capture.npz"), mesh, azimuths)
+            self._made[azimuths] = get_views(self.view_model)(Capture.load(self._raw_capture()), mesh, azimuths)
         return self._made[azimuths]
 
     def gaussians(self, use_views: bool = True, **change) -> GaussianHead:
-        """Stage 03. Writes gaussians/gaussian_head.safetensors and gaussians/capture.npz with tracking refined once more."""
+        """Stage 03. Writes gaussians/gaussian_head.safetensors and gaussians/capture.npz with refined tracking."""
         mesh = self.mesh_head()
         settings = replace(self.settings.gaussians, seed=self.seed, **change)
         settings = replace(settings, model=fit_widths(settings.model, mesh))
-        folder = self.folder / "mesh"
-        inputs = {"mesh head": folder / "mesh_head.safetensors", "capture": folder / "capture.npz"}
+        raw = self._raw_capture()
+        inputs = {"mesh head": self.folder / "mesh" / "mesh_head.safetensors", "capture": raw}
         if self.rig:
             inputs |= {f"rig {k}": file for k, file in enumerate(calibration_files(self.rig))}
         stage = Stage(
@@ -138,7 +135,7 @@ class Road:
             inputs,
         )
         if not self._reuse(stage):
-            tracked = Capture.load(folder / "capture.npz")
+            tracked = Capture.load(raw)
             rig = load_rig(self.rig, tracked, progress=self.progress) if self.rig else None
             train, test = tracked.split()
             with stage.making() as work:
@@ -149,7 +146,7 @@ class Road:
                 head, capture = head.cpu(), capture.to("cpu")
                 head.save(work / "gaussian_head.safetensors")
                 capture.save(work / "capture.npz")
-                for name, value in held_out_scores(head, capture, Capture.load(self._raw_capture()), train, test).items():
+                for name, value in held_out_scores(head, capture, tracked, train, test).items():
                     stage.record(name, value)
                 for name, value in novel_view_scores(head, capture, test).items():
                     stage.record(name, value)

@@ -82,7 +82,7 @@ def tracking(stage: Stage, capture: Capture, losses: list[list[float]]) -> None:
                  "What the tracker hands on: expression and pose, frame by frame.")  # fmt: skip
 
 
-def mesh(stage: Stage, head, raw: Capture, capture: Capture, history: dict) -> None:
+def mesh(stage: Stage, head, capture: Capture, history: dict) -> None:
     """Frames beside the mesh head, turned views, losses."""
     train, test = capture.split()
     frames = spread(train, 3) + spread(test, 2)

@@ -46,13 +46,14 @@ def capture():
 
 @pytest.fixture(scope="session")
 def mesh(capture):
-    """A small mesh head of the synthetic clip, its refined capture and loss history."""
+    """A small mesh head of the synthetic clip, the capture it was made from, and its loss history."""
     from stkit.fit_mesh import MeshTraining, fit_mesh
     from stkit.mesh_head import MeshSettings
 
-    settings = MeshTraining(steps=60, coarse_cell=0.22, resolution=128, track_steps=10, lr=2e-3, warm_steps=250, deform_frames=3,
+    settings = MeshTraining(steps=60, coarse_cell=0.22, resolution=128, lr=2e-3, warm_steps=250, deform_frames=3,
                             model=MeshSettings(width=32, pose_width=24, feature=16, cell=0.2))  # fmt: skip
-    return fit_mesh(capture, settings, capture.split()[0])
+    head, history = fit_mesh(capture, settings, capture.split()[0])
+    return head, capture, history
 
 
 @pytest.fixture(scope="session")

@@ -62,12 +62,6 @@ def test_lids_close_where_the_face_model_closes_them(capture):
     assert fall(tracked) > 0.03 and fall(learned) > 0.5 * fall(tracked)
 
 
-def test_refined_tracking_brings_outline_closer(mesh, capture):
-    head, refined, _ = mesh
-    score = lambda c: np.mean([iou(render_mesh_head(head, c, t).mask, c.matte(t)) for t in range(0, 24, 2)])
-    assert score(refined) >= score(capture) - 1e-3
-
-
 def test_training_the_mesh_twice_gives_the_same_bits(capture):
     from stkit.fit_mesh import MeshTraining
     from stkit.mesh_head import MeshSettings
@@ -75,14 +69,13 @@ def test_training_the_mesh_twice_gives_the_same_bits(capture):
     settings = MeshTraining(
         steps=4,
         warm_steps=3,
-        track_steps=1,
         resolution=64,
         coarse_cell=0.3,
         model=MeshSettings(width=16, pose_width=8, feature=8, cell=0.25),
     )
     a, b = (fit_mesh(capture, settings, [0, 3, 6]) for _ in range(2))
     assert all(torch.equal(x, y) for x, y in zip(a[0].state_dict().values(), b[0].state_dict().values()))
-    assert torch.equal(a[1].pose, b[1].pose)
+    assert a[1] == b[1]
 
 
 def test_mesh_head_survives_its_file(mesh, tmp_path):

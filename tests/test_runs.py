@@ -122,7 +122,7 @@ def test_interrupted_command_goes_on(tmp_path):
         "from dataclasses import replace; import stkit.profiles as p; from stkit.road import Road\n"
         "q = p.QUICK\n"
         "p.PROFILES['quick'] = replace(q, preprocess=replace(q.preprocess, size=96, max_frames=12, fit_steps=40, refine_steps=10),"
-        " mesh=replace(q.mesh, steps=int(sys.argv[1]), warm_steps=2, track_steps=1, resolution=64, coarse_cell=.3, model=replace(q.mesh.model, cell=.3)))\n"
+        " mesh=replace(q.mesh, steps=int(sys.argv[1]), warm_steps=2, resolution=64, coarse_cell=.3, model=replace(q.mesh.model, cell=.3)))\n"
         "road = Road('i', 'synthetic', 'quick'); road.preprocess(); print('tracked'); road.mesh(); print('meshed')\n"
     )
     process = subprocess.Popen(

@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--views",
         default="mesh-prior",
-        help="'mesh-prior', the stand-in without weights, or a V3D (Stable Video Diffusion) folder or hub id",
+        help="'mesh-prior' (the fitted mesh's own colours) or 'tiny-orbit' (a small diffusion model), stand-ins that come with the kit, or a V3D (Stable Video Diffusion) folder or hub id",
     )
     run.add_argument(
         "--rig",

@@ -13,7 +13,7 @@ TITLES = {
 STYLE = """
 body{font:16px/1.55 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}
 h1{margin-bottom:.2em}h2{margin-top:2.4em;border-bottom:1px solid #ddd;padding-bottom:.2em}figure{margin:1.4em 0}
-iframe{width:100%;height:800px;border:1px solid #e4e4e4;border-radius:6px}figure img,figure video{max-width:100%;border:1px solid #e4e4e4;border-radius:6px}figcaption{color:#555;font-size:.93em;margin-top:.3em}
+iframe{width:100%;height:850px;border:1px solid #e4e4e4;border-radius:6px}figure img,figure video{max-width:100%;border:1px solid #e4e4e4;border-radius:6px}figcaption{color:#555;font-size:.93em;margin-top:.3em}
 table{border-collapse:collapse;font-size:.93em}td,th{border-bottom:1px solid #e4e4e4;padding:.25em .8em;text-align:left}
 td.n{font-variant-numeric:tabular-nums;text-align:right}.note{background:#fff7e0;border-left:4px solid #e6a700;padding:.6em 1em}
 """
@@ -102,22 +102,27 @@ def write_page(name: str) -> Path:
             )
             parts += [_figure(stage, p) for p in pictures]
     source = numbers["computed_on"]["source"]
-    stand_ins = (
-        "<p class='note'>Stand-ins in this run: the built-in face model instead of Basel 2009"
-        + (", mesh-prior views instead of V3D" if "mesh-prior" in numbers["computed_on"]["views"] else "")
-        + {
-            "paint": ", and the rule-based paint editor instead of InstructPix2Pix",
-            "tiny ": ", and the kit's tiny InstructPix2Pix instead of the published one",
-        }.get(str(edit.get("editor", ""))[:5], "")
-        + ". They show the method, not the paper's quality.</p>"
-    )
+    said = stand_ins(numbers, str(edit.get("editor", "")))
+    note = f"<p class='note'>Stand-ins in this run: {', '.join(said)}. They show the method, not the paper's quality.</p>" if said else ""
     page = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>stkit: {html.escape(name)}</title><style>{STYLE}</style></head><body><h1>{html.escape(name)}</h1>
 <p>A talking head from <b>{html.escape(str(source))}</b>, rebuilt, edited with a sentence and animated by stkit, a reading of
-<i>StyleTalker: Stylized Talking Head Avatar from Monocular Video</i>.</p>{stand_ins}{"".join(parts)}</body></html>"""
+<i>StyleTalker: Stylized Talking Head Avatar from Monocular Video</i>.</p>{note}{"".join(parts)}</body></html>"""
     path = folder / "index.html"
     path.write_text(page)
     return path
+
+
+def stand_ins(numbers: dict, editor: str) -> list[str]:
+    """What takes the place of the paper's models in a run, in words."""
+    said = ["the built-in face model instead of Basel 2009"] if numbers.get("face_model", "builtin") == "builtin" else []
+    views = numbers["computed_on"]["views"]
+    said += [f"{kind} views instead of V3D" for kind in ("mesh-prior", "tiny orbit") if kind in views]
+    kinds = {
+        "paint": "the rule-based paint editor instead of InstructPix2Pix",
+        "tiny ": "the kit's tiny InstructPix2Pix instead of the published one",
+    }
+    return said + [text for kind, text in kinds.items() if editor.startswith(kind)]
 
 
 def _figure(stage: str, entry: dict) -> str:

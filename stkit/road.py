@@ -12,7 +12,7 @@ from .capture.preprocess import model_landmarks, preprocess
 from .capture.rig import calibration_files, load_rig
 from .capture.video import VideoError
 from .diffusion.editors import get_editor
-from .diffusion.views import FRONTAL, Views, get_views
+from .diffusion.views import FRONTAL, STAND_INS, Views, get_views
 from .editing.loop import EditSettings, edit_head
 from .evaluate import edit_change, held_out_scores, mesh_scores, novel_view_scores
 from .face_models.landmarks import KEPT_66
@@ -28,7 +28,7 @@ from .runs import Stage, read_json, run_folder
 
 @dataclass
 class Road:
-    """A run: its name, where its video comes from, its profile, seed, provider of views ('mesh-prior' or a V3D folder or id) and rig.
+    """A run: its name, where its video comes from, its profile, seed, provider of views ('mesh-prior', 'tiny-orbit', or a V3D folder or id) and rig.
 
     `rig` is a folder of calibrated cameras around the same head (see `capture.rig`), or "". `device`: where stages 02, 03 and 05 are
     optimised: 'cpu', 'cuda', or 'auto'; tracking, scores and pictures are made on the CPU. `face_model`: whose expressions are
@@ -139,7 +139,7 @@ class Road:
             rig = load_rig(self.rig, tracked, progress=self.progress) if self.rig else None
             train, test = tracked.split()
             with stage.making() as work:
-                views = self.views(settings.azimuths if self.view_model == "mesh-prior" else FRONTAL) if use_views else None
+                views = self.views(settings.azimuths if self.view_model in STAND_INS else FRONTAL) if use_views else None
                 head, capture, history = fit_gaussians(
                     tracked.to(self.device), mesh.to(self.device), views, settings, train, stage.checkpoint, self.progress, rig
                 )

@@ -20,6 +20,7 @@ from stkit.fit_mesh import LandmarkTeacher, MeshTraining, warm_up
 from stkit.geometry import so3_exp
 from stkit.mesh_head import MeshSettings, new_mesh_head
 from stkit.metrics import nme
+from stkit.report import stand_ins
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 BUILTIN = face_models.get()
@@ -173,3 +174,11 @@ def test_a_missing_face_model_is_named_before_anything_runs(spec, says, capsys):
 def test_notebooks_refuse_it(capsys, tmp_path):
     assert main(["run", "synthetic", "--face-model", f"bfm2009:{write_cropped_basel(tmp_path)}", "--notebooks"]) == 2
     assert "--notebooks" in capsys.readouterr().err
+
+
+def test_a_page_names_the_stand_ins_that_a_run_used():
+    numbers = {"computed_on": {"views": "mesh-prior (stand-in for V3D)"}, "face_model": "builtin"}
+    assert len(stand_ins(numbers, "paint (rule-based stand-in)")) == 3
+    said = stand_ins({"computed_on": {"views": "tiny orbit (stand-in for V3D)"}, "face_model": "flame"}, "tiny InstructPix2Pix (stand-in)")
+    assert len(said) == 2 and "tiny orbit" in said[0] and "Basel" not in "".join(said)
+    assert stand_ins({"computed_on": {"views": "V3D (folder)"}, "face_model": "flame"}, "InstructPix2Pix (folder)") == []

@@ -44,6 +44,7 @@ class V3DPipeline(StableVideoDiffusionPipeline):
 @dataclass
 class V3DViews:
     """Provider of views by a V3D (or any SVD-type) pipeline folder or id; `scores` holds each view's agreement with the fitted head.
+    `source`: what the views say of who made them (default: V3D and the model's name).
 
     Published settings: guidance 3.5, 25 steps, fps 1, motion bucket 300, noise 0.02, seed 23, 512 pixels. At full size this takes at least 7 GB in half
     precision: 4.5 GB of weights (UNet 1.52, CLIP 0.63, VAE 0.10 billion parameters) and about 2 GB of activations for 2 x 18 frames.
@@ -58,6 +59,7 @@ class V3DViews:
     seed: int = 23
     size: int = 512
     least_iou: float = 0.5
+    source: str = ""
     scores: list[dict[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -87,7 +89,6 @@ class V3DViews:
         )  # fmt: skip
         return out.frames[0].float().cpu().permute(0, 2, 3, 1).clamp(0, 1)
 
-    @torch.no_grad()
     def __call__(self, capture: Capture, head: MeshHead, azimuths: tuple[float, ...] = FRONTAL) -> Views:
         """Views of the neutral frame; those that disagree with the fitted head are left out.
 
@@ -95,8 +96,13 @@ class V3DViews:
         """
         if any(a % STEP for a in azimuths):
             raise ValueError(f"V3D turns by steps of {STEP:g} degrees; {[a for a in azimuths if a % STEP]} are not multiples of it")
+        t = capture.neutral
+        return self.agreeing(self.orbit(capture.image(t), capture.matte(t)), capture, head, azimuths)
+
+    @torch.no_grad()
+    def agreeing(self, frames: Tensor, capture: Capture, head: MeshHead, azimuths: tuple[float, ...]) -> Views:
+        """The pictures of an orbit (18, P, P, 3) at these azimuths, judged against the head fitted to the neutral frame."""
         t, S = capture.neutral, capture.size
-        frames = self.orbit(capture.image(t), capture.matte(t))
         verts, faces, _ = head.extract()
         moved = verts + head.deformation(verts, head.share(verts), capture.beta[t], capture.pose[t])
         world = to_world(moved, **head_transform(capture, t))
@@ -121,7 +127,9 @@ class V3DViews:
             raise ValueError(
                 f"no view of '{self.model}' agrees with the fitted head (IoU by azimuth: {worst}; {self.least_iou} is asked): are these V3D's weights?"
             )
-        return Views(torch.stack(images), torch.stack(alphas), torch.stack(trusts), cameras, tuple(kept), f"V3D ({self.model})")
+        return Views(
+            torch.stack(images), torch.stack(alphas), torch.stack(trusts), cameras, tuple(kept), self.source or f"V3D ({self.model})"
+        )
 
 
 def head_agreement(world: Tensor, faces: Tensor, on_head: Tensor, camera: Camera, alpha: Tensor) -> float:

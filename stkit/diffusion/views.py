@@ -17,6 +17,7 @@ from ..render import render_mesh
 
 FRONTAL = (20.0, 40.0, 60.0, -60.0, -40.0, -20.0)
 ORBIT = tuple(20.0 * k for k in range(1, 18))
+STAND_INS = ("mesh-prior", "tiny-orbit")
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,15 @@ class ViewProvider(Protocol):
 
 
 def get_views(name: str = "mesh-prior") -> ViewProvider:
-    """'mesh-prior' (the stand-in), or V3D by the folder or id of a Stable Video Diffusion pipeline."""
+    """'mesh-prior' or 'tiny-orbit' (stand-ins), or V3D by the folder or id of a Stable Video Diffusion pipeline."""
     if name == "mesh-prior":
         return mesh_prior_views
     from .v3d import V3DViews
 
+    if name == "tiny-orbit":
+        from .orbit import SIZE, WEIGHTS
+
+        return V3DViews(str(WEIGHTS), size=SIZE, source=f"tiny orbit (stand-in for V3D: {SIZE} px, trained on made-up heads)")
     return V3DViews(name)
 
 

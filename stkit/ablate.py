@@ -22,17 +22,20 @@ from .road import Road, fit_widths
 
 @dataclass(frozen=True)
 class Variant:
-    """One line of the table: `azimuths` of the views (None: no views), whether the mesh stage ran, where MLP_deform comes from."""
+    """One line of the table: `azimuths` of the views (None: no views), whether the mesh stage ran, where MLP_deform comes from,
+    and who makes the views ("": the road's provider)."""
 
     idea: str
     azimuths: tuple[float, ...] | None = FRONTAL
     mesh_stage: bool = True
     keep_deformation: bool = True
+    provider: str = ""
 
 
 VARIANTS = {
     "full": Variant("6 frontal views, mesh stage, its MLP_deform kept frozen"),
     "views18": Variant("all views of the orbit instead of 6", azimuths=ORBIT),
+    "tiny-orbit": Variant("all views by the tiny diffusion orbit instead of the mesh prior", azimuths=ORBIT, provider="tiny-orbit"),
     "no-views": Variant("video frames only", azimuths=None),
     "D1": Variant("no mesh stage: points on the fitted face model, MLP_deform from scratch", mesh_stage=False, keep_deformation=False),
     "D2": Variant("mesh stage, but MLP_deform from scratch", keep_deformation=False),
@@ -54,7 +57,7 @@ def run_variant(road: Road, variant: Variant) -> tuple[dict[str, float], list[Te
         mesh = unlearned(tracked, mesh)
     elif not variant.keep_deformation:
         mesh = unlearned(tracked, mesh, keep=True)
-    views = get_views(road.view_model)(tracked, mesh, variant.azimuths) if variant.azimuths else None
+    views = get_views(variant.provider or road.view_model)(tracked, mesh, variant.azimuths) if variant.azimuths else None
     train, test = tracked.split()
     settings = replace(settings, model=fit_widths(settings.model, mesh))
     head, capture, _ = fit_gaussians(tracked.to(road.device), mesh.to(road.device), views, settings, train, progress=road.progress)

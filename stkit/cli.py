@@ -84,7 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     comparison.add_argument("--boundary", type=float, default=0.5, help="b from which an edit counts as strong")
     ablation = commands.add_parser("ablate", help="the reconstruction's ablations on synthetic subjects, as a Markdown table")
     ablation.add_argument("sources", nargs="*", default=["synthetic"], help="'synthetic' or 'synthetic:SEED', one or more")
-    ablation.add_argument("--variants", default="full,views18,no-views,D1,D2", help="comma-separated (default: %(default)s)")
+    ablation.add_argument("--variants", default="full,views18,tiny-orbit,no-views,D1,D2", help="comma-separated (default: %(default)s)")
     ablation.add_argument("--write", metavar="FILE", help="also write the table, with what it was computed on, to this file")
     ablation.add_argument("--profile", choices=("quick", "laptop", "paper"), help="default: STKIT_PROFILE or quick")
     stock = commands.add_parser("assets", help="weights and data from elsewhere: what there is, where it belongs, how to get it")

@@ -1,11 +1,16 @@
 """The tiny orbit model's data and training, in miniature: what comes out is a folder that `V3DViews` runs."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
-from stkit.diffusion.orbit import SIZE, data, evaluate, train
+from stkit.assets import repository
+from stkit.diffusion.orbit import SIZE, WEIGHTS, data, evaluate, train
 from stkit.diffusion.v3d import FRAMES, V3DViews
+from stkit.diffusion.views import get_views
+from stkit.metrics import psnr
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +70,23 @@ def test_the_comparison_with_mesh_prior_views_in_miniature(tmp_path, mesh, monke
     text = report.read_text()
     assert "python -m stkit.diffusion.orbit.evaluate" in text and "| mesh prior |" in text
     assert report.with_suffix(".png").exists() and "tiny orbit" in capsys.readouterr().out
+
+
+def test_shipped_folder_is_small_and_its_card_is_its_scores():
+    folder = WEIGHTS
+    assert sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) < 16e6
+    scores, training = (json.loads((folder / f"{n}.json").read_text()) for n in ("scores", "training"))
+    assert (folder / "README.md").read_text() == evaluate.card(scores, training)
+    assert scores["table"] in (repository() / "benchmarks" / "orbit.md").read_text()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_tiny_orbit_turns_somebody_unseen():
+    """Better than showing the picture from all sides: the turn itself was learned."""
+    prior, one = get_views("tiny-orbit"), data.turn(5000)
+    prior.steps = 10
+    made = prior.orbit(one.picture, (one.picture.min(-1, keepdim=True).values < 0.95).float())
+    far = range(3, 16)
+    score = lambda views: float(np.mean([psnr(views[k], one.views[k]) for k in far]))
+    assert score(made) > score([one.picture] * 18) + 2
+    assert "stand-in" in prior.source and made.shape == one.views.shape

@@ -50,9 +50,11 @@ def get_views(name: str = "mesh-prior") -> ViewProvider:
     from .v3d import V3DViews
 
     if name == "tiny-orbit":
-        from .orbit import SIZE, WEIGHTS
+        from .orbit import GUIDANCE, SIZE, WEIGHTS
 
-        return V3DViews(str(WEIGHTS), size=SIZE, source=f"tiny orbit (stand-in for V3D: {SIZE} px, trained on made-up heads)")
+        return V3DViews(
+            str(WEIGHTS), size=SIZE, guidance=GUIDANCE, source=f"tiny orbit (stand-in for V3D: {SIZE} px, trained on made-up heads)"
+        )
     return V3DViews(name)
 
 

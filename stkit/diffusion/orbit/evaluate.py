@@ -20,7 +20,7 @@ from ...road import Road
 from ...runs import code_version
 from ..v3d import FRAMES, STEP, V3DViews, v3d_cameras
 from ..views import mesh_prior_views
-from . import SIZE
+from . import GUIDANCE, SIZE
 
 PEOPLE = ("synthetic", "synthetic:3", "synthetic:7", "synthetic:21")
 AZIMUTHS = tuple(STEP * k - 180 for k in range(1, FRAMES))
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pipeline", help="the folder that stkit.diffusion.orbit.train left")
     parser.add_argument("--people", nargs="+", default=PEOPLE)
-    parser.add_argument("--guidance", type=float, default=V3DViews.guidance)
+    parser.add_argument("--guidance", type=float, default=GUIDANCE)
     parser.add_argument("--steps", type=int, default=V3DViews.steps)
     parser.add_argument("--write", metavar="FILE", type=Path, help="also write the table to this file and the pictures beside it")
     parser.add_argument("--card", action="store_true", help="also write scores.json and the model card into the folder")

@@ -110,7 +110,7 @@ def test_stage_two_starts_from_the_same_hull_and_learns_the_other_models_motion(
     torch.manual_seed(0)
     ours, theirs = new_mesh_head(capture, settings), new_mesh_head(brought, settings)
     torch.testing.assert_close(ours.surface, theirs.surface)
-    training = MeshTraining(warm_steps=900, deform_frames=3, surface_points=100)
+    training = MeshTraining(warm_steps=600, deform_frames=3, surface_points=100)
     train = brought.split()[0]
     teacher = LandmarkTeacher(brought, train, training, torch.Generator().manual_seed(0))
     before = float(teacher.loss(theirs).detach())
@@ -119,10 +119,10 @@ def test_stage_two_starts_from_the_same_hull_and_learns_the_other_models_motion(
     start, ones = theirs.landmarks, torch.ones(66)
     with torch.no_grad():
         said = torch.stack([start + theirs.deformation(start, ones, brought.beta[t], brought.pose[t]) for t in train])
-    lips = lambda x: x[:, 60, 1] - x[:, 64, 1]  # inner lips among the 66
+    lips = lambda x: x[:, 50, 1] - x[:, 55, 1]  # outer lips among the 66; the inner ones meet in one place, which a field cannot tear
     face = brought.face()
     true = face.points(face.landmarks[KEPT_66], brought.identity, brought.beta[train])
-    assert alike(lips(said), lips(true)) > 0.9 and lips(said).std() > 0.3 * lips(true).std()
+    assert alike(lips(said), lips(true)) > 0.9 and lips(said).std() > 0.5 * lips(true).std()
 
 
 def test_landmark_sets_and_names_exist_for_it(brought):

@@ -50,8 +50,13 @@ def get_views(name: str = "mesh-prior") -> ViewProvider:
     from .v3d import V3DViews
 
     if name == "tiny-orbit":
+        import diffusers
+        import transformers
+
         from .orbit import GUIDANCE, SIZE, WEIGHTS
 
+        for library in (diffusers, transformers):
+            library.utils.logging.disable_progress_bar()  # it loads in a second
         return V3DViews(
             str(WEIGHTS), size=SIZE, guidance=GUIDANCE, source=f"tiny orbit (stand-in for V3D: {SIZE} px, trained on made-up heads)"
         )

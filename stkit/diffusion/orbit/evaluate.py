@@ -147,8 +147,8 @@ quick profile, down to the chin.
 ## Known failures
 
 - Colour: its autoencoder learned brightness first. Clothes and hair lose much of their hue, and eyes are shadows.
-- Noses grow in profile, ears double: no view knows what the others decided beyond a few steps of attention.
-- A face that is turned in the picture is taken for a frontal one, so the orbit begins at the wrong place.
+- Details are soft; a nose may grow in profile, an ear may double.
+- A face that is turned in the picture is taken for a frontal one: the orbit begins at the wrong place and may show two heads in one.
 - Real faces are outside its data.
 """
 

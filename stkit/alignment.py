@@ -26,26 +26,24 @@ def iou_loss(a: Tensor, b: Tensor) -> Tensor:
 
 def align_frames(
     capture: Capture, frames: Iterable[int], show: Callable[[int], Show], target: Callable[[int], tuple[Tensor, Tensor]],
-    steps: int, rate: float = 4e-3, stiffness: float = 0.2, origin: Capture | None = None, progress=lambda x, **k: x,
+    steps: int, rate: float = 4e-3, stiffness: float = 0.2, progress=lambda x, **k: x,
 ) -> Capture:  # fmt: skip
     """The capture with `pose` and `torso` of these frames aligned to the pictures, and `landmarks3d` moved along.
 
     show(t) gives the model's renderer for frame t: (pose (6,), torso (6,)) -> image (H, W, 3), mask (H, W, 1); target(t) the
-    picture and matte. `stiffness` holds frames to `origin` (default: the capture itself).
+    picture and matte. `stiffness` holds frames to where the capture has them.
     """
-    origin = origin or capture
     units = UNITS.to(capture.device)
     pose, torso = capture.pose.clone(), capture.torso.clone()
     for t in progress(list(frames), desc="aligning frames"):
         render, (image, matte) = show(t), target(t)
-        away = torch.stack([capture.pose[t] - origin.pose[t], capture.torso[t] - origin.torso[t]]) / units
         offset = torch.zeros(2, 6, device=capture.device, requires_grad=True)
         optimiser = torch.optim.Adam([offset], lr=rate)
         for k in range(steps):
             optimiser.param_groups[0]["lr"] = rate * cosine(k, steps)
             change = offset * units
             shown, mask = render(capture.pose[t] + change[0], capture.torso[t] + change[1])
-            loss = (shown - image).abs().mean() + iou_loss(mask, matte) + stiffness * (away + offset).square().sum()
+            loss = (shown - image).abs().mean() + iou_loss(mask, matte) + stiffness * offset.square().sum()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

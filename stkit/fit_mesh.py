@@ -144,6 +144,8 @@ class LandmarkTeacher:
         self.count = 66 + len(face.dense)
         rest = torch.cat([neutral_landmarks(still), rest[ids[66:]]])
         self.rest, self.face = rest.to(capture.device), face.only(ids).to(capture.device)
+        every = torch.arange(len(ids), device=capture.device)
+        self.still = self.face.points(every, capture.identity, capture.beta[capture.neutral, None])[0]
         self.noise = settings.beta_noise * capture.beta.std(0)
         self.chance = chances(capture, frames, settings.rare)
         self.weight = torch.ones(66, device=capture.device)
@@ -157,12 +159,14 @@ class LandmarkTeacher:
         pick = torch.cat([torch.arange(self.count), extra]).to(self.rest.device)
         start = torch.cat([head.landmarks, self.rest[pick[66:]]])
         ones = torch.ones_like(start[:, 0])
+        drawn = []
         for _ in range(s.deform_frames):
             t = self.frames[int(torch.multinomial(self.chance, 1, generator=self.gen))]
-            beta = self.capture.beta[t] + self.noise * torch.randn(len(self.noise), generator=self.gen).to(self.noise.device)
-            now, then = self.face.points(pick, self.capture.identity, torch.stack([beta, self.capture.beta[self.capture.neutral]]))
+            drawn.append((t, self.capture.beta[t] + self.noise * torch.randn(len(self.noise), generator=self.gen).to(self.noise.device)))
+        changes = self.face.points(pick, self.capture.identity, torch.stack([beta for _, beta in drawn])) - self.still[pick]
+        for (t, beta), change in zip(drawn, changes):
             shift = head.deformation(start, ones, beta, self.capture.pose[t])
-            error = (start + shift - self.rest[pick] - (now - then)).square().sum(1).add(1e-8).sqrt()
+            error = (start + shift - self.rest[pick] - change).square().sum(1).add(1e-8).sqrt()
             errors.append(((self.weight * error[:66]).mean() + error[66:].mean()) / 2)
         return sum(errors) / len(errors)
 

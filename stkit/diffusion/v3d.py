@@ -138,11 +138,14 @@ def head_agreement(world: Tensor, faces: Tensor, on_head: Tensor, camera: Camera
     on_head (V, 1): 1 above the neck, 0 on the chest.
     """
     out = render_mesh(world, faces, on_head, camera)
-    rows = torch.nonzero((out.image[..., 0] > 0.9).any(1))[:, 0]
-    if not len(rows):
-        return 0.0
-    last = int(rows.max()) + 1
-    return iou(out.mask[:last], alpha[:last])
+    last = chin_row(out.image)
+    return iou(out.mask[:last], alpha[:last]) if last else 0.0
+
+
+def chin_row(on_head: Tensor) -> int:
+    """How many rows of a picture of `on_head` (H, W, 1) reach down to the chin; 0 if no head is in it."""
+    rows = torch.nonzero((on_head[..., 0] > 0.9).any(1))[:, 0]
+    return int(rows.max()) + 1 if len(rows) else 0
 
 
 def box_of(matte: Tensor) -> tuple[float, float, float]:

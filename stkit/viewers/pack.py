@@ -15,6 +15,7 @@ from ..animate import Motion, own_motion
 from ..cameras import Camera
 from ..capture import Capture, head_centre
 from ..editing.weights import landmark_set
+from ..face_models import FaceModel
 from ..face_models.transfer import named_expression
 from ..gaussian_head import GaussianHead
 from ..geometry import axis_angle_to_quat, euler_yxz, nearest, quat_multiply, so3_exp
@@ -98,7 +99,8 @@ def pack_head(
         still = _values(rest)
         delta = lambda beta, pose: {k: v - still[k] for k, v in _values([_canonical(h, beta, pose, order) for h in heads]).items()}
         moments = [delta(motion.beta[t], motion.pose[t]) for t in index]
-        pushed = [delta(beta + slider_step(name, capture), pose) for name in sliders]
+        face = capture.face()
+        pushed = [delta(beta + slider_step(name, face), pose) for name in sliders]
     pivot = head_centre(capture, m)
     distance = nearest(head.xyz.detach()[order], landmark_set(capture))[0][:, 0]
     follow = head.follow_logits.detach().sigmoid()[order]
@@ -166,11 +168,11 @@ def browser_gaussians(
     }  # fmt: skip
 
 
-def slider_step(slider: str, capture: Capture) -> Tensor:
-    """What one unit of a slider adds to the expression (64,), in the capture's face model."""
+def slider_step(slider: str, face: FaceModel) -> Tensor:
+    """What one unit of a slider adds to the expression (64,) of a face model."""
     if slider not in SLIDERS:
         raise ValueError(f"slider {slider!r} is not one of {', '.join(SLIDERS)}")
-    return named_expression(SLIDERS[slider][0], capture.face())
+    return named_expression(SLIDERS[slider][0], face)
 
 
 def _canonical(head: GaussianHead, beta: Tensor, pose: Tensor, order: Tensor) -> dict[str, Tensor]:

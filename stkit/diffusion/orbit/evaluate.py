@@ -18,9 +18,10 @@ from ...metrics import psnr
 from ...render import render_mesh
 from ...road import Road
 from ...runs import code_version
-from ..v3d import FRAMES, STEP, V3DViews, v3d_cameras
+from ..v3d import FRAMES, STEP, V3DViews, chin_row, v3d_cameras
 from ..views import mesh_prior_views
 from . import GUIDANCE, SIZE
+from .data import small
 
 PEOPLE = ("synthetic", "synthetic:3", "synthetic:7", "synthetic:21")
 AZIMUTHS = tuple(STEP * k - 180 for k in range(1, FRAMES))
@@ -32,11 +33,7 @@ def down_to_the_chin(capture: Capture, head: MeshHead, cameras: list) -> list[in
     t = capture.neutral
     verts, faces, _ = head.extract()
     world = to_world(verts + head.deformation(verts, head.share(verts), capture.beta[t], capture.pose[t]), **head_transform(capture, t))
-    out = []
-    for camera in cameras:
-        rows = torch.nonzero((render_mesh(world, faces, skin_weight(verts), camera).image[..., 0] > 0.9).any(1))[:, 0]
-        out.append(int(rows.max()) + 1)
-    return out
+    return [chin_row(render_mesh(world, faces, skin_weight(verts), camera).image) for camera in cameras]
 
 
 @torch.no_grad()
@@ -46,20 +43,15 @@ def views_of(source: str, provider: V3DViews) -> tuple[dict[str, Tensor], list[i
     head, capture = road.mesh()
     t = capture.neutral
     cameras = [c.resized(SIZE) for c in v3d_cameras(capture, AZIMUTHS)]
-    truth = torch.stack([shrunk(true_picture(capture, t, c.resized(4 * SIZE))) for c in cameras])
+    truth = torch.stack([small(true_picture(capture, t, c.resized(4 * SIZE))) for c in cameras])
     orbit = provider.orbit(capture.image(t), capture.matte(t))
     x = truth.permute(0, 3, 1, 2) * 2 - 1
     coded = provider.pipe.vae.decode(provider.pipe.vae.encode(x).latent_dist.mode(), num_frames=len(x)).sample
     prior = mesh_prior_views(capture, head, AZIMUTHS, [c.resized(4 * SIZE) for c in cameras]).images
     return {
         "truth": truth, "tiny orbit": torch.stack([orbit[round(a / STEP) % FRAMES] for a in AZIMUTHS]),
-        "its autoencoder on the truth": ((coded + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1), "mesh prior": torch.stack([shrunk(p) for p in prior]),
+        "its autoencoder on the truth": ((coded + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1), "mesh prior": torch.stack([small(p) for p in prior]),
     }, down_to_the_chin(capture, head, cameras)  # fmt: skip
-
-
-def shrunk(picture: Tensor) -> Tensor:
-    """A picture (H, W, 3) at SIZE pixels."""
-    return torch.nn.functional.interpolate(picture.permute(2, 0, 1)[None], (SIZE, SIZE), mode="area")[0].permute(1, 2, 0)
 
 
 def scores(pictures: dict[str, Tensor], rows: list[int]) -> dict[str, dict[str, float]]:

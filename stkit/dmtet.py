@@ -103,6 +103,27 @@ def _march(tets, tet_edges, active, sdf, edge_vertex, edge_list, faces, owner):
     return nv, nf
 
 
+@njit(cache=True, nogil=True)
+def _orient(faces, points, owner, tets, sdf, verts):
+    """Turn faces so that their normals point from the inside corners of their tetrahedron to its outside ones."""
+    for f in range(faces.shape[0]):
+        inside = 0
+        for k in range(4):
+            inside += sdf[tets[owner[f], k]] < 0
+        a, b, c = faces[f]
+        towards = 0.0
+        for i in range(3):
+            j, l = (i + 1) % 3, (i + 2) % 3
+            normal = (points[b, j] - points[a, j]) * (points[c, l] - points[a, l]) - (points[b, l] - points[a, l]) * (
+                points[c, j] - points[a, j]
+            )
+            for k in range(4):
+                v = tets[owner[f], k]
+                towards += normal * verts[v, i] * (-1 / inside if sdf[v] < 0 else 1 / (4 - inside))
+        if towards < 0:
+            faces[f, 1], faces[f, 2] = c, b
+
+
 def marching_tetrahedra(
     grid: TetGrid, verts: Tensor, sdf: Tensor, active: np.ndarray | None = None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -126,20 +147,13 @@ def marching_tetrahedra(
             "is off, or the SDF's learning rate is too high; look at notebook 02's grid picture"
         )
     ends = torch.from_numpy(grid.edges[edge_list[:nv]]).to(sdf.device)
-    s = sdf[ends]
-    weight = torch.stack([s[:, 1], -s[:, 0]], 1) / (s[:, 1] - s[:, 0])[:, None]
-    points = (verts[ends] * weight[..., None]).sum(1)
-    f = torch.from_numpy(faces[:nf].copy())
-    # orient: normals must point from the tetrahedron's inside corners to its outside ones
-    with torch.no_grad():
-        corners = torch.from_numpy(grid.tets[owner[:nf]])
-        p, v = points.detach().cpu(), verts.detach().cpu()[corners]
-        out = (torch.from_numpy(value)[corners] >= 0).float()[..., None]
-        direction = (v * out).sum(1) / out.sum(1) - (v * (1 - out)).sum(1) / (1 - out).sum(1)
-        a, b, c = p[f].unbind(1)
-        flip = (torch.linalg.cross(b - a, c - a) * direction).sum(1) < 0
-        f[flip] = f[flip][:, [0, 2, 1]]
-    return points, f.to(sdf.device), ends, weight
+    a, b = ends.unbind(1)
+    at_a, at_b = sdf.index_select(0, a), sdf.index_select(0, b)
+    weight = torch.stack([at_b, -at_a], 1) / (at_b - at_a)[:, None]
+    points = verts.index_select(0, a) * weight[:, :1] + verts.index_select(0, b) * weight[:, 1:]
+    f = faces[:nf].copy()
+    _orient(f, points.detach().cpu().numpy(), owner, grid.tets, value, verts.detach().cpu().numpy())
+    return points, torch.from_numpy(f).to(sdf.device), ends, weight
 
 
 def active_tets(grid: TetGrid, sdf: Tensor, margin: float) -> tuple[np.ndarray, np.ndarray]:

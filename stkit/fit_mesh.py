@@ -154,21 +154,18 @@ class LandmarkTeacher:
 
     def loss(self, head: MeshHead) -> Tensor:
         """Mean distance (dm) between deformed neutral points and where the face model has them."""
-        s, errors = self.settings, []
+        s, betas = self.settings, []
         extra = torch.randint(self.count, len(self.rest), (s.surface_points,), generator=self.gen)
         pick = torch.cat([torch.arange(self.count), extra]).to(self.rest.device)
         start = torch.cat([head.landmarks, self.rest[pick[66:]]])
-        ones = torch.ones_like(start[:, 0])
-        drawn = []
         for _ in range(s.deform_frames):
             t = self.frames[int(torch.multinomial(self.chance, 1, generator=self.gen))]
-            drawn.append((t, self.capture.beta[t] + self.noise * torch.randn(len(self.noise), generator=self.gen).to(self.noise.device)))
-        changes = self.face.points(pick, self.capture.identity, torch.stack([beta for _, beta in drawn])) - self.still[pick]
-        for (t, beta), change in zip(drawn, changes):
-            shift = head.deformation(start, ones, beta, self.capture.pose[t])
-            error = (start + shift - self.rest[pick] - change).square().sum(1).add(1e-8).sqrt()
-            errors.append(((self.weight * error[:66]).mean() + error[66:].mean()) / 2)
-        return sum(errors) / len(errors)
+            betas.append(self.capture.beta[t] + self.noise * torch.randn(len(self.noise), generator=self.gen).to(self.noise.device))
+        betas = torch.stack(betas)
+        change = self.face.points(pick, self.capture.identity, betas) - self.still[pick]
+        moved = start + head.deformation.expressions(start, betas)
+        error = (moved - self.rest[pick] - change).square().sum(2).add(1e-8).sqrt()
+        return ((self.weight * error[:, :66]).mean() + error[:, 66:].mean()) / 2
 
 
 def front_of_face(face, rest: Tensor, landmarks: Tensor) -> Tensor:

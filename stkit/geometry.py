@@ -99,19 +99,28 @@ def axis_angle_to_quat(omega: Tensor) -> Tensor:
     return torch.cat([half.cos(), omega * scale], -1)
 
 
-def nearest(points: Tensor, targets: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+def nearest(points: Tensor, targets: Tensor, k: int = 1, tree=None) -> tuple[Tensor, Tensor]:
     """Distances (N, k) from points (N, 3) to their k nearest targets (M, 3), and the targets' indices (N, k).
 
-    Distances are Euclidean and carry no gradient. Small sets are compared exhaustively, large ones with a k-d tree.
+    Distances are Euclidean and carry no gradient. Small sets are compared exhaustively, large ones with a k-d tree: `tree`, where
+    `search_tree(targets)` was kept.
     """
     if len(targets) <= 128:
-        d, i = torch.cdist(points.detach(), targets.detach(), compute_mode="donot_use_mm_for_euclid_dist").topk(k, largest=False)
-        return d, i
-    from scipy.spatial import cKDTree
-
-    d, i = cKDTree(targets.detach().cpu().numpy()).query(points.detach().cpu().numpy(), k=k)
+        d = torch.cdist(points.detach(), targets.detach(), compute_mode="donot_use_mm_for_euclid_dist")
+        if k == 1:
+            d, i = d.min(1, keepdim=True)
+            return d, i
+        return tuple(d.topk(k, largest=False))
+    d, i = (tree or search_tree(targets)).query(points.detach().cpu().numpy(), k=k)
     shape = (len(points), k)
     return torch.as_tensor(d, dtype=points.dtype).reshape(shape).to(points.device), torch.as_tensor(i).reshape(shape).to(points.device)
+
+
+def search_tree(targets: Tensor):
+    """A k-d tree (scipy's) of targets (M, 3) for `nearest`, to be kept where the same targets are asked often."""
+    from scipy.spatial import cKDTree
+
+    return cKDTree(targets.detach().cpu().numpy())
 
 
 def generator(seed: int, *path: int | str) -> torch.Generator:

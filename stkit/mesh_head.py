@@ -14,7 +14,7 @@ from .cameras import DISTANCE
 from .capture import Capture
 from .capture.capture import canonical_points
 from .dmtet import TetGrid, active_tets, make_grid, marching_tetrahedra
-from .geometry import nearest
+from .geometry import nearest, search_tree
 from .networks import MLP, blend, expression_share, gamma
 from .runs import load_tensors, save_tensors
 
@@ -52,6 +52,12 @@ class Deformation(nn.Module):
             share, gamma(x), lambda e: self.expression.shared(e, beta).tanh(), lambda e: self.pose.shared(e, turned).tanh()
         )
 
+    def expressions(self, x: Tensor, betas: Tensor) -> Tensor:
+        """`forward` at once for several expressions betas (F, 64), of points on the face (share 1): displacements (F, N, 3)."""
+        points = gamma(x).expand(len(betas), -1, -1)
+        joined = torch.cat([points, betas[:, None].expand(-1, len(x), -1)], 2)
+        return self.scale * self.expression(joined.flatten(0, 1)).tanh().view(len(betas), len(x), 3)
+
 
 class ColorNet(nn.Module):
     """MLP_color: f with beta near the landmarks, f with pose elsewhere; sigmoid colours (N, channels)."""
@@ -83,6 +89,7 @@ class MeshHead(nn.Module):
         self.landmarks = nn.Parameter(landmarks.clone())
         for name, value in (("low", low), ("high", high), ("surface", surface)):
             self.register_buffer(name, value.clone())
+        self.tree = search_tree(surface[:, :3])
         for name in ("nodes", "base", "encoded", "full_sdf", "active_ids", "row_of"):  # of the grid; not saved, but moved along
             self.register_buffer(name, torch.empty(0), persistent=False)
         self.regrid(s.cell)
@@ -105,7 +112,7 @@ class MeshHead(nn.Module):
         """
         if self.settings.init == "sphere":
             return points.norm(dim=-1) - 1.0
-        d, i = nearest(points, self.surface[:, :3], k=4)
+        d, i = nearest(points, self.surface[:, :3], k=4, tree=self.tree)
         offset = points[:, None] - self.surface[i, :3]
         signed = (offset * self.surface[i, 3:]).sum(-1)
         side = torch.sign((signed / d.clamp_min(1e-4)).mean(1))
@@ -129,10 +136,11 @@ class MeshHead(nn.Module):
 
     def extract(self) -> tuple[Tensor, Tensor, Tensor]:
         """Neutral mesh now: vertices (V, 3), faces (F, 3) and features f (V, feature), differentiable."""
-        out = self.geometry(self.encoded[self.active_ids])
-        sdf = self.full_sdf.index_copy(0, self.active_ids, self.base[self.active_ids] + out[:, 0])
-        moved = self.nodes[self.active_ids] + 0.45 * self.grid.cell * out[:, 1:4].tanh()
-        verts = self.nodes.index_copy(0, self.active_ids, moved)
+        ids = self.active_ids
+        out = self.geometry(self.encoded.index_select(0, ids))
+        sdf = self.full_sdf.index_copy(0, ids, self.base.index_select(0, ids) + out[:, 0])
+        moved = self.nodes.index_select(0, ids) + 0.45 * self.grid.cell * out[:, 1:4].tanh()
+        verts = self.nodes.index_copy(0, ids, moved)
         points, faces, ends, weight = marching_tetrahedra(self.grid, verts, sdf, self.active)
         a, b = (out[:, 4:].index_select(0, self.row_of[end]) for end in ends.unbind(1))
         return points, faces, a * weight[:, :1] + b * weight[:, 1:]

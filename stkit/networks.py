@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from .layers import layer
+
 OCTAVES = 4
 
 
@@ -29,29 +31,20 @@ class MLP(nn.Module):
             nn.init.zeros_(self.layers[-1].bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = x
-        for k, layer in enumerate(self.layers):
-            if k == self.skip:
-                h = torch.cat([h, x], -1)
-            h = layer(h)
-            if k < len(self.layers) - 1:
-                h = nn.functional.leaky_relu_(h, 0.01)
-        return h
+        """x (N, a) -> (N, dims[-1])."""
+        return self.shared(x, x.new_zeros(0))
 
     def shared(self, per_point: Tensor, per_frame: Tensor) -> Tensor:
         """`forward` on [per_point (N, a), per_frame (b,)]: the frame's part is multiplied once and joins the bias."""
-        x, n, h = per_point, per_point.shape[-1], None
-        for k, layer in enumerate(self.layers):
-            if k == 0:
-                h = nn.functional.linear(x, layer.weight[:, :n], layer.bias + layer.weight[:, n:] @ per_frame)
-            elif k == self.skip:
-                joined = layer.weight[:, h.shape[-1] :]
-                h = nn.functional.linear(h, layer.weight[:, : h.shape[-1]], layer.bias + joined[:, n:] @ per_frame)
-                h = torch.addmm(h, x, joined[:, :n].T)
-            else:
-                h = layer(h)
-            if k < len(self.layers) - 1:
-                h = nn.functional.leaky_relu_(h, 0.01)
+        h, last = per_point, len(self.layers) - 1
+        for k, linear in enumerate(self.layers):
+            if k == self.skip:
+                h = torch.cat([h, per_point], 1)
+            weight, bias = linear.weight, linear.bias
+            if k in (0, self.skip) and len(per_frame):
+                weight, frame = weight.split([h.shape[1], len(per_frame)], 1)
+                bias = bias + frame @ per_frame
+            h = layer(h, weight, bias, 0.01 if k < last else 1.0)
         return h
 
 
@@ -95,7 +88,7 @@ def blend(share: Tensor, x: Tensor, near: Callable[[Tensor], Tensor], far: Calla
     out = None
     for weight, net in ((share, near), (1 - share, far)):
         index = torch.nonzero(weight > 0)[:, 0]
-        part = net(x[index]) * weight[index, None]
+        part = net(x.index_select(0, index)) * weight.index_select(0, index)[:, None]
         out = part.new_zeros(len(x), part.shape[1]) if out is None else out
         out = out.index_add(0, index, part)
     return out

@@ -462,7 +462,8 @@ def test_a_hundred_thousand_gaussians_in_one_tile(monkeypatch):
 def test_a_scene_too_large_for_memory_is_refused_with_the_number(monkeypatch):
     from stkit.render import gaussians_cpu
 
-    monkeypatch.setattr(gaussians_cpu, "available_memory", lambda: 1e4)
+    monkeypatch.setattr(gaussians_cpu, "entry_bytes", lambda channels: 1e6)  # as if the scene were 20,000 times larger
+    monkeypatch.setattr(gaussians_cpu, "available_memory", lambda: 1e8)
     with pytest.raises(MemoryError, match=r"tile entries need .* GB .* are free"):
         render(scene(n=200))
 

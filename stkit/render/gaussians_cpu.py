@@ -23,9 +23,9 @@ def entry_bytes(channels: int) -> int:
 
 
 def _refuse_too_large(entries: int, channels: int) -> None:
-    """MemoryError with the number, before the machine starts to swap."""
-    need, free = entries * entry_bytes(channels), available_memory()
-    if need > 0.8 * free:
+    """MemoryError with the number, before the machine starts to swap. Below 0.1 GB nobody is asked: that costs as much as a small picture."""
+    need = entries * entry_bytes(channels)
+    if need > 1e8 and need > 0.8 * (free := available_memory()):
         raise MemoryError(
             f"rasterize: {entries:,} tile entries need {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; use smaller scales, "
             "fewer Gaussians or a smaller picture"
@@ -66,10 +66,10 @@ class _Rasterize(torch.autograd.Function):
         view = _np(viewmat)[:3]
         fx, fy, cx, cy = (np.float32(K[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
         n = len(means)
-        flat = np.zeros((n, 8), np.float32)
+        flat, depths = np.zeros((n, 8), np.float32), np.zeros(n, np.float32)
         box = np.empty((n, 4), np.int32)
         lens = (fx, fy, cx, cy, width, height, np.float32(eps2d))
-        parallel_blocks(projection.project, n, *arrays[:4], view, *lens, np.float32(near), np.float32(far), antialiased, flat, box)
+        parallel_blocks(projection.project, n, *arrays[:4], view, *lens, np.float32(near), np.float32(far), antialiased, flat, depths, box)
         tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
         starts = np.empty(tiles_x * tiles_y + 1, np.int64)
         counts = np.empty(n + 1, np.int64)
@@ -77,18 +77,18 @@ class _Rasterize(torch.autograd.Function):
         _refuse_too_large(total, colors.shape[1] + depth_channel)
         ids = np.empty(total, np.int32)
         rows = np.empty(total, np.int64)
-        order = tiles.depth_order(counts, flat)
+        order = tiles.depth_order(counts, depths)
         tiles.fill_tiles(order, box, tiles_x, starts, counts, ids, rows)
         values = arrays[4]
         if depth_channel:
-            values = np.ascontiguousarray(np.concatenate([values, flat[:, 2:3]], 1))
+            values = np.ascontiguousarray(np.concatenate([values, depths[:, None]], 1))
         image = np.empty((height, width, values.shape[1]), np.float32)
         trans = np.empty((height, width), np.float32)
         last = np.empty((height, width), np.int32)
         parallel(tiles.render_tiles, len(starts) - 1, starts, ids, flat, arrays[3], values, width, height, image, trans, last)
         ctx.saved = (arrays, view, lens, antialiased, depth_channel, flat, counts, rows, starts, ids, values, trans, last)
         if info is not None:
-            info.update(means2d=torch.from_numpy(flat[:, :2].copy()), depths=torch.from_numpy(flat[:, 2].copy()), entries=int(total))
+            info.update(means2d=torch.from_numpy(flat[:, :2].copy()), depths=torch.from_numpy(depths), entries=int(total))
             ctx.info = info
         else:
             ctx.info = None

@@ -12,8 +12,10 @@ from .gaussians_common import ALPHA_MIN, JIT, TILE
 
 
 @njit(**JIT)
-def project(begin, end, means, quats, scales, opacities, view, fx, fy, cx, cy, width, height, eps2d, near, far, antialiased, flat, box):
-    """Fill flat (N, 8): u, v, depth, conic a b c, opacity factor, reach in y (pixels); and box (N, 4): tile x0 x1 y0 y1 (empty = culled)."""
+def project(
+    begin, end, means, quats, scales, opacities, view, fx, fy, cx, cy, width, height, eps2d, near, far, antialiased, flat, depths, box
+):
+    """Fill flat (N, 8): u, v, conic a b c, opacity factor, reach in x and y (pixels); depths (N,); box (N, 4): tile x0 x1 y0 y1 (empty = culled)."""
     tiles_x = (width + TILE - 1) // TILE
     tiles_y = (height + TILE - 1) // TILE
     pos_x, neg_x = (width - cx) / fx + np.float32(0.15) * width / fx, cx / fx + np.float32(0.15) * width / fx
@@ -54,14 +56,15 @@ def project(begin, end, means, quats, scales, opacities, view, fx, fy, cx, cy, w
         v = fy * y * rz + cy
         flat[i, 0] = u
         flat[i, 1] = v
-        flat[i, 2] = z
-        flat[i, 3] = c / det
-        flat[i, 4] = -b / det
-        flat[i, 5] = a / det
-        flat[i, 6] = factor
+        flat[i, 2] = c / det
+        flat[i, 3] = -b / det
+        flat[i, 4] = a / det
+        flat[i, 5] = factor
+        depths[i] = z
         reach = np.float32(math.sqrt(2.0 * math.log(o * 255.0))) + np.float32(1e-3)
         rx = reach * np.float32(math.sqrt(a))
         ry = reach * np.float32(math.sqrt(c))
+        flat[i, 6] = rx
         flat[i, 7] = ry
         x0 = int(math.floor((u - rx - np.float32(0.5)) / TILE))
         x1 = int(math.floor((u + rx - np.float32(0.5)) / TILE)) + 1
@@ -188,19 +191,19 @@ def project_backward(
         c00, c01, c02, c11, c12, c22 = _covariance(quats, scales, view, i)
         j00, j02, j11, j12 = fx * rz, -fx * tx * rz * rz, fy * rz, -fy * ty * rz * rz
         # conic -> 2D covariance: dV = -Q dQ Q with Q symmetric; b is counted once in the conic's off-diagonal
-        qa, qb, qc = flat[i, 3], flat[i, 4], flat[i, 5]
+        qa, qb, qc = flat[i, 2], flat[i, 3], flat[i, 4]
         hb = half * gb
         va = -(qa * qa * ga + two * qa * qb * hb + qb * qb * gc)
         vb = -(qa * qb * ga + qa * qc * hb + qb * qb * hb + qb * qc * gc) * two
         vc = -(qb * qb * ga + two * qb * qc * hb + qc * qc * gc)
-        d_opacities[i] += go * flat[i, 6]
-        if antialiased and flat[i, 6] > np.float32(0):
+        d_opacities[i] += go * flat[i, 5]
+        if antialiased and flat[i, 5] > np.float32(0):
             sa = j00 * j00 * c00 + two * j00 * j02 * c02 + j02 * j02 * c22
             sb = j00 * j11 * c01 + j00 * j12 * c02 + j02 * j11 * c12 + j02 * j12 * c22
             sc = j11 * j11 * c11 + two * j11 * j12 * c12 + j12 * j12 * c22
             det0 = sa * sc - sb * sb
             det = (sa + eps2d) * (sc + eps2d) - sb * sb
-            g_f = go * opacities[i] * half / flat[i, 6]
+            g_f = go * opacities[i] * half / flat[i, 5]
             va += g_f * (sc / det - det0 * (sc + eps2d) / (det * det))
             vc += g_f * (sa / det - det0 * (sa + eps2d) / (det * det))
             vb += g_f * two * sb * (det0 / (det * det) - one / det)

@@ -1,38 +1,25 @@
 """Numba kernels that sort Gaussians into 16-pixel tiles and composite each tile front to back, and their gradients.
 
-One thread owns a tile, so every sum has one order and results are the same bits for any number of threads.
+One thread owns a tile, so every sum has one order and results are the same bits for any number of threads. A tile is kept as 4 x 4
+blocks of 4 x 4 pixels. A block is one run of 16 numbers, which LLVM turns into vector code, and small enough that a Gaussian touches few.
+Sets of blocks are bit masks: walking through the bits of one costs the processor a single wrong guess, nested loops cost several.
 """
 
 import math
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
 from .gaussians_common import ALPHA_MAX, ALPHA_MIN, JIT, T_STOP, TILE
+from .lanes import add_product, add_scaled, as_bits, as_float, lowest_bit, run_sum
 
-PIXELS = TILE * TILE
+BLOCK = 4
+SIDE = TILE // BLOCK
 # unsigned indices spare numba's negative-index test, which would stop LLVM from vectorising the pixel loops
-ROW = np.uint64(TILE)
-P1, P2, P3, P4, P5, P6, P7 = (np.uint64(k * PIXELS) for k in range(1, 8))
-S2, S3, S4, S5 = (np.uint64(k * TILE) for k in range(2, 6))
-
-
-@intrinsic
-def _as_float(typingctx, value):
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.FloatType())
-
-    return types.float32(types.int32), codegen
-
-
-@intrinsic
-def _as_bits(typingctx, value):
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.IntType(32))
-
-    return types.uint32(types.float32), codegen
+LANES = np.uint64(BLOCK * BLOCK)
+L2, L3, L4, L5 = (np.uint64(k) * LANES for k in range(2, 6))
+LANE_X = (np.arange(BLOCK * BLOCK) % BLOCK).astype(np.float32)
+LANE_Y = (np.arange(BLOCK * BLOCK) // BLOCK).astype(np.float32)
 
 
 @njit(inline="always", **JIT)
@@ -49,7 +36,7 @@ def _exp_neg(x):
     p = p * f + np.float32(2.4022651e-1)
     p = p * f + np.float32(6.9314718e-1)
     p = p * f + np.float32(1.0)
-    return p * _as_float(np.int32((n + np.int32(127)) << np.int32(23)))
+    return p * as_float(np.int32((n + np.int32(127)) << np.int32(23)))
 
 
 @njit(**JIT)
@@ -71,18 +58,18 @@ def count_tiles(box, tiles_x, starts, counts):
 
 
 @njit(**JIT)
-def depth_order(counts, flat):
+def depth_order(counts, depths):
     """Visible Gaussians from near to far: a stable radix sort of their depths' bits (positive floats sort like integers)."""
     n = 0
-    order = np.empty(flat.shape[0], np.int32)
-    for i in range(flat.shape[0]):
+    order = np.empty(depths.shape[0], np.int32)
+    for i in range(depths.shape[0]):
         if counts[i + 1] > counts[i]:
             order[n] = i
             n += 1
     order = order[:n]
     keys = np.empty(n, np.uint32)
     for k in range(n):
-        keys[k] = _as_bits(flat[order[k], 2])
+        keys[k] = as_bits(depths[order[k]])
     other, other_keys = np.empty(n, np.int32), np.empty(n, np.uint32)
     first = np.empty(2049, np.int64)
     for shift in (0, 11, 22):
@@ -117,74 +104,83 @@ def fill_tiles(order, box, tiles_x, starts, counts, ids, rows):
                 at += 1
 
 
+@njit(inline="always", **JIT)
+def _bits(centre, reach, shift):
+    """Blocks along one axis of a tile that [centre - reach, centre + reach] (pixels) touches, as bits `shift` apart."""
+    first = max(int(math.ceil(centre - reach)), 0) // BLOCK
+    end = max(min(int(math.floor(centre + reach)), TILE - 1) // BLOCK + 1, first)
+    return (np.uint32(1) << np.uint32(end * shift)) - (np.uint32(1) << np.uint32(first * shift))
+
+
+@njit(inline="always", **JIT)
+def _touched(u, v, reach_x, reach_y):
+    """Mask of the tile's blocks in an ellipse's box: bit 4 y + x."""
+    return (np.uint32(0x1111) & _bits(v, reach_y, SIDE)) * _bits(u, reach_x, 1)
+
+
 @njit(**JIT)
 def render_tiles(first, step, starts, ids, flat, opacities, colors, width, height, image, trans, last):
-    """Composite front to back. image (H, W, D) without background, trans (H, W) left over, last (H, W) list positions.
-
-    Each tile row is one fixed run of 16 pixels in one workspace, which LLVM turns into vector code. The first three
-    channels are added in that run; further ones in runs over the ellipse's rows.
-    """
+    """Composite front to back. image (H, W, D) without background, trans (H, W) left over, last (H, W) list positions."""
     tiles_x = (width + TILE - 1) // TILE
     D = colors.shape[1]
     zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
-    # workspace: transmittance (a closed pixel's is negative), last list position, weights, then the channels
-    ws = np.empty((3 + max(D, 3)) * PIXELS, np.float32)
+    # a block's runs: transmittance (negative once a pixel is closed), last list position, weights, then the channels
+    run = np.uint64(3 + D) * LANES
+    ws = np.empty(SIDE * SIDE * run, np.float32)
     for t in range(first, starts.shape[0] - 1, step):
         ox, oy = (t % tiles_x) * TILE, (t // tiles_x) * TILE
-        nx, ny = min(TILE, width - ox), min(TILE, height - oy)
         ws[:] = zero
-        for p in range(PIXELS):
-            ws[p] = one
-            ws[PIXELS + p] = -one
+        for b in range(SIDE * SIDE):
+            base = np.uint64(b) * run
+            for p in range(BLOCK * BLOCK):
+                inside = ox + (b % SIDE) * BLOCK + p % BLOCK < width and oy + (b // SIDE) * BLOCK + p // BLOCK < height
+                ws[base + np.uint64(p)] = one if inside else -one
+                ws[base + LANES + np.uint64(p)] = -one
+        live = np.uint32(0xFFFF)
         for k in range(starts[t], starts[t + 1]):
+            if (k - starts[t]) % 16 == 15:
+                live = np.uint32(0)
+                for b in range(SIDE * SIDE):
+                    base, most = np.uint64(b) * run, -one
+                    for p in range(LANES):
+                        most = ws[base + p] if ws[base + p] > most else most
+                    live |= np.uint32(most > zero) << np.uint32(b)
+                if live == 0:
+                    break
             i = ids[k]
             position = np.float32(k - starts[t])
-            if (k - starts[t]) % 32 == 31:
-                live = zero
-                for p in range(PIXELS):
-                    live = ws[p] if ws[p] > live else live
-                if live <= zero:
-                    break
             u, v = flat[i, 0] - np.float32(ox) - half, flat[i, 1] - np.float32(oy) - half
-            ca, cb, cc = flat[i, 3], flat[i, 4], flat[i, 5]
-            o = opacities[i] * flat[i, 6]
-            red = colors[i, 0] if D > 0 else zero
-            green = colors[i, 1] if D > 1 else zero
-            blue = colors[i, 2] if D > 2 else zero
-            y0, y1 = max(int(math.ceil(v - flat[i, 7])), 0), min(int(math.floor(v + flat[i, 7])) + 1, ny)
-            for y in range(y0, y1):
-                dy = np.float32(y) - v
-                base = np.uint64(y) * ROW
-                for x in range(ROW):
-                    dx = np.float32(x) - u
+            ca, cb, cc = flat[i, 2], flat[i, 3], flat[i, 4]
+            o = opacities[i] * flat[i, 5]
+            mask = _touched(u, v, flat[i, 6], flat[i, 7]) & live
+            while mask:
+                b = lowest_bit(mask)
+                mask &= mask - np.uint32(1)
+                base = np.uint64(b) * run
+                dx0, dy0 = np.float32((b % SIDE) * BLOCK) - u, np.float32((b // SIDE) * BLOCK) - v
+                for p in range(LANES):
+                    dx, dy = dx0 + LANE_X[p], dy0 + LANE_Y[p]
                     sigma = half * (ca * dx * dx + cc * dy * dy) + cb * dx * dy
                     sigma = sigma if sigma > zero else zero
                     alpha = o * _exp_neg(-sigma)
                     alpha = alpha if alpha < ALPHA_MAX else ALPHA_MAX
                     alpha = alpha if alpha >= ALPHA_MIN else zero
-                    before = ws[base + x]
-                    seen = ws[P1 + base + x]
+                    before = ws[base + p]
+                    seen = ws[base + LANES + p]
                     after = before * (one - alpha)
                     weight = alpha * before if after > T_STOP else zero
-                    ws[P2 + base + x] = weight
-                    ws[base + x] = after if after > T_STOP else -abs(before)
-                    ws[P1 + base + x] = position if weight > zero else seen
-                    ws[P3 + base + x] += weight * red
-                    ws[P4 + base + x] += weight * green
-                    ws[P5 + base + x] += weight * blue
-            low, high = np.uint64(y0) * ROW, np.uint64(max(y0, y1)) * ROW
-            for c in range(3, D):
-                value = colors[i, c]
-                channel = P3 + np.uint64(c) * P1
-                for p in range(low, high):
-                    ws[channel + p] += ws[P2 + p] * value
-        for y in range(ny):
-            for x in range(nx):
-                p = y * TILE + x
-                trans[oy + y, ox + x] = abs(ws[p])
-                last[oy + y, ox + x] = np.int32(ws[PIXELS + p])
+                    ws[base + L2 + p] = weight
+                    ws[base + p] = after if after > T_STOP else -abs(before)
+                    ws[base + LANES + p] = position if weight > zero else seen
                 for c in range(D):
-                    image[oy + y, ox + x, c] = ws[(3 + c) * PIXELS + p]
+                    add_scaled(ws, base + np.uint64(3 + c) * LANES, ws, base + L2, colors[i, c])
+        for y in range(min(TILE, height - oy)):
+            for x in range(min(TILE, width - ox)):
+                p = np.uint64((y // BLOCK) * SIDE + x // BLOCK) * run + np.uint64((y % BLOCK) * BLOCK + x % BLOCK)
+                trans[oy + y, ox + x] = abs(ws[p])
+                last[oy + y, ox + x] = np.int32(ws[p + LANES])
+                for c in range(D):
+                    image[oy + y, ox + x, c] = ws[p + np.uint64(3 + c) * LANES]
 
 
 @njit(**JIT)
@@ -193,111 +189,92 @@ def render_tiles_backward(first, step, starts, ids, rows, flat, opacities, color
     tiles_x = (width + TILE - 1) // TILE
     D = colors.shape[1]
     zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
-    # workspace: transmittance, light behind (dotted with the gradient), last position, dots of channels after the third,
-    # weights, then the image's gradient; column sums over the ellipse's rows
-    ws = np.empty((5 + max(D, 3)) * PIXELS, np.float32)
-    sums = np.empty(6 * TILE, np.float32)
+    # a block's runs: transmittance, light behind (dotted with the gradient), last position, weights, then the image's gradient
+    run = np.uint64(4 + D) * LANES
+    ws = np.empty(SIDE * SIDE * run, np.float32)
+    sums = np.empty(np.uint64(6 + D) * LANES, np.float32)
+    dots = np.empty(L2, np.float32)
+    final = np.empty(SIDE * SIDE, np.int32)
     for t in range(first, starts.shape[0] - 1, step):
         ox, oy = (t % tiles_x) * TILE, (t // tiles_x) * TILE
-        nx, ny = min(TILE, width - ox), min(TILE, height - oy)
         ws[:] = zero
-        for p in range(PIXELS):
-            ws[p] = one
-            ws[2 * PIXELS + p] = -one
-        final = -1
-        for y in range(ny):
-            for x in range(nx):
-                p = y * TILE + x
+        final[:] = -1
+        for b in range(SIDE * SIDE):
+            base = np.uint64(b) * run
+            for p in range(LANES):
+                ws[base + p] = one
+                ws[base + L2 + p] = -one
+        for y in range(min(TILE, height - oy)):
+            for x in range(min(TILE, width - ox)):
+                b = (y // BLOCK) * SIDE + x // BLOCK
+                p = np.uint64(b) * run + np.uint64((y % BLOCK) * BLOCK + x % BLOCK)
                 ws[p] = trans[oy + y, ox + x]
-                ws[PIXELS + p] = d_trans[oy + y, ox + x] * ws[p]
-                ws[2 * PIXELS + p] = np.float32(last[oy + y, ox + x])
-                final = max(final, last[oy + y, ox + x])
+                ws[p + LANES] = d_trans[oy + y, ox + x] * ws[p]
+                ws[p + L2] = np.float32(last[oy + y, ox + x])
+                final[b] = max(final[b], last[oy + y, ox + x])
                 for c in range(D):
-                    ws[(5 + c) * PIXELS + p] = d_image[oy + y, ox + x, c]
+                    ws[p + np.uint64(4 + c) * LANES] = d_image[oy + y, ox + x, c]
+        live = np.uint32(0)
         for k in range(starts[t + 1] - 1, starts[t] - 1, -1):
-            row = rows[k]
-            if k - starts[t] > final:
+            if (starts[t + 1] - 1 - k) % 16 == 0:
+                live = np.uint32(0)
+                for b in range(SIDE * SIDE):
+                    live |= np.uint32(k - starts[t] - 15 <= final[b]) << np.uint32(b)
+            row, i = rows[k], ids[k]
+            position = np.float32(k - starts[t])
+            u, v = flat[i, 0] - np.float32(ox) - half, flat[i, 1] - np.float32(oy) - half
+            ca, cb, cc = flat[i, 2], flat[i, 3], flat[i, 4]
+            o = opacities[i] * flat[i, 5]
+            mask = _touched(u, v, flat[i, 6], flat[i, 7]) & live
+            if mask == 0:
                 for c in range(6 + D):
                     grads[row, c] = zero
                 continue
-            i = ids[k]
-            position = np.float32(k - starts[t])
-            u, v = flat[i, 0] - np.float32(ox) - half, flat[i, 1] - np.float32(oy) - half
-            ca, cb, cc = flat[i, 3], flat[i, 4], flat[i, 5]
-            o = opacities[i] * flat[i, 6]
-            red = colors[i, 0] if D > 0 else zero
-            green = colors[i, 1] if D > 1 else zero
-            blue = colors[i, 2] if D > 2 else zero
-            y0, y1 = max(int(math.ceil(v - flat[i, 7])), 0), min(int(math.floor(v + flat[i, 7])) + 1, ny)
-            low, high = np.uint64(y0) * ROW, np.uint64(max(y0, y1)) * ROW
-            if D > 3:
-                for p in range(low, high):
-                    ws[P3 + p] = zero
-                for c in range(3, D):
-                    value = colors[i, c]
-                    channel = P5 + np.uint64(c) * P1
-                    for p in range(low, high):
-                        ws[P3 + p] += value * ws[channel + p]
             sums[:] = zero
-            for y in range(y0, y1):
-                dy = np.float32(y) - v
-                base = np.uint64(y) * ROW
-                for x in range(ROW):
-                    dx = np.float32(x) - u
+            while mask:
+                b = lowest_bit(mask)
+                mask &= mask - np.uint32(1)
+                base = np.uint64(b) * run
+                dots[:] = zero
+                for c in range(D):
+                    add_scaled(dots, np.uint64(c & 1) * LANES, ws, base + np.uint64(4 + c) * LANES, colors[i, c])
+                dx0, dy0 = np.float32((b % SIDE) * BLOCK) - u, np.float32((b // SIDE) * BLOCK) - v
+                for p in range(LANES):
+                    dx, dy = dx0 + LANE_X[p], dy0 + LANE_Y[p]
                     sigma = half * (ca * dx * dx + cc * dy * dy) + cb * dx * dy
                     sigma = sigma if sigma > zero else zero
                     vis = _exp_neg(-sigma)
                     raw = o * vis
                     alpha = raw if raw < ALPHA_MAX else ALPHA_MAX
                     alpha = alpha if alpha >= ALPHA_MIN else zero
-                    alpha = alpha if position <= ws[P2 + base + x] else zero
+                    alpha = alpha if position <= ws[base + L2 + p] else zero
                     keep = one / (one - alpha)
-                    before = ws[base + x] * keep
-                    r, g, b = ws[P5 + base + x], ws[P6 + base + x], ws[P7 + base + x]
-                    dot = ws[P3 + base + x] + red * r + green * g + blue * b
-                    behind = ws[P1 + base + x]
+                    before = ws[base + p] * keep
+                    dot = dots[p] + dots[LANES + p]
+                    behind = ws[base + LANES + p]
                     d_alpha = before * dot - behind * keep
                     weight = alpha * before
-                    ws[P1 + base + x] = behind + weight * dot
-                    ws[base + x] = before
-                    ws[P4 + base + x] = weight
+                    ws[base + LANES + p] = behind + weight * dot
+                    ws[base + p] = before
+                    ws[base + L3 + p] = weight
                     d_alpha = d_alpha if alpha > zero else zero
                     d_alpha = d_alpha if raw <= ALPHA_MAX else zero
                     gain = vis * d_alpha
-                    sums[x] += gain
-                    sums[ROW + x] += gain * dy
-                    sums[S2 + x] += gain * dy * dy
-                    sums[S3 + x] += weight * r
-                    sums[S4 + x] += weight * g
-                    sums[S5 + x] += weight * b
-            g_o, g_x, g_y, g_xx, g_xy, g_yy, g_red, g_green, g_blue = zero, zero, zero, zero, zero, zero, zero, zero, zero
-            for x in range(ROW):
-                dx = np.float32(x) - u
-                g_o += sums[x]
-                g_x += sums[x] * dx
-                g_xx += sums[x] * dx * dx
-                g_y += sums[ROW + x]
-                g_xy += sums[ROW + x] * dx
-                g_yy += sums[S2 + x]
-                g_red += sums[S3 + x]
-                g_green += sums[S4 + x]
-                g_blue += sums[S5 + x]
+                    sums[p] += gain
+                    sums[LANES + p] += gain * dx
+                    sums[L2 + p] += gain * dy
+                    sums[L3 + p] += gain * dx * dx
+                    sums[L4 + p] += gain * dx * dy
+                    sums[L5 + p] += gain * dy * dy
+                for c in range(D):
+                    add_product(sums, np.uint64(6 + c) * LANES, ws, base + L3, base + np.uint64(4 + c) * LANES)
+            g_x, g_y = run_sum(sums, LANES), run_sum(sums, L2)
             # d sigma = -o vis d alpha, and sigma is quadratic in (dx, dy)
             grads[row, 0] = o * (ca * g_x + cb * g_y)
             grads[row, 1] = o * (cc * g_y + cb * g_x)
-            grads[row, 2] = -half * o * g_xx
-            grads[row, 3] = -o * g_xy
-            grads[row, 4] = -half * o * g_yy
-            grads[row, 5] = g_o
-            if D > 0:
-                grads[row, 6] = g_red
-            if D > 1:
-                grads[row, 7] = g_green
-            if D > 2:
-                grads[row, 8] = g_blue
-            for c in range(3, D):
-                total = zero
-                channel = P5 + np.uint64(c) * P1
-                for p in range(low, high):
-                    total += ws[P4 + p] * ws[channel + p]
-                grads[row, 6 + c] = total
+            grads[row, 2] = -half * o * run_sum(sums, L3)
+            grads[row, 3] = -o * run_sum(sums, L4)
+            grads[row, 4] = -half * o * run_sum(sums, L5)
+            grads[row, 5] = run_sum(sums, np.uint64(0))
+            for c in range(D):
+                grads[row, 6 + c] = run_sum(sums, np.uint64(6 + c) * LANES)

@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 import stkit  # noqa: F401, I001  (before torch: it sets OMP_WAIT_POLICY)
 
 PARTS = (
-    ("matrix products (the nets)", r"aten::(mm|addmm|bmm|addbmm|linear|mv|addmv)$"),
+    ("matrix products (the nets)", r"aten::(mm|addmm|bmm|addbmm|linear|mv|addmv)$|mkldnn::_linear|_Chain"),
     ("Gaussian rasteriser, forward", r"_Rasterize$"),
     ("Gaussian rasteriser, backward", r"_RasterizeBackward$"),
     ("mesh renderer, both ways", r"_Mesh\w*$|_Render\w*$"),

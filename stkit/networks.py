@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .layers import layer
+from .layers import chain
 
 OCTAVES = 4
 
@@ -36,16 +36,15 @@ class MLP(nn.Module):
 
     def shared(self, per_point: Tensor, per_frame: Tensor) -> Tensor:
         """`forward` on [per_point (N, a), per_frame (b,)]: the frame's part is multiplied once and joins the bias."""
-        h, last = per_point, len(self.layers) - 1
-        for k, linear in enumerate(self.layers):
-            if k == self.skip:
-                h = torch.cat([h, per_point], 1)
-            weight, bias = linear.weight, linear.bias
+        weights, biases = [], []
+        for k, layer in enumerate(self.layers):
+            weight, bias = layer.weight, layer.bias
             if k in (0, self.skip) and len(per_frame):
-                weight, frame = weight.split([h.shape[1], len(per_frame)], 1)
+                weight, frame = weight.split([weight.shape[1] - len(per_frame), len(per_frame)], 1)
                 bias = bias + frame @ per_frame
-            h = layer(h, weight, bias, 0.01 if k < last else 1.0)
-        return h
+            weights.append(weight)
+            biases.append(bias)
+        return chain(per_point, weights, biases, self.skip)
 
 
 def geometry_net(width: int = 256, feature: int = 128) -> MLP:

@@ -194,7 +194,7 @@ def test_binder_scripts(name, last):
     if name == "postBuild":
         assert "\nset -e\n" in text, "without it the image is built although a step failed"
     else:
-        for line in ("OMP_NUM_THREADS=2", "OMP_WAIT_POLICY=passive", "STKIT_PROFILE=quick"):
+        for line in ("OMP_NUM_THREADS=1", "STKIT_THREADS=2", "OMP_WAIT_POLICY=passive", "STKIT_PROFILE=quick"):
             assert f"\nexport {line}\n" in text
 
 

@@ -1,59 +1,110 @@
-"""stkit.layers against torch's own linear layer."""
+"""stkit.layers against torch's own linear layers."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stkit.layers import layer
+import stkit.layers
+from stkit.layers import ROWS, chain
+from stkit.networks import MLP
 
 
-def plain(x, weight, bias, slope):
-    y = torch.nn.functional.linear(x, weight, bias)
-    return y if slope == 1 else torch.nn.functional.leaky_relu(y, slope)
+def plain(x, weights, biases, skip, slope=0.01):
+    h = x
+    for k, (w, b) in enumerate(zip(weights, biases)):
+        h = torch.nn.functional.linear(torch.cat([h, x], 1) if k == skip else h, w, b)
+        h = torch.nn.functional.leaky_relu(h, slope) if k < len(weights) - 1 else h
+    return h
+
+
+def nets(dims, skip, seed=0, dtype=torch.float32):
+    g = torch.Generator().manual_seed(seed)
+    weights = [
+        torch.randn(b, a + (dims[0] if k == skip else 0), generator=g, dtype=dtype) / a**0.5 for k, (a, b) in enumerate(zip(dims, dims[1:]))
+    ]
+    return weights, [torch.randn(b, generator=g, dtype=dtype) for b in dims[1:]]
+
+
+def gradients(function, x, weights, biases, skip, d):
+    leaves = [t.detach().clone().requires_grad_() for t in (x, *weights, *biases)]
+    n = len(weights)
+    y = function(leaves[0], leaves[1 : n + 1], leaves[n + 1 :], skip)
+    return [y.detach(), *torch.autograd.grad(y, leaves, d)]
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 300), st.integers(1, 40), st.integers(1, 40), st.sampled_from([1.0, 0.01]), st.integers(0, 1000))
-def test_value_and_gradients_are_those_of_torch(n, a, b, slope, seed):
+@given(st.integers(0, 300), st.lists(st.integers(1, 20), min_size=2, max_size=6), st.integers(-1, 5), st.integers(0, 1000))
+def test_value_and_gradients_are_those_of_torch(n, dims, skip, seed):
+    skip = skip if 0 < skip < len(dims) - 1 else None
+    weights, biases = nets(dims, skip, seed)
     g = torch.Generator().manual_seed(seed)
-    leaves = [torch.randn(s, generator=g, requires_grad=True) for s in ((n, a), (b, a), (b,))]
-    d = torch.randn(n, b, generator=g)
-    ours, theirs = (torch.autograd.grad(f(*leaves, slope), leaves, d) for f in (layer, plain))
-    torch.testing.assert_close(layer(*leaves, slope), plain(*leaves, slope), rtol=1e-5, atol=1e-5)
-    for got, want in zip(ours, theirs):
+    x, d = torch.randn(n, dims[0], generator=g), torch.randn(n, dims[-1], generator=g)
+    for got, want in zip(gradients(chain, x, weights, biases, skip, d), gradients(plain, x, weights, biases, skip, d)):
         torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
 
 
-def test_a_slice_of_a_weight_and_an_expanded_gradient():
-    x, weight, bias = torch.randn(50, 5), torch.randn(8, 12, requires_grad=True), torch.zeros(8)
-    layer(x, weight[:, 3:8], bias).sum().backward()
-    got, weight.grad = weight.grad, None
-    plain(x, weight[:, 3:8], bias, 1.0).sum().backward()
-    torch.testing.assert_close(got, weight.grad, rtol=1e-5, atol=1e-5)
+def test_several_pieces_and_any_number_of_threads_give_the_same_bits(monkeypatch):
+    weights, biases = nets((9, 24, 24, 24, 5), 2)
+    x, d = torch.randn(3 * ROWS + 5, 9), torch.randn(3 * ROWS + 5, 5)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    found = []
+    for threads in ("1", "2", "3"):
+        monkeypatch.setenv("STKIT_THREADS", threads)
+        found.append(gradients(chain, x, weights, biases, 2, d))
+    for got, again, third, want in zip(*found, gradients(plain, x, weights, biases, 2, d)):
+        assert torch.equal(got, again) and torch.equal(got, third)
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-3)
 
 
 def test_only_the_gradients_asked_for():
-    x, weight, bias = torch.randn(50, 5, requires_grad=True), torch.randn(8, 5), torch.randn(8)
-    layer(x, weight, bias, 0.01).square().sum().backward()
-    assert x.grad is not None and weight.grad is None and bias.grad is None
+    weights, biases = nets((5, 8, 8, 3), 1)
+    x, frozen = torch.randn(50, 5, requires_grad=True), [w.clone() for w in weights]
+    weights[1].requires_grad_()
+    chain(x, weights, biases, 1).square().sum().backward()
+    assert x.grad is not None and weights[1].grad is not None and weights[0].grad is None and biases[0].grad is None
+    with torch.no_grad():
+        assert not chain(x, weights, biases, 1).requires_grad
+    assert not chain(x.detach(), frozen, biases, 1).requires_grad
+
+
+def test_a_slice_of_a_weight_and_an_expanded_gradient():
+    x, wide, bias = torch.randn(50, 5), torch.randn(8, 12, requires_grad=True), torch.zeros(8)
+    grads = [torch.autograd.grad(f(x, [wide[:, 3:8]], [bias], None).sum(), wide)[0] for f in (chain, plain)]
+    torch.testing.assert_close(*grads, rtol=1e-5, atol=1e-5)
+
+
+def test_what_belongs_to_the_frame_joins_the_bias():
+    net = MLP((7, 16, 16, 16, 3))
+    x, frame = torch.randn(40, 4), torch.randn(3)
+    torch.testing.assert_close(net.shared(x, frame), net(torch.cat([x, frame.expand(40, 3)], 1)), rtol=1e-4, atol=1e-5)
 
 
 def test_float64_is_left_to_torch():
-    leaves = [torch.randn(*s, dtype=torch.float64, requires_grad=True) for s in ((6, 4), (3, 4), (3,))]
-    assert torch.autograd.gradcheck(lambda *x: layer(*x, 0.01), leaves)
+    weights, biases = nets((4, 6, 3), None, dtype=torch.float64)
+    leaves = [t.requires_grad_() for t in (torch.randn(6, 4, dtype=torch.float64), *weights, *biases)]
+    assert torch.autograd.gradcheck(lambda x, a, b, c, d: chain(x, [a, b], [c, d], None), leaves)
 
 
 def test_a_second_derivative_is_refused_rather_than_wrong():
-    x, weight = torch.randn(9, 4, requires_grad=True), torch.randn(3, 4)
-    (first,) = torch.autograd.grad(layer(x, weight, torch.zeros(3), 0.01).square().sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable|second|twice"):
+    weights, biases = nets((4, 6, 3), None)
+    x = torch.randn(9, 4, requires_grad=True)
+    (first,) = torch.autograd.grad(chain(x, weights, biases, None).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
         first.sum().backward()
 
 
 def test_without_onednn_torch_takes_over(monkeypatch):
-    import stkit.layers
+    weights, biases = nets((4, 6, 3), None)
+    x = torch.randn(9, 4)
+    with monkeypatch.context() as m:
+        m.setattr(stkit.layers, "_product", None)
+        slow = chain(x, weights, biases, None)
+    torch.testing.assert_close(chain(x, weights, biases, None), slow)
 
-    x, weight, bias = torch.randn(9, 4), torch.randn(3, 4), torch.randn(3)
-    monkeypatch.setattr(stkit.layers, "_product", None)
-    torch.testing.assert_close(layer(x, weight, bias, 0.01), plain(x, weight, bias, 0.01))
+
+def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    weights, biases = nets((4, 6, 3), None)
+    with pytest.raises(RuntimeError):
+        chain(torch.randn(3 * ROWS, 5), weights, biases, None)

@@ -22,7 +22,7 @@ def chain(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], skip: 
     weights (out, in), biases (out,). Differentiable once in everything on a CPU in float32, as often as torch allows elsewhere.
     """
     if _product is not None and x.device.type == "cpu" and x.dtype == torch.float32 and len(x):
-        return _Chain.apply(x, skip, slope, *weights, *biases)
+        return _Chain.apply(x, skip, slope, torch.is_grad_enabled(), *weights, *biases)
     h, last = x, len(weights) - 1
     for k, (weight, bias) in enumerate(zip(weights, biases)):
         h = torch.nn.functional.linear(torch.cat([h, x], 1) if k == skip else h, weight, bias)
@@ -32,11 +32,11 @@ def chain(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], skip: 
 
 class _Chain(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, skip, slope, *params):
+    def forward(ctx, x, skip, slope, keep, *params):
         n = len(params) // 2
         weights, biases = [w.contiguous() for w in params[:n]], params[n:]
         pieces = x.contiguous().tensor_split(-(-len(x) // ROWS) if torch.get_num_threads() == 1 else 1)
-        done = _each(pieces, lambda piece: _forward(piece, weights, biases, skip, slope))
+        done = _each(pieces, lambda piece: _forward(piece, weights, biases, skip, slope, keep))
         ctx.save_for_backward(x, *weights)
         ctx.settings = skip, slope, [hidden for hidden, _ in done]
         return torch.cat([y for _, y in done])
@@ -47,11 +47,11 @@ class _Chain(torch.autograd.Function):
         (x, *weights), (skip, slope, hidden) = ctx.saved_tensors, ctx.settings
         n = len(weights)
         across = [w.T.contiguous() for w in weights]
-        wanted = ctx.needs_input_grad[0], ctx.needs_input_grad[3 : 3 + n], ctx.needs_input_grad[3 + n :]
+        wanted = ctx.needs_input_grad[0], ctx.needs_input_grad[4 : 4 + n], ctx.needs_input_grad[4 + n :]
         pieces = zip(x.contiguous().tensor_split(len(hidden)), hidden, d_y.contiguous().tensor_split(len(hidden)))
         done = _each(list(pieces), lambda piece: _backward(*piece, across, skip, slope, wanted))
         d_x = torch.cat([d for d, _ in done]) if wanted[0] else None
-        return d_x, None, None, *(None if parts[0] is None else sum(parts) for parts in zip(*(d for _, d in done)))
+        return d_x, None, None, None, *(None if parts[0] is None else sum(parts) for parts in zip(*(d for _, d in done)))
 
 
 def _each(pieces: list, function: Callable) -> list:
@@ -69,15 +69,16 @@ def _each(pieces: list, function: Callable) -> list:
     return out
 
 
-def _forward(x, weights, biases, skip, slope) -> tuple[list[Tensor], Tensor]:
-    """What each layer but the last gives, and what the last gives."""
+def _forward(x, weights, biases, skip, slope, keep) -> tuple[list[Tensor], Tensor]:
+    """What each layer but the last gives (nothing unless `keep`), and what the last gives."""
     hidden, h = [], x
     for k, (weight, bias) in enumerate(zip(weights, biases)):
         h = torch.cat([h, x], 1) if k == skip else h
-        if k == len(weights) - 1:
-            return hidden, _product(h, weight, bias, "none", [], "")
-        h = _product(h, weight, bias, "leaky_relu", [slope], "")
-        hidden.append(h)
+        last = k == len(weights) - 1
+        h = _product(h, weight, bias, "none" if last else "leaky_relu", [] if last else [slope], "")
+        if keep and not last:
+            hidden.append(h)
+    return hidden, h
 
 
 def _backward(x, hidden, g, across, skip, slope, wanted) -> tuple[Tensor | None, list[Tensor | None]]:

@@ -19,23 +19,23 @@ SIDE = TILE // BLOCK
 LANES = np.uint64(BLOCK * BLOCK)
 L2, L3, L4, L5 = (np.uint64(k) * LANES for k in range(2, 6))
 LANE_X = (np.arange(BLOCK * BLOCK) % BLOCK).astype(np.float32)
+LOG2E = np.float32(1.4426950408889634)
 LANE_Y = (np.arange(BLOCK * BLOCK) // BLOCK).astype(np.float32)
 
 
 @njit(inline="always", **JIT)
-def _exp_neg(x):
-    """exp(x) for x <= 0, relative error 2e-7: 2^n from the exponent bits, 2^f from a polynomial."""
-    y = x * np.float32(1.4426950408889634)
-    y = y if y > np.float32(-126.0) else np.float32(-126.0)
+def _exp2(y):
+    """2^min(y, 0), relative error 2e-7: 2^n from the exponent bits, 2^f from the polynomial of least error for |f| <= 0.5."""
+    y = y if y < np.float32(0) else np.float32(0)
+    y = y if y > np.float32(-126) else np.float32(-126)
     n = np.int32(y - np.float32(0.5))
     f = y - np.float32(n)
-    p = np.float32(1.5403530e-4)
-    p = p * f + np.float32(1.3333558e-3)
-    p = p * f + np.float32(9.6181291e-3)
-    p = p * f + np.float32(5.5504109e-2)
-    p = p * f + np.float32(2.4022651e-1)
-    p = p * f + np.float32(6.9314718e-1)
-    p = p * f + np.float32(1.0)
+    p = np.float32(1.32647272e-3)
+    p = p * f + np.float32(9.67151264e-3)
+    p = p * f + np.float32(5.55073374e-2)
+    p = p * f + np.float32(2.40222421e-1)
+    p = p * f + np.float32(6.93146978e-1)
+    p = p * f + np.float32(1)
     return p * as_float(np.int32((n + np.int32(127)) << np.int32(23)))
 
 
@@ -151,6 +151,7 @@ def render_tiles(first, step, starts, ids, flat, opacities, colors, width, heigh
             position = np.float32(k - starts[t])
             u, v = flat[i, 0] - np.float32(ox) - half, flat[i, 1] - np.float32(oy) - half
             ca, cb, cc = flat[i, 2], flat[i, 3], flat[i, 4]
+            ea, eb, ec = -half * LOG2E * ca, -LOG2E * cb, -half * LOG2E * cc
             o = opacities[i] * flat[i, 5]
             mask = _touched(u, v, flat[i, 6], flat[i, 7]) & live
             while mask:
@@ -160,9 +161,7 @@ def render_tiles(first, step, starts, ids, flat, opacities, colors, width, heigh
                 dx0, dy0 = np.float32((b % SIDE) * BLOCK) - u, np.float32((b // SIDE) * BLOCK) - v
                 for p in range(LANES):
                     dx, dy = dx0 + LANE_X[p], dy0 + LANE_Y[p]
-                    sigma = half * (ca * dx * dx + cc * dy * dy) + cb * dx * dy
-                    sigma = sigma if sigma > zero else zero
-                    alpha = o * _exp_neg(-sigma)
+                    alpha = o * _exp2(dx * (ea * dx + eb * dy) + ec * dy * dy)
                     alpha = alpha if alpha < ALPHA_MAX else ALPHA_MAX
                     alpha = alpha if alpha >= ALPHA_MIN else zero
                     before = ws[base + p]
@@ -224,6 +223,7 @@ def render_tiles_backward(first, step, starts, ids, rows, flat, opacities, color
             position = np.float32(k - starts[t])
             u, v = flat[i, 0] - np.float32(ox) - half, flat[i, 1] - np.float32(oy) - half
             ca, cb, cc = flat[i, 2], flat[i, 3], flat[i, 4]
+            ea, eb, ec = -half * LOG2E * ca, -LOG2E * cb, -half * LOG2E * cc
             o = opacities[i] * flat[i, 5]
             mask = _touched(u, v, flat[i, 6], flat[i, 7]) & live
             if mask == 0:
@@ -241,9 +241,7 @@ def render_tiles_backward(first, step, starts, ids, rows, flat, opacities, color
                 dx0, dy0 = np.float32((b % SIDE) * BLOCK) - u, np.float32((b // SIDE) * BLOCK) - v
                 for p in range(LANES):
                     dx, dy = dx0 + LANE_X[p], dy0 + LANE_Y[p]
-                    sigma = half * (ca * dx * dx + cc * dy * dy) + cb * dx * dy
-                    sigma = sigma if sigma > zero else zero
-                    vis = _exp_neg(-sigma)
+                    vis = _exp2(dx * (ea * dx + eb * dy) + ec * dy * dy)
                     raw = o * vis
                     alpha = raw if raw < ALPHA_MAX else ALPHA_MAX
                     alpha = alpha if alpha >= ALPHA_MIN else zero

@@ -1,4 +1,7 @@
-"""Runs of 16 float32 as single vector values inside numba kernels. LLVM's own vectoriser unrolls loops this short into scalar code."""
+"""Runs of 16 float32 as single vector values inside numba kernels. LLVM's own vectoriser unrolls loops this short into scalar code.
+
+numba's cache on disk does not notice a change here: delete render/__pycache__ after one.
+"""
 
 from llvmlite import ir
 from numba import types

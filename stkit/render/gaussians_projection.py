@@ -66,10 +66,11 @@ def project(
         ry = reach * np.float32(math.sqrt(c))
         flat[i, 6] = rx
         flat[i, 7] = ry
-        x0 = int(math.floor((u - rx - np.float32(0.5)) / TILE))
-        x1 = int(math.floor((u + rx - np.float32(0.5)) / TILE)) + 1
-        y0 = int(math.floor((v - ry - np.float32(0.5)) / TILE))
-        y1 = int(math.floor((v + ry - np.float32(0.5)) / TILE)) + 1
+        half = np.float32(0.5)  # tiles with a pixel centre in reach
+        x0 = int(math.ceil(u - rx - half)) // TILE
+        x1 = int(math.floor(u + rx - half)) // TILE + 1
+        y0 = int(math.ceil(v - ry - half)) // TILE
+        y1 = int(math.floor(v + ry - half)) // TILE + 1
         x0, x1 = max(x0, 0), min(x1, tiles_x)
         y0, y1 = max(y0, 0), min(y1, tiles_y)
         if x0 < x1 and y0 < y1:

@@ -113,9 +113,15 @@ def _bits(centre, reach, shift):
 
 
 @njit(inline="always", **JIT)
-def _touched(u, v, reach_x, reach_y):
-    """Mask of the tile's blocks in an ellipse's box: bit 4 y + x."""
-    return (np.uint32(0x1111) & _bits(v, reach_y, SIDE)) * _bits(u, reach_x, 1)
+def _in_tile(flat, opacities, i, ox, oy):
+    """Gaussian i seen from a tile's corner (ox, oy): centre u, v in pixels; e a, b, c with alpha = o 2^(ea dx^2 + eb dx dy + ec dy^2);
+    o; mask of the blocks that the ellipse's box touches, bit 4 y + x.
+    """
+    half = np.float32(0.5)
+    u, v = flat[i, 0] - np.float32(ox) - half, flat[i, 1] - np.float32(oy) - half
+    ea, eb, ec = -half * LOG2E * flat[i, 2], -LOG2E * flat[i, 3], -half * LOG2E * flat[i, 4]
+    touched = (np.uint32(0x1111) & _bits(v, flat[i, 7], SIDE)) * _bits(u, flat[i, 6], 1)
+    return u, v, ea, eb, ec, opacities[i] * flat[i, 5], touched
 
 
 @njit(**JIT)
@@ -123,7 +129,7 @@ def render_tiles(first, step, starts, ids, flat, opacities, colors, width, heigh
     """Composite front to back. image (H, W, D) without background, trans (H, W) left over, last (H, W) list positions."""
     tiles_x = (width + TILE - 1) // TILE
     D = colors.shape[1]
-    zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
+    zero, one = np.float32(0), np.float32(1)
     # a block's runs: transmittance (negative once a pixel is closed), last list position, weights, then the channels
     run = np.uint64(3 + D) * LANES
     ws = np.empty(SIDE * SIDE * run, np.float32)
@@ -149,11 +155,8 @@ def render_tiles(first, step, starts, ids, flat, opacities, colors, width, heigh
                     break
             i = ids[k]
             position = np.float32(k - starts[t])
-            u, v = flat[i, 0] - np.float32(ox) - half, flat[i, 1] - np.float32(oy) - half
-            ca, cb, cc = flat[i, 2], flat[i, 3], flat[i, 4]
-            ea, eb, ec = -half * LOG2E * ca, -LOG2E * cb, -half * LOG2E * cc
-            o = opacities[i] * flat[i, 5]
-            mask = _touched(u, v, flat[i, 6], flat[i, 7]) & live
+            u, v, ea, eb, ec, o, touched = _in_tile(flat, opacities, i, ox, oy)
+            mask = touched & live
             while mask:
                 b = lowest_bit(mask)
                 mask &= mask - np.uint32(1)
@@ -221,11 +224,8 @@ def render_tiles_backward(first, step, starts, ids, rows, flat, opacities, color
                     live |= np.uint32(k - starts[t] - 15 <= final[b]) << np.uint32(b)
             row, i = rows[k], ids[k]
             position = np.float32(k - starts[t])
-            u, v = flat[i, 0] - np.float32(ox) - half, flat[i, 1] - np.float32(oy) - half
-            ca, cb, cc = flat[i, 2], flat[i, 3], flat[i, 4]
-            ea, eb, ec = -half * LOG2E * ca, -LOG2E * cb, -half * LOG2E * cc
-            o = opacities[i] * flat[i, 5]
-            mask = _touched(u, v, flat[i, 6], flat[i, 7]) & live
+            u, v, ea, eb, ec, o, touched = _in_tile(flat, opacities, i, ox, oy)
+            mask = touched & live
             if mask == 0:
                 for c in range(6 + D):
                     grads[row, c] = zero
@@ -268,6 +268,7 @@ def render_tiles_backward(first, step, starts, ids, rows, flat, opacities, color
                     add_product(sums, np.uint64(6 + c) * LANES, ws, base + L3, base + np.uint64(4 + c) * LANES)
             g_x, g_y = run_sum(sums, LANES), run_sum(sums, L2)
             # d sigma = -o vis d alpha, and sigma is quadratic in (dx, dy)
+            ca, cb, cc = flat[i, 2], flat[i, 3], flat[i, 4]
             grads[row, 0] = o * (ca * g_x + cb * g_y)
             grads[row, 1] = o * (cc * g_y + cb * g_x)
             grads[row, 2] = -half * o * run_sum(sums, L3)

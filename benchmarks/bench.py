@@ -36,9 +36,12 @@ def scene(n: int, size: int, channels: int) -> tuple[list[torch.Tensor], object]
     axes = torch.tensor([0.8, 1.1, 0.9])
     spacing = (4 * np.pi * 0.93**2 / n) ** 0.5
     leaves = [
-        torch.nn.functional.normalize(torch.randn(n, 3, generator=g), dim=1) * axes, torch.randn(n, 4, generator=g),
-        spacing * (0.4 + 0.8 * torch.rand(n, 3, generator=g)), 0.3 + 0.6 * torch.rand(n, generator=g), torch.rand(n, channels, generator=g),
-    ]  # fmt: skip
+        torch.nn.functional.normalize(torch.randn(n, 3, generator=g), dim=1) * axes,
+        torch.randn(n, 4, generator=g),
+        spacing * (0.4 + 0.8 * torch.rand(n, 3, generator=g)),
+        0.3 + 0.6 * torch.rand(n, generator=g),
+        torch.rand(n, channels, generator=g),
+    ]
     return [x.requires_grad_() for x in leaves], front_camera(size)
 
 
@@ -53,7 +56,9 @@ def timed(render, leaves, weight) -> float:
 
 def ours(leaves, camera):
     size = camera.width
-    return lambda: (rasterize(*leaves, camera.viewmat[None], camera.K[None], size, size, meta=False)[0][0],)
+    return lambda: (
+        rasterize(*leaves, camera.viewmat[None], camera.K[None], size, size, meta=False)[0][0],
+    )
 
 
 def theirs(leaves, camera):
@@ -66,11 +71,20 @@ def compare(n: int, size: int, channels: int, rounds: int) -> None:
     weight = torch.rand(size, size, channels)
     fast, slow = ours(leaves, camera), theirs(leaves, camera)
     a, b = fast()[0], slow()[0]
-    assert (a - b).abs().max() < 2e-2 and (a - b).abs().mean() < 1e-4, "the two codes draw different pictures"
-    times = [(timed(slow, leaves, weight), *(timed(fast, leaves, weight) for _ in range(5))) for _ in range(rounds)]
+    assert (a - b).abs().max() < 2e-2 and (a - b).abs().mean() < 1e-4, (
+        "the two codes draw different pictures"
+    )
+    times = [
+        (timed(slow, leaves, weight), *(timed(fast, leaves, weight) for _ in range(5)))
+        for _ in range(rounds)
+    ]
     reference, best = np.median([t[0] for t in times]), np.median([x for t in times for x in t[1:]])
     key = f"{n // 1000}k_{size}_{channels}"
-    LINES[f"cpu_ms_{key}"], LINES[f"gsplat_torch_ms_{key}"], LINES[f"ratio_{key}"] = best, reference, reference / best
+    LINES[f"cpu_ms_{key}"], LINES[f"gsplat_torch_ms_{key}"], LINES[f"ratio_{key}"] = (
+        best,
+        reference,
+        reference / best,
+    )
 
 
 def growth() -> None:
@@ -108,7 +122,10 @@ def memory() -> None:
         points.append((info["cameras"][0]["entries"], tracemalloc.get_traced_memory()[1]))
         tracemalloc.stop()
     entries, peak = np.array(points, float).T
-    LINES["entry_bytes_stated"], LINES["entry_bytes_measured"] = entry_bytes(3), float(np.polyfit(entries, peak, 1)[0])
+    LINES["entry_bytes_stated"], LINES["entry_bytes_measured"] = (
+        entry_bytes(3),
+        float(np.polyfit(entries, peak, 1)[0]),
+    )
 
 
 def first_use() -> None:
@@ -125,10 +142,20 @@ def first_use() -> None:
     with tempfile.TemporaryDirectory() as empty:
         for name in ("cold", "warm"):
             environment = {**os.environ, "NUMBA_CACHE_DIR": empty, "STKIT_QUIET": "1"}
-            out = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+            out = subprocess.run(
+                [sys.executable, "-c", code],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
             LINES[f"jit_{name}_s"] = float(out.split()[-1])
     code = "import time; t = time.perf_counter(); import stkit; print(time.perf_counter() - t)"
-    LINES["import_stkit_s"] = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    LINES["import_stkit_s"] = float(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+    )
 
 
 @cache
@@ -136,7 +163,9 @@ def clip():
     """A short synthetic clip, tracked: what the steps are measured on."""
     from stkit.capture.preprocess import PreprocessSettings, preprocess
 
-    return preprocess("synthetic", PreprocessSettings(size=256, max_frames=10, fit_steps=40, refine_steps=20))[0]
+    return preprocess(
+        "synthetic", PreprocessSettings(size=256, max_frames=10, fit_steps=40, refine_steps=20)
+    )[0]
 
 
 def stage_loops(nets: str = "laptop") -> dict:
@@ -148,9 +177,9 @@ def stage_loops(nets: str = "laptop") -> dict:
 
     from stkit.diffusion.editors import get_editor
     from stkit.editing.loop import EditSettings, edit_head
-    from stkit.fit_gaussians import fit_gaussians
-    from stkit.fit_mesh import fit_mesh
-    from stkit.profiles import get_profile
+    from stkit.heads.fit_gaussians import fit_gaussians
+    from stkit.heads.fit_mesh import fit_mesh
+    from stkit.runs.profiles import get_profile
 
     laptop, capture = get_profile("laptop"), clip()
     chosen = get_profile(nets).mesh.model
@@ -159,18 +188,34 @@ def stage_loops(nets: str = "laptop") -> dict:
     made = {}
 
     def mesh(progress) -> None:
-        settings = replace(laptop.mesh, steps=16, warm_steps=2, refine_at=0.0, model=replace(laptop.mesh.model, **widths))
+        settings = replace(
+            laptop.mesh,
+            steps=16,
+            warm_steps=2,
+            refine_at=0.0,
+            model=replace(laptop.mesh.model, **widths),
+        )
         made["mesh"] = fit_mesh(capture, settings, frames, progress=progress)[0]
 
     def gaussians(progress) -> None:
-        model = replace(laptop.gaussians.model, surface_points=20_000 - laptop.gaussians.model.mouth_points, **widths)
+        model = replace(
+            laptop.gaussians.model,
+            surface_points=20_000 - laptop.gaussians.model.mouth_points,
+            **widths,
+        )
         settings = replace(laptop.gaussians, steps=40, track_steps=0, track_from=0.0, model=model)
-        made["head"] = fit_gaussians(capture, made["mesh"], None, settings, frames, progress=progress)[0]
+        made["head"] = fit_gaussians(
+            capture, made["mesh"], None, settings, frames, progress=progress
+        )[0]
         LINES["step_gaussians"] = len(made["head"].xyz)
 
     def edit(progress) -> None:
-        settings = EditSettings("turn her into a clown", steps=30, frames=2, edit_every=10**6, refresh_every=10**6)
-        edit_head(made["head"], capture, None, get_editor("paint"), settings, frames, progress=progress)
+        settings = EditSettings(
+            "turn her into a clown", steps=30, frames=2, edit_every=10**6, refresh_every=10**6
+        )
+        edit_head(
+            made["head"], capture, None, get_editor("paint"), settings, frames, progress=progress
+        )
 
     return {"mesh": mesh, "gaussians": gaussians, "edit": edit}
 
@@ -195,7 +240,10 @@ class Clock:
 
 def training_steps() -> None:
     """Milliseconds of one optimisation step of each stage, and what the paper's schedule would take at this speed."""
-    for nets, line, total in (("laptop", "step_ms", "paper_schedule_hours"), ("paper", "paper_nets_step_ms", "paper_nets_schedule_hours")):
+    for nets, line, total in (
+        ("laptop", "step_ms", "paper_schedule_hours"),
+        ("paper", "paper_nets_step_ms", "paper_nets_schedule_hours"),
+    ):
         hours = 0.0
         for (name, loop), steps in zip(stage_loops(nets).items(), (10_000, 2_000, 20_000)):
             clock = Clock()
@@ -210,7 +258,10 @@ def machine() -> str:
     from importlib.metadata import version
 
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    name = next((x.split(":")[1].strip() for x in text.splitlines() if x.startswith("model name")), platform.processor())
+    name = next(
+        (x.split(":")[1].strip() for x in text.splitlines() if x.startswith("model name")),
+        platform.processor(),
+    )
     wide = "AVX-512" if "avx512f" in text else "AVX2" if "avx2" in text else "no AVX2"
     packages = ", ".join(f"{p} {version(p)}" for p in ("torch", "numba", "gsplat"))
     return f"{name}, {wide}, {thread_count()} threads for the kernels, {torch.get_num_threads()} for torch; {packages}; stkit {stkit.__version__}"
@@ -218,18 +269,28 @@ def machine() -> str:
 
 MEANING = {
     "alone_ms": "stkit's CPU rasteriser with nothing between its calls, ms",
-    "cpu_ms": "stkit's CPU rasteriser, forward + backward, ms", "gsplat_torch_ms": "gsplat's torch functions in the same run, ms",
-    "ratio": "how many times faster", "exponent": "cost ~ x^this", "jit": "first picture in a new process, s", "import": "`import stkit`, s",
-    "step_ms": "one step of the laptop profile (edit: without the editor), ms", "step_gaussians": "Gaussians in that step",
-    "paper_nets_step_ms": "the same with the paper's nets: 256 wide, 128 features, ms", "paper_nets_schedule": "the paper's schedule with the paper's nets, still at 256 px and on the laptop's grid, hours",
+    "cpu_ms": "stkit's CPU rasteriser, forward + backward, ms",
+    "gsplat_torch_ms": "gsplat's torch functions in the same run, ms",
+    "ratio": "how many times faster",
+    "exponent": "cost ~ x^this",
+    "jit": "first picture in a new process, s",
+    "import": "`import stkit`, s",
+    "step_ms": "one step of the laptop profile (edit: without the editor), ms",
+    "step_gaussians": "Gaussians in that step",
+    "paper_nets_step_ms": "the same with the paper's nets: 256 wide, 128 features, ms",
+    "paper_nets_schedule": "the paper's schedule with the paper's nets, still at 256 px and on the laptop's grid, hours",
     "paper_schedule": "10,000 mesh + 2,000 Gaussian + 20,000 edit steps at these speeds, hours (editor not counted)",
-    "entry_bytes": "memory of one (tile, Gaussian) entry, forward + backward, 3 channels, bytes", "peak_gb": "peak memory of this benchmark, GB", "seconds": "this benchmark, s",
-}  # fmt: skip
+    "entry_bytes": "memory of one (tile, Gaussian) entry, forward + backward, 3 channels, bytes",
+    "peak_gb": "peak memory of this benchmark, GB",
+    "seconds": "this benchmark, s",
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="write benchmarks/results.md and results.json")
+    parser.add_argument(
+        "--write", action="store_true", help="write benchmarks/results.md and results.json"
+    )
     write = parser.parse_args().write
     compare(20_000, 256, 3, rounds=4)
     compare(20_000, 256, 32, rounds=2)
@@ -250,11 +311,29 @@ def main() -> None:
 def record(where: str) -> None:
     """Write the results with the machine's description."""
     (HERE / "results.json").write_text(
-        json.dumps({"machine": where, "date": str(date.today()), **{k: float(v) for k, v in LINES.items()}}, indent=1)
+        json.dumps(
+            {
+                "machine": where,
+                "date": str(date.today()),
+                **{k: float(v) for k, v in LINES.items()},
+            },
+            indent=1,
+        )
     )
-    rows = [f"| `{k}` | {v:.4g} | {next(m for start, m in MEANING.items() if k.startswith(start))} |" for k, v in LINES.items()]
-    text = ["# Measured speed", "", f"Written by `make bench` on {date.today()}: {where}. Medians; times move with other load, ratios less.", "",
-            "| line | value | what |", "|---|---|---|", *rows, ""]  # fmt: skip
+    rows = [
+        f"| `{k}` | {v:.4g} | {next(m for start, m in MEANING.items() if k.startswith(start))} |"
+        for k, v in LINES.items()
+    ]
+    text = [
+        "# Measured speed",
+        "",
+        f"Written by `make bench` on {date.today()}: {where}. Medians; times move with other load, ratios less.",
+        "",
+        "| line | value | what |",
+        "|---|---|---|",
+        *rows,
+        "",
+    ]
     (HERE / "results.md").write_text("\n".join(text))
 
 

@@ -20,10 +20,16 @@ def _pairs(order, radii, uv, conics, opacities, width, height, gaussians, pixels
     for i in order:
         if radii[i, 0] <= 0:
             continue
-        for y in range(max(0, int(uv[i, 1] - radii[i, 1])), min(height, int(uv[i, 1] + radii[i, 1]) + 1)):
-            for x in range(max(0, int(uv[i, 0] - radii[i, 0])), min(width, int(uv[i, 0] + radii[i, 0]) + 1)):
+        for y in range(
+            max(0, int(uv[i, 1] - radii[i, 1])), min(height, int(uv[i, 1] + radii[i, 1]) + 1)
+        ):
+            for x in range(
+                max(0, int(uv[i, 0] - radii[i, 0])), min(width, int(uv[i, 0] + radii[i, 0]) + 1)
+            ):
                 dx, dy = uv[i, 0] - x - 0.5, uv[i, 1] - y - 0.5
-                sigma = 0.5 * (conics[i, 0] * dx * dx + conics[i, 2] * dy * dy) + conics[i, 1] * dx * dy
+                sigma = (
+                    0.5 * (conics[i, 0] * dx * dx + conics[i, 2] * dy * dy) + conics[i, 1] * dx * dy
+                )
                 if opacities[i] * np.exp(-sigma) >= 1 / 255:
                     if n < len(gaussians):
                         gaussians[n], pixels[n] = i, y * width + x
@@ -46,13 +52,19 @@ def _accumulate(weights: Tensor, values: Tensor | None, ray_indices: Tensor, n_r
     return torch.zeros(n_rays, source.shape[1]).index_add(0, ray_indices, source)
 
 
-def rasterize(means, quats, scales, opacities, colors, viewmat, K, width: int, height: int) -> tuple[Tensor, Tensor]:
+def rasterize(
+    means, quats, scales, opacities, colors, viewmat, K, width: int, height: int
+) -> tuple[Tensor, Tensor]:
     """Image (H, W, D) without background and alpha (H, W, 1) of one camera, by gsplat's torch functions."""
     from gsplat.cuda import _torch_impl as impl
 
-    sys.modules["nerfacc"] = SimpleNamespace(accumulate_along_rays=_accumulate, render_weight_from_alpha=_weights)
+    sys.modules["nerfacc"] = SimpleNamespace(
+        accumulate_along_rays=_accumulate, render_weight_from_alpha=_weights
+    )
     covars, _ = impl._quat_scale_to_covar_preci(quats, scales, True, False)
-    radii, uv, depths, conics, _ = impl._fully_fused_projection(means, covars, viewmat[None], K[None], width, height)
+    radii, uv, depths, conics, _ = impl._fully_fused_projection(
+        means, covars, viewmat[None], K[None], width, height
+    )
     order = torch.argsort(depths[0]).numpy()
     arrays = [x[0].detach().numpy() for x in (radii, uv, conics)]
     count = 0
@@ -65,5 +77,7 @@ def rasterize(means, quats, scales, opacities, colors, viewmat, K, width: int, h
     by_pixel = np.argsort(pixels, kind="stable")
     ids = [torch.from_numpy(x[by_pixel]) for x in (gaussians, pixels)]
     images = torch.zeros_like(ids[0])
-    image, alpha = impl.accumulate(uv, conics, opacities[None], colors[None], *ids, images, width, height)
+    image, alpha = impl.accumulate(
+        uv, conics, opacities[None], colors[None], *ids, images, width, height
+    )
     return image[0], alpha[0]

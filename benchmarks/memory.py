@@ -11,14 +11,29 @@ import time
 import torch
 
 UNET = {
-    "in_channels": 8, "out_channels": 4, "block_out_channels": (320, 640, 1280, 1280), "layers_per_block": 2, "cross_attention_dim": 768,
-    "attention_head_dim": 8, "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",), "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
-}  # fmt: skip
+    "in_channels": 8,
+    "out_channels": 4,
+    "block_out_channels": (320, 640, 1280, 1280),
+    "layers_per_block": 2,
+    "cross_attention_dim": 768,
+    "attention_head_dim": 8,
+    "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+    "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+}
 VAE = {
-    "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4, "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "block_out_channels": (128, 256, 512, 512),
+    "layers_per_block": 2,
+    "latent_channels": 4,
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
     "up_block_types": ("UpDecoderBlock2D",) * 4,
-}  # fmt: skip
-TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12, "vocab_size": 49408}
+}
+TEXT = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "vocab_size": 49408,
+}
 
 
 def peak() -> float:
@@ -33,14 +48,21 @@ def main() -> None:
     parser.add_argument("--pixels", type=int, default=512)
     pixels = parser.parse_args().pixels
     with torch.device("meta"):
-        others = {"VAE": AutoencoderKL(**VAE), "text encoder": CLIPTextModel(CLIPTextConfig(**TEXT))}
+        others = {
+            "VAE": AutoencoderKL(**VAE),
+            "text encoder": CLIPTextModel(CLIPTextConfig(**TEXT)),
+        }
     count = lambda m: sum(p.numel() for p in m.parameters())
     start = peak()
     unet = UNet2DConditionModel(sample_size=pixels // 8, **UNET).eval()
     weights = peak()
     begun = time.monotonic()
     with torch.no_grad():
-        unet(torch.randn(3, 8, pixels // 8, pixels // 8), 500, encoder_hidden_states=torch.randn(3, 77, 768))
+        unet(
+            torch.randn(3, 8, pixels // 8, pixels // 8),
+            500,
+            encoder_hidden_states=torch.randn(3, 77, 768),
+        )
     print(f"unet_million_parameters {count(unet) / 1e6:.1f}")
     for name, module in others.items():
         print(f"{name.replace(' ', '_').lower()}_million_parameters {count(module) / 1e6:.1f}")

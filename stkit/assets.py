@@ -88,17 +88,23 @@ def check_asset(name: str) -> str:
         return "missing"
     missing = [f for f in entry.get("files", ()) if not (path / f).exists()]
     if missing:
-        raise ValueError(f"{path}: incomplete, {', '.join(missing)} missing; get it again: {entry['get']}")
+        raise ValueError(
+            f"{path}: incomplete, {', '.join(missing)} missing; get it again: {entry['get']}"
+        )
     if path.is_dir():
         return "ok" if entry.get("files") or entry["status"] == "bundled" else "ok, not verified"
     size = path.stat().st_size
     if entry.get("bytes") and entry.get("exact") and size != entry["bytes"]:
-        raise ValueError(f"{path}: has {size} bytes, expected {entry['bytes']}; delete it and get it again: {entry['get']}")
+        raise ValueError(
+            f"{path}: has {size} bytes, expected {entry['bytes']}; delete it and get it again: {entry['get']}"
+        )
     wanted = entry.get("sha256") or entry.get("sha256_prefix")
     if wanted is None:
         return "ok, not verified"
     if not sha256(path).startswith(wanted):
-        raise ValueError(f"{path}: its sha256 does not begin with {wanted[:16]}; delete it and get it again: {entry['get']}")
+        raise ValueError(
+            f"{path}: its sha256 does not begin with {wanted[:16]}; delete it and get it again: {entry['get']}"
+        )
     return "ok"
 
 
@@ -109,15 +115,24 @@ def get_asset(name: str, offline: bool = False) -> Path:
         check_asset(name)
         return path
     entry = entry_of(name)
-    if entry["status"] != "fetch" or "file_url" not in entry or offline or os.environ.get("HF_HUB_OFFLINE"):
+    if (
+        entry["status"] != "fetch"
+        or "file_url" not in entry
+        or offline
+        or os.environ.get("HF_HUB_OFFLINE")
+    ):
         raise FileNotFoundError(how_to_get(name))
     import pooch
 
     target = expected_path(name)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        pooch.retrieve(entry["file_url"], entry.get("sha256"), target.name, target.parent, progressbar=True)
+        pooch.retrieve(
+            entry["file_url"], entry.get("sha256"), target.name, target.parent, progressbar=True
+        )
     except Exception as e:  # requests raises a family of its own for each way a network can fail
-        raise FileNotFoundError(f"{name}: the download failed ({type(e).__name__}). {how_to_get(name)}") from e
+        raise FileNotFoundError(
+            f"{name}: the download failed ({type(e).__name__}). {how_to_get(name)}"
+        ) from e
     check_asset(name)
     return target

@@ -59,7 +59,9 @@ def front_camera(size: int, focal: float = FOCAL, distance: float = DISTANCE) ->
     return Camera(viewmat, K, size, size)
 
 
-def orbit_camera(base: Camera, azimuth: float, elevation: float = 0.0, target: Tensor | None = None) -> Camera:
+def orbit_camera(
+    base: Camera, azimuth: float, elevation: float = 0.0, target: Tensor | None = None
+) -> Camera:
     """`base` turned about `target` (3,); degrees, positive azimuth moves it to the subject's left (+x)."""
     device = base.viewmat.device
     target = torch.zeros(3, device=device) if target is None else target

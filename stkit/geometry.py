@@ -62,10 +62,16 @@ def quat_to_rotation(quats: Tensor) -> Tensor:
     """Rotation matrices (..., 3, 3) of quaternions (..., 4), which are normalised first."""
     w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
     rows = [
-        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-    ]  # fmt: skip
+        1 - 2 * (y * y + z * z),
+        2 * (x * y - w * z),
+        2 * (x * z + w * y),
+        2 * (x * y + w * z),
+        1 - 2 * (x * x + z * z),
+        2 * (y * z - w * x),
+        2 * (x * z - w * y),
+        2 * (y * z + w * x),
+        1 - 2 * (x * x + y * y),
+    ]
     return torch.stack(rows, -1).reshape(*quats.shape[:-1], 3, 3)
 
 
@@ -95,7 +101,9 @@ def axis_angle_to_quat(omega: Tensor) -> Tensor:
     """Quaternions (..., 4) of axis-angle vectors (..., 3)."""
     theta = omega.norm(dim=-1, keepdim=True)
     half = theta / 2
-    scale = torch.where(theta > 1e-6, half.sin() / theta.clamp_min(1e-12), torch.full_like(theta, 0.5))
+    scale = torch.where(
+        theta > 1e-6, half.sin() / theta.clamp_min(1e-12), torch.full_like(theta, 0.5)
+    )
     return torch.cat([half.cos(), omega * scale], -1)
 
 
@@ -106,14 +114,18 @@ def nearest(points: Tensor, targets: Tensor, k: int = 1, tree=None) -> tuple[Ten
     `search_tree(targets)` was kept.
     """
     if len(targets) <= 128:
-        d = torch.cdist(points.detach(), targets.detach(), compute_mode="donot_use_mm_for_euclid_dist")
+        d = torch.cdist(
+            points.detach(), targets.detach(), compute_mode="donot_use_mm_for_euclid_dist"
+        )
         if k == 1:
             d, i = d.min(1, keepdim=True)
             return d, i
         return tuple(d.topk(k, largest=False))
     d, i = (tree or search_tree(targets)).query(points.detach().cpu().numpy(), k=k)
     shape = (len(points), k)
-    return torch.as_tensor(d, dtype=points.dtype).reshape(shape).to(points.device), torch.as_tensor(i).reshape(shape).to(points.device)
+    return torch.as_tensor(d, dtype=points.dtype).reshape(shape).to(points.device), torch.as_tensor(
+        i
+    ).reshape(shape).to(points.device)
 
 
 def search_tree(targets: Tensor):
@@ -135,4 +147,6 @@ def vertex_normals(verts: Tensor, faces: Tensor) -> Tensor:
     """Unit normals (V, 3) of a mesh's vertices (V, 3), faces (F, 3) weighing by area; differentiable."""
     a, b, c = verts[faces].unbind(1)
     n = torch.linalg.cross(b - a, c - a)
-    return torch.nn.functional.normalize(torch.zeros_like(verts).index_add(0, faces.reshape(-1), n.repeat_interleave(3, 0)), dim=-1)
+    return torch.nn.functional.normalize(
+        torch.zeros_like(verts).index_add(0, faces.reshape(-1), n.repeat_interleave(3, 0)), dim=-1
+    )

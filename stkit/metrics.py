@@ -25,16 +25,26 @@ def ssim(image: Tensor, truth: Tensor) -> Tensor:
 
     Differentiable; float32 images on a CPU go through a compiled kernel, which passes no gradient to `truth`.
     """
-    if image.device.type == "cpu" and image.dtype == truth.dtype == torch.float32 and not truth.requires_grad:
-        from .render.ssim_kernels import ssim as compiled
+    if (
+        image.device.type == "cpu"
+        and image.dtype == truth.dtype == torch.float32
+        and not truth.requires_grad
+    ):
+        from stkit.render.ssim_kernels import ssim as compiled
 
         return compiled(image, truth)
     x, y = image.permute(2, 0, 1), truth.permute(2, 0, 1)
     rows, columns = _blur_matrix(x.shape[1]).to(x), _blur_matrix(x.shape[2]).to(x)
-    maps = rows @ torch.cat([x, y, x * x, y * y, x * y]) @ columns  # as products: faster than conv2d on a CPU
+    maps = (
+        rows @ torch.cat([x, y, x * x, y * y, x * y]) @ columns
+    )  # as products: faster than conv2d on a CPU
     mx, my, xx, yy, xy = maps.split(len(x))
     c1, c2 = 0.01**2, 0.03**2
-    value = (2 * mx * my + c1) * (2 * (xy - mx * my) + c2) / ((mx * mx + my * my + c1) * (xx - mx * mx + yy - my * my + c2))
+    value = (
+        (2 * mx * my + c1)
+        * (2 * (xy - mx * my) + c2)
+        / ((mx * mx + my * my + c1) * (xx - mx * mx + yy - my * my + c2))
+    )
     return value.mean()
 
 
@@ -67,7 +77,7 @@ def perceptual(image: Tensor, truth: Tensor, net: str = "vgg") -> float | None:
 
 @lru_cache(maxsize=2)
 def _lpips(net: str):
-    from .assets import asset_path
+    from stkit.assets import asset_path
 
     backbone = asset_path(f"lpips_{net}_backbone")
     if backbone is None:
@@ -90,7 +100,7 @@ def clip_scores(image: Tensor, edited: Tensor, before: str, after: str) -> dict[
 
     `before` and `after` are captions, not the instruction. Images are resized to 224 without a crop.
     """
-    from .assets import asset_path
+    from stkit.assets import asset_path
 
     folder = asset_path("clip_vit_l14")
     if folder is None:
@@ -98,12 +108,16 @@ def clip_scores(image: Tensor, edited: Tensor, before: str, after: str) -> dict[
     from transformers import CLIPModel, CLIPTokenizer
 
     model = CLIPModel.from_pretrained(folder, use_safetensors=True).eval()
-    tokens = CLIPTokenizer.from_pretrained(folder)([before, after], padding=True, return_tensors="pt")
+    tokens = CLIPTokenizer.from_pretrained(folder)(
+        [before, after], padding=True, return_tensors="pt"
+    )
     mean = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
     std = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
     pixels = torch.stack([x.permute(2, 0, 1) for x in (image, edited)]).float()
     size = model.config.vision_config.image_size
-    pixels = torch.nn.functional.interpolate(pixels, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
+    pixels = torch.nn.functional.interpolate(
+        pixels, (size, size), mode="bicubic", antialias=True
+    ).clamp(0, 1)
     unit = lambda x: torch.nn.functional.normalize(getattr(x, "pooler_output", x), dim=-1)
     with torch.no_grad():
         i0, i1 = unit(model.get_image_features((pixels - mean) / std))
@@ -112,7 +126,9 @@ def clip_scores(image: Tensor, edited: Tensor, before: str, after: str) -> dict[
     return {"clip_s": cos(i1, t1), "clip_ds": cos(i1 - i0, t1 - t0), "clip_image": cos(i0, i1)}
 
 
-def same_person(image: np.ndarray, other: np.ndarray, points: np.ndarray, other_points: np.ndarray) -> float | None:
+def same_person(
+    image: np.ndarray, other: np.ndarray, points: np.ndarray, other_points: np.ndarray
+) -> float | None:
     """Cosine similarity of two faces' SFace embeddings (Zhong et al. 2021), or None where its weights are not on this machine.
 
     Images (H, W, 3) uint8, points (68, 2) in their pixels. OpenCV counts above 0.363 as the same person.
@@ -121,7 +137,8 @@ def same_person(image: np.ndarray, other: np.ndarray, points: np.ndarray, other_
     if model is None:
         return None
     a, b = (
-        model.feature(model.alignCrop(np.ascontiguousarray(i[..., ::-1]), _five(p))) for i, p in ((image, points), (other, other_points))
+        model.feature(model.alignCrop(np.ascontiguousarray(i[..., ::-1]), _five(p)))
+        for i, p in ((image, points), (other, other_points))
     )
     return float(model.match(a, b, 0))
 
@@ -137,10 +154,15 @@ def _five(points: np.ndarray) -> np.ndarray:
 def _sface():
     import cv2
 
-    from .assets import asset_path, check_asset
+    from stkit.assets import asset_path, check_asset
 
     path = asset_path("sface")
     if path is None:
         return None
     check_asset("sface")
     return cv2.FaceRecognizerSF.create(str(path), "")
+
+
+def iou_loss(a: Tensor, b: Tensor) -> Tensor:
+    """1 - soft intersection over union of two masks (H, W, 1) (kaolin's mask_iou)."""
+    return 1 - (a * b).sum() / (a + b - a * b).sum().clamp_min(1e-6)

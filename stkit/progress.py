@@ -17,5 +17,14 @@ def bar(items, desc: str = "", initial: int = 0, total: int | None = None):
 
     watched = sys.stderr.isatty()
     total = total if total is not None else (len(items) if hasattr(items, "__len__") else None)
-    return tqdm(items, desc=desc, initial=initial, total=total, mininterval=0.3 if watched else 8.0, ncols=92, file=sys.stderr,
-                leave=True, ascii=not watched)  # fmt: skip
+    return tqdm(
+        items,
+        desc=desc,
+        initial=initial,
+        total=total,
+        mininterval=0.3 if watched else 8.0,
+        ncols=92,
+        file=sys.stderr,
+        leave=True,
+        ascii=not watched,
+    )

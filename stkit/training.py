@@ -18,9 +18,14 @@ CHECKPOINT_SECONDS = 20.0
 
 
 def run_steps(
-    steps: int, step: Callable[[int], dict[str, float]], state: dict[str, object], checkpoint: Path | None = None,
-    before: Callable[[int], None] = lambda k: None, progress=lambda x, **k: x, title: str = "",
-) -> dict[str, list[float]]:  # fmt: skip
+    steps: int,
+    step: Callable[[int], dict[str, float]],
+    state: dict[str, object],
+    checkpoint: Path | None = None,
+    before: Callable[[int], None] = lambda k: None,
+    progress=lambda x, **k: x,
+    title: str = "",
+) -> dict[str, list[float]]:
     """Call step(k) for k in 0..steps-1 and collect what it returns, saving `state` every 20 s and going on from there.
 
     ^C is heeded between two steps, after `state` was saved, so that nothing is lost; a second ^C is heeded at once.
@@ -35,9 +40,13 @@ def run_steps(
             start, history = saved["step"], saved["history"]
             for name, value in saved["state"].items():
                 target = state[name]
-                target.set_state(value) if isinstance(target, torch.Generator) else target.load_state_dict(value)
+                target.set_state(value) if isinstance(
+                    target, torch.Generator
+                ) else target.load_state_dict(value)
             print(f"going on from step {start} of {steps} ({checkpoint.name})")
-    if not torch.cuda.is_available():  # torch's CPU indexing adds atomically otherwise: other bits each run
+    if (
+        not torch.cuda.is_available()
+    ):  # torch's CPU indexing adds atomically otherwise: other bits each run
         torch.use_deterministic_algorithms(True)
         torch.utils.deterministic.fill_uninitialized_memory = False
     one_thread_for_torch()
@@ -67,7 +76,10 @@ def interrupts_noted() -> Iterator[list[int]]:
     """
     pressed: list[int] = []
     usual = signal.getsignal(signal.SIGINT)
-    if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+    if (
+        usual is not signal.default_int_handler
+        or threading.current_thread() is not threading.main_thread()
+    ):
         yield pressed
         return
 
@@ -83,7 +95,9 @@ def interrupts_noted() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, usual)
 
 
-def accumulate(batch: int, sample: Callable[[], tuple[Tensor, dict[str, Tensor | float]]]) -> dict[str, float]:
+def accumulate(
+    batch: int, sample: Callable[[], tuple[Tensor, dict[str, Tensor | float]]]
+) -> dict[str, float]:
     """Gradients of the mean loss of `batch` samples, one after another in the memory of one; the means of their values.
 
     sample() gives a loss to differentiate and named values for the history.
@@ -93,7 +107,10 @@ def accumulate(batch: int, sample: Callable[[], tuple[Tensor, dict[str, Tensor |
         loss, values = sample()
         (loss / batch).backward()
         for name, value in values.items():
-            means[name] = means.get(name, 0.0) + float(value.detach() if isinstance(value, Tensor) else value) / batch
+            means[name] = (
+                means.get(name, 0.0)
+                + float(value.detach() if isinstance(value, Tensor) else value) / batch
+            )
     return means
 
 
@@ -108,7 +125,10 @@ def one_thread_for_torch() -> None:
 
 def _save(path: Path, step: int, steps: int, state: dict, history: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    values = {n: o.get_state() if isinstance(o, torch.Generator) else o.state_dict() for n, o in state.items()}
+    values = {
+        n: o.get_state() if isinstance(o, torch.Generator) else o.state_dict()
+        for n, o in state.items()
+    }
     temporary = path.with_suffix(".tmp")
     torch.save({"step": step, "steps": steps, "state": values, "history": history}, temporary)
     temporary.replace(path)

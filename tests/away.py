@@ -10,7 +10,13 @@ from torch.utils._pytree import tree_flatten, tree_map
 CUDA = torch.device("cuda:0")
 MOVES = {torch.Tensor.to, torch.Tensor.cpu, torch.Tensor.cuda}
 CROSSING = {"copy_", "_to_copy"}  # operations that may read one device and write another
-INDEXING = {"index", "index_put", "index_put_", "_unsafe_index_put", "_index_put_impl_"}  # indices may stay on the CPU
+INDEXING = {
+    "index",
+    "index_put",
+    "index_put_",
+    "_unsafe_index_put",
+    "_index_put_impl_",
+}  # indices may stay on the CPU
 
 
 class Away(torch.Tensor):
@@ -19,8 +25,14 @@ class Away(torch.Tensor):
     @staticmethod
     def __new__(cls, inner: torch.Tensor, requires_grad: bool = False):
         return torch.Tensor._make_wrapper_subclass(
-            cls, inner.size(), strides=inner.stride(), storage_offset=inner.storage_offset(), dtype=inner.dtype, device="cpu", requires_grad=requires_grad
-        )  # fmt: skip
+            cls,
+            inner.size(),
+            strides=inner.stride(),
+            storage_offset=inner.storage_offset(),
+            dtype=inner.dtype,
+            device="cpu",
+            requires_grad=requires_grad,
+        )
 
     def __init__(self, inner: torch.Tensor, requires_grad: bool = False):
         self.inner = inner
@@ -46,9 +58,17 @@ class Away(torch.Tensor):
         kwargs.pop("device", None)
         name = func.overloadpacket.__name__
         flat, _ = tree_flatten((args, kwargs))
-        here = [x for x in flat if isinstance(x, torch.Tensor) and not isinstance(x, Away) and x.ndim]
-        if here and name not in CROSSING and not (name in INDEXING and all(x.dtype in (torch.long, torch.bool) for x in here)):
-            raise RuntimeError(f"{func}: a tensor {tuple(here[0].shape)} of the CPU meets one of cuda:0")
+        here = [
+            x for x in flat if isinstance(x, torch.Tensor) and not isinstance(x, Away) and x.ndim
+        ]
+        if (
+            here
+            and name not in CROSSING
+            and not (name in INDEXING and all(x.dtype in (torch.long, torch.bool) for x in here))
+        ):
+            raise RuntimeError(
+                f"{func}: a tensor {tuple(here[0].shape)} of the CPU meets one of cuda:0"
+            )
         bare = lambda x: x.inner if isinstance(x, Away) else x
         out = func(*tree_map(bare, args), **tree_map(bare, kwargs))
         if name.endswith("_") and not name.startswith("__") and args and isinstance(args[0], Away):
@@ -102,7 +122,13 @@ class MakeBelieveGPU(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
         if func in MOVES:
-            wanted = "cpu" if func is torch.Tensor.cpu else "cuda" if func is torch.Tensor.cuda else kwargs.get("device")
+            wanted = (
+                "cpu"
+                if func is torch.Tensor.cpu
+                else "cuda"
+                if func is torch.Tensor.cuda
+                else kwargs.get("device")
+            )
             rest = list(args[1:])
             if func is torch.Tensor.to and wanted is None:
                 for k, x in enumerate(rest):
@@ -117,7 +143,9 @@ class MakeBelieveGPU(TorchFunctionMode):
             if wanted is not None:
                 x = send(x) if torch.device(wanted).type == "cuda" else fetch(x)
             if func is torch.Tensor.to:
-                dtype = next((r for r in [*rest, kwargs.get("dtype")] if isinstance(r, torch.dtype)), None)
+                dtype = next(
+                    (r for r in [*rest, kwargs.get("dtype")] if isinstance(r, torch.dtype)), None
+                )
                 if dtype is not None:
                     return func(x, dtype)
             return x

@@ -41,17 +41,26 @@ def capture():
     """A short clip of the synthetic subject, tracked like a video: 24 frames of 128 pixels."""
     from stkit.capture.preprocess import PreprocessSettings, preprocess
 
-    return preprocess("synthetic", PreprocessSettings(size=128, max_frames=24, fit_steps=200, refine_steps=120))[0]
+    return preprocess(
+        "synthetic", PreprocessSettings(size=128, max_frames=24, fit_steps=200, refine_steps=120)
+    )[0]
 
 
 @pytest.fixture(scope="session")
 def mesh(capture):
     """A small mesh head of the synthetic clip, the capture it was made from, and its loss history."""
-    from stkit.fit_mesh import MeshTraining, fit_mesh
-    from stkit.mesh_head import MeshSettings
+    from stkit.heads.fit_mesh import MeshTraining, fit_mesh
+    from stkit.heads.mesh import MeshSettings
 
-    settings = MeshTraining(steps=60, coarse_cell=0.22, resolution=128, lr=2e-3, warm_steps=250, deform_frames=3,
-                            model=MeshSettings(width=32, pose_width=24, feature=16, cell=0.2))  # fmt: skip
+    settings = MeshTraining(
+        steps=60,
+        coarse_cell=0.22,
+        resolution=128,
+        lr=2e-3,
+        warm_steps=250,
+        deform_frames=3,
+        model=MeshSettings(width=32, pose_width=24, feature=16, cell=0.2),
+    )
     head, history = fit_mesh(capture, settings, capture.split()[0])
     return head, capture, history
 
@@ -59,13 +68,19 @@ def mesh(capture):
 @pytest.fixture(scope="session")
 def gaussians(mesh):
     """A small Gaussian head of the synthetic clip."""
-    from stkit.diffusion.views import mesh_prior_views
-    from stkit.fit_gaussians import GaussianTraining, fit_gaussians
-    from stkit.gaussian_head import GaussianSettings
+    from stkit.diffusion.mesh_prior import mesh_prior_views
+    from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
+    from stkit.heads.gaussian import GaussianSettings
 
     head, capture, _ = mesh
-    settings = GaussianTraining(steps=220, lr_nets=3e-3, model=GaussianSettings(width=32, pose_width=24, feature=16, mouth_points=200))
-    return fit_gaussians(capture, head, mesh_prior_views(capture, head, (-30.0, 30.0)), settings, capture.split()[0])[0]
+    settings = GaussianTraining(
+        steps=220,
+        lr_nets=3e-3,
+        model=GaussianSettings(width=32, pose_width=24, feature=16, mouth_points=200),
+    )
+    return fit_gaussians(
+        capture, head, mesh_prior_views(capture, head, (-30.0, 30.0)), settings, capture.split()[0]
+    )[0]
 
 
 def seeded(seed: int = 0) -> torch.Generator:

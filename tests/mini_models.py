@@ -16,7 +16,13 @@ IDS, EXPS = 80, 64
 def parts(step: int = 1):
     """The built-in head as arrays: mean (V, 3), faces, identity (80, V, 3), expression (64, V, 3), landmarks."""
     m = face_models.get()
-    return m.mean.numpy(), m.faces.numpy(), m.identity.numpy(), m.expression.numpy(), m.landmarks.numpy()
+    return (
+        m.mean.numpy(),
+        m.faces.numpy(),
+        m.identity.numpy(),
+        m.expression.numpy(),
+        m.landmarks.numpy(),
+    )
 
 
 def columns(basis: np.ndarray) -> np.ndarray:
@@ -50,14 +56,22 @@ def write_basel2009_folder(folder: Path) -> Path:
     scale = np.linspace(2, 1, IDS)
     scipy.io.savemat(
         folder / "01_MorphableModel.mat",
-        {"shapeMU": mean.reshape(-1, 1) * 1e5, "shapePC": columns(identity) * 1e5 / scale, "shapeEV": scale[:, None]},
+        {
+            "shapeMU": mean.reshape(-1, 1) * 1e5,
+            "shapePC": columns(identity) * 1e5 / scale,
+            "shapeEV": scale[:, None],
+        },
     )
-    scipy.io.savemat(folder / "facemodel_info.mat", {"tri": faces + 1, "keypoints": marks[None] + 1})
+    scipy.io.savemat(
+        folder / "facemodel_info.mat", {"tri": faces + 1, "keypoints": marks[None] + 1}
+    )
     scipy.io.savemat(folder / "BFM_front_idx.mat", {"idx": keep[:, None] + 1})
     scipy.io.savemat(folder / "BFM_exp_idx.mat", {"trimIndex": keep[:, None] + 1})
     std = np.linspace(3, 1, EXPS)
     np.savetxt(folder / "std_exp.txt", std[None])
-    data = np.concatenate([np.zeros(mean.size), (expression.reshape(EXPS, -1) * 1e5 / std[:, None]).reshape(-1)]).astype("<f4")
+    data = np.concatenate(
+        [np.zeros(mean.size), (expression.reshape(EXPS, -1) * 1e5 / std[:, None]).reshape(-1)]
+    ).astype("<f4")
     (folder / "Exp_Pca.bin").write_bytes(np.array([EXPS], "<i4").tobytes() + data.tobytes())
     return folder
 
@@ -69,9 +83,18 @@ def write_basel2017(folder: Path, landmarks: bool = True) -> Path:
     path = folder / "model2017-1_face12_nomouth.h5"
     with h5py.File(path, "w") as f:
         f["shape/representer/points"], f["shape/representer/cells"] = mean.T * 100, faces.T
-        f["shape/model/mean"], f["expression/model/mean"] = mean.reshape(-1) * 100, np.zeros(mean.size)
-        f["shape/model/pcaBasis"], f["shape/model/pcaVariance"] = columns(identity) * 100 / 2, np.full(IDS, 4.0)
-        f["expression/model/pcaBasis"], f["expression/model/pcaVariance"] = columns(expression) * 100 / 3, np.full(EXPS, 9.0)
+        f["shape/model/mean"], f["expression/model/mean"] = (
+            mean.reshape(-1) * 100,
+            np.zeros(mean.size),
+        )
+        f["shape/model/pcaBasis"], f["shape/model/pcaVariance"] = (
+            columns(identity) * 100 / 2,
+            np.full(IDS, 4.0),
+        )
+        f["expression/model/pcaBasis"], f["expression/model/pcaVariance"] = (
+            columns(expression) * 100 / 3,
+            np.full(EXPS, 9.0),
+        )
     if landmarks:
         np.savetxt(folder / "landmarks68.txt", marks, fmt="%d")
     return path
@@ -80,10 +103,17 @@ def write_basel2017(folder: Path, landmarks: bool = True) -> Path:
 def write_faceverse(folder: Path) -> Path:
     mean, faces, identity, expression, marks = parts()
     flip = np.array([1, -1, -1.0], np.float32)
-    pad = lambda basis, n: np.concatenate([basis, np.zeros((max(0, n - len(basis)), *basis.shape[1:]), np.float32)])[:n]
+    pad = lambda basis, n: np.concatenate(
+        [basis, np.zeros((max(0, n - len(basis)), *basis.shape[1:]), np.float32)]
+    )[:n]
     path = folder / "faceverse_simple_v2.npy"
-    data = {"meanshape": (mean * flip * 7.3).reshape(1, -1), "idBase": columns(pad(identity, 150) * flip * 7.3), "exBase": columns(pad(expression, 52) * flip * 7.3),
-            "tri": faces, "keypoints": marks}  # fmt: skip
+    data = {
+        "meanshape": (mean * flip * 7.3).reshape(1, -1),
+        "idBase": columns(pad(identity, 150) * flip * 7.3),
+        "exBase": columns(pad(expression, 52) * flip * 7.3),
+        "tri": faces,
+        "keypoints": marks,
+    }
     np.save(path, np.array(data, dtype=object), allow_pickle=True)
     return path
 
@@ -111,7 +141,9 @@ def write_flame(folder: Path, split_embedding: bool = False) -> Path:
     weights = np.zeros((V, 5))
     weights[:, 2], weights[:, 1] = jaw, 1 - jaw
     regressor = np.zeros((5, V))
-    head = np.array([[0, -1.5, -0.6], [0, -0.9, -0.5], [0, -0.25, -0.35], [0.32, 0.1, 0.4], [-0.32, 0.1, 0.4]])
+    head = np.array(
+        [[0, -1.5, -0.6], [0, -0.9, -0.5], [0, -0.25, -0.35], [0.32, 0.1, 0.4], [-0.32, 0.1, 0.4]]
+    )
     for j, at in enumerate(head):
         regressor[j, ((mean - at) ** 2).sum(1).argmin()] = 1
     shapes = np.zeros((V, 3, 400), np.float64)
@@ -119,9 +151,16 @@ def write_flame(folder: Path, split_embedding: bool = False) -> Path:
     keep = [k for k, n in enumerate(names) if n != "jaw_open"][:50]
     shapes[..., 300:350] = np.moveaxis(expression[keep], 0, 2) / 10
     data = {
-        "v_template": Ch(mean.astype(np.float64) / 10), "shapedirs": Ch(shapes), "posedirs": np.zeros((V, 3, 36)), "f": faces.astype(np.uint32), "weights": Ch(weights),
-        "J_regressor": scipy.sparse.csc_matrix(regressor), "kintree_table": np.zeros((2, 5), np.uint32), "bs_type": "lrotmin", "bs_style": "lbs",
-    }  # fmt: skip
+        "v_template": Ch(mean.astype(np.float64) / 10),
+        "shapedirs": Ch(shapes),
+        "posedirs": np.zeros((V, 3, 36)),
+        "f": faces.astype(np.uint32),
+        "weights": Ch(weights),
+        "J_regressor": scipy.sparse.csc_matrix(regressor),
+        "kintree_table": np.zeros((2, 5), np.uint32),
+        "bs_type": "lrotmin",
+        "bs_style": "lbs",
+    }
     sys.modules["chumpy"], sys.modules["chumpy.ch"] = types.ModuleType("chumpy"), module
     try:
         path = folder / "generic_model.pkl"
@@ -129,7 +168,9 @@ def write_flame(folder: Path, split_embedding: bool = False) -> Path:
     finally:
         del sys.modules["chumpy"], sys.modules["chumpy.ch"]
     triangles, bary = [], []
-    first = {int(v): (k, c) for c in range(2, -1, -1) for k, v in reversed(list(enumerate(faces[:, c])))}
+    first = {
+        int(v): (k, c) for c in range(2, -1, -1) for k, v in reversed(list(enumerate(faces[:, c])))
+    }
     for v in marks:
         k, c = first[int(v)]
         triangles.append(k)
@@ -139,8 +180,15 @@ def write_flame(folder: Path, split_embedding: bool = False) -> Path:
         (folder / "flame_static_embedding.pkl").write_bytes(
             pickle.dumps({"lmk_face_idx": triangles[17:], "lmk_b_coords": bary[17:]}, protocol=2)
         )
-        moving = {"lmk_face_idx": np.repeat(triangles[None, :17], 3, 0), "lmk_b_coords": np.repeat(bary[None, :17], 3, 0)}
-        np.save(folder / "flame_dynamic_embedding.npy", np.array(moving, dtype=object), allow_pickle=True)
+        moving = {
+            "lmk_face_idx": np.repeat(triangles[None, :17], 3, 0),
+            "lmk_b_coords": np.repeat(bary[None, :17], 3, 0),
+        }
+        np.save(
+            folder / "flame_dynamic_embedding.npy",
+            np.array(moving, dtype=object),
+            allow_pickle=True,
+        )
     else:
         whole = {"full_lmk_faces_idx": triangles[None], "full_lmk_bary_coords": bary[None]}
         np.save(folder / "landmark_embedding.npy", np.array(whole, dtype=object), allow_pickle=True)
@@ -151,21 +199,28 @@ def _rebuild(kind):
     return kind.__new__(kind)
 
 
-WRITERS = {"bfm2009": write_basel2009, "bfm2017": write_basel2017, "faceverse": write_faceverse, "flame": write_flame}
+WRITERS = {
+    "bfm2009": write_basel2009,
+    "bfm2017": write_basel2017,
+    "faceverse": write_faceverse,
+    "flame": write_flame,
+}
 
 
 def clip_of_points(frames: int = 40):
     """MediaPipe-like points (F, 478, 2) of the built-in head talking and turning, with the camera and the truth."""
     from stkit.cameras import front_camera
     from stkit.capture.fitting import posed_points
-    from stkit.capture.synthetic import make_subject
     from stkit.face_models.landmarks import MEDIAPIPE_68
+    from stkit.synthetic.subject import make_subject
 
     m = face_models.get()
     subject = make_subject(5, frames, seconds=3.0)
     p, camera = subject.performance, front_camera(256)
     points = np.zeros((frames, 478, 2), np.float32)
-    world = posed_points(m, torch.cat([m.dense, m.landmarks]), subject.identity, torch.tensor(1.0), p.beta, p.pose)
+    world = posed_points(
+        m, torch.cat([m.dense, m.landmarks]), subject.identity, torch.tensor(1.0), p.beta, p.pose
+    )
     at = camera.project(world).numpy()
     points[:, m.dense_mediapipe.numpy()] = at[:, : len(m.dense)]
     points[:, MEDIAPIPE_68] = at[:, len(m.dense) :]

@@ -16,10 +16,14 @@ def test_every_asset_says_what_it_is_and_how_to_get_it():
     for name, entry in assets.manifest().items():
         assert {"what", "status", "licence", "bytes", "path", "get", "without"} <= set(entry), name
         assert entry["status"] in assets.STATUS, name
-        assert entry["status"] not in ("fetch", "manual") or entry["url"].startswith("https://"), name
+        assert entry["status"] not in ("fetch", "manual") or entry["url"].startswith("https://"), (
+            name
+        )
     from stkit.face_models import LOADERS
 
-    assert set(LOADERS) <= set(assets.manifest()), "face models are looked up by the manifest's names"
+    assert set(LOADERS) <= set(assets.manifest()), (
+        "face models are looked up by the manifest's names"
+    )
 
 
 def test_list_and_where(home, capsys):
@@ -36,7 +40,12 @@ def test_list_and_where(home, capsys):
 def test_get_names_page_terms_and_place(home, capsys):
     assert main(["assets", "get", "bfm2009"]) == 2
     said = capsys.readouterr().err
-    assert "https://faces.dmi.unibas.ch" in said and "signed agreement" in said and str(home / "bfm2009") in said and "built-in" in said
+    assert (
+        "https://faces.dmi.unibas.ch" in said
+        and "signed agreement" in said
+        and str(home / "bfm2009") in said
+        and "built-in" in said
+    )
     assert main(["assets", "get", "lpips_vgg_backbone", "--offline"]) == 2
     assert str(home / "vgg16-397923af.pth") in capsys.readouterr().err
     assert main(["assets", "get", "nothing"]) == 2

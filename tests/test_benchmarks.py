@@ -16,12 +16,18 @@ import budget  # noqa: E402
 def test_the_reference_draws_the_same_picture_with_the_same_gradients():
     leaves, camera = bench.scene(250, 48, 3)
     with torch.no_grad():
-        leaves[3].mul_(0.5)  # gsplat's torch code has no early end of a ray; thin enough, nothing ends
+        leaves[3].mul_(
+            0.5
+        )  # gsplat's torch code has no early end of a ray; thin enough, nothing ends
     pictures, gradients = [], []
     for render in (bench.ours(leaves, camera), bench.theirs(leaves, camera)):
         image = render()[0]
         pictures.append(image.detach())
-        gradients.append(torch.autograd.grad((image * torch.linspace(-1, 1, image.numel()).reshape(image.shape)).sum(), leaves))
+        gradients.append(
+            torch.autograd.grad(
+                (image * torch.linspace(-1, 1, image.numel()).reshape(image.shape)).sum(), leaves
+            )
+        )
     assert (pictures[0] - pictures[1]).abs().max() < 1e-4
     for name, ours, theirs in zip(("means", "quats", "scales", "opacities", "colors"), *gradients):
         assert (ours - theirs).abs().max() < 1e-3 * theirs.abs().max(), name
@@ -29,7 +35,9 @@ def test_the_reference_draws_the_same_picture_with_the_same_gradients():
 
 def test_every_line_has_a_meaning_and_the_record_holds_them(tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "HERE", tmp_path)
-    monkeypatch.setattr(bench, "LINES", {"ratio_20k_256_3": 31.2, "step_ms_mesh": 99.0, "exponent_pixels": 0.4})
+    monkeypatch.setattr(
+        bench, "LINES", {"ratio_20k_256_3": 31.2, "step_ms_mesh": 99.0, "exponent_pixels": 0.4}
+    )
     bench.record("a machine")
     text = (tmp_path / "results.md").read_text()
     assert "| `ratio_20k_256_3` | 31.2 | how many times faster |" in text and "a machine" in text
@@ -40,6 +48,8 @@ def test_every_line_has_a_meaning_and_the_record_holds_them(tmp_path, monkeypatc
 
 def test_budget_names_the_parts_of_a_step():
     event = lambda key, us: type("Event", (), {"key": key, "self_cpu_time_total": us})
-    parts = budget.rows(2, [event("aten::mm", 4000), event("_Rasterize", 2000), event("aten::add", 500)])
+    parts = budget.rows(
+        2, [event("aten::mm", 4000), event("_Rasterize", 2000), event("aten::add", 500)]
+    )
     assert parts["matrix products (the nets)"] == 2 and parts["Gaussian rasteriser, forward"] == 1
     assert parts["element-wise and the rest"] == 0.25

@@ -6,15 +6,15 @@ import pytest
 import torch
 from conftest import grey_video
 
-from stkit.capture import Capture, head_transform, skin_weight, to_world
-from stkit.capture.capture import chances, choose_neutral
+from stkit.capture.capture import Capture, chances, choose_neutral, head_transform
 from stkit.capture.detect import _ranges, square_crop
 from stkit.capture.preprocess import PreprocessSettings, preprocess, synthetic_subject
-from stkit.capture.synthetic import film, make_subject
-from stkit.capture.video import VideoError, read_video, write_video
 from stkit.face_models.landmarks import KEPT_66, eye_opening, mouth_opening
 from stkit.geometry import so3_exp, yaw_pitch_roll
+from stkit.io.video import VideoError, read_video, write_video
 from stkit.metrics import correlation, nme
+from stkit.space import skin_weight, to_world
+from stkit.synthetic.subject import film, make_subject
 
 
 def encode(path, frames, times=None, rotation=0):
@@ -24,7 +24,10 @@ def encode(path, frames, times=None, rotation=0):
         stream.codec_context.time_base = Fraction(1, 1000)
         for k, image in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = round(1000 * (k / 25 if times is None else times[k])), Fraction(1, 1000)
+            frame.pts, frame.time_base = (
+                round(1000 * (k / 25 if times is None else times[k])),
+                Fraction(1, 1000),
+            )
             for packet in stream.encode(frame):
                 out.mux(packet)
         for packet in stream.encode():
@@ -34,7 +37,12 @@ def encode(path, frames, times=None, rotation=0):
 def test_tracking_follows_the_truth_of_the_synthetic_subject(capture):
     subject = synthetic_subject("synthetic", len(capture))
     eye = (capture.landmarks[:, 36, :2] - capture.landmarks[:, 45, :2]).norm(dim=1)
-    assert nme(capture.camera.project(capture.landmarks3d), capture.landmarks[:, KEPT_66, :2], eye).mean() < 0.05
+    assert (
+        nme(
+            capture.camera.project(capture.landmarks3d), capture.landmarks[:, KEPT_66, :2], eye
+        ).mean()
+        < 0.05
+    )
     yaw = yaw_pitch_roll(so3_exp(capture.pose[:, :3]))[0]
     true_yaw = yaw_pitch_roll(so3_exp(subject.performance.pose[:, :3]))[0]
     assert (yaw - true_yaw).abs().mean() < np.radians(4)
@@ -48,7 +56,11 @@ def test_tracking_follows_the_truth_of_the_synthetic_subject(capture):
 def test_capture_survives_its_file(capture, tmp_path):
     capture.save(tmp_path / "c.npz")
     back = Capture.load(tmp_path / "c.npz")
-    assert torch.equal(back.beta, capture.beta) and np.array_equal(back.frames, capture.frames) and back.neutral == capture.neutral
+    assert (
+        torch.equal(back.beta, capture.beta)
+        and np.array_equal(back.frames, capture.frames)
+        and back.neutral == capture.neutral
+    )
     (tmp_path / "broken.npz").write_bytes((tmp_path / "c.npz").read_bytes()[:5000])
     with pytest.raises(ValueError, match="broken.npz"):
         Capture.load(tmp_path / "broken.npz")
@@ -79,13 +91,17 @@ def test_neutral_prefers_calm_and_frontal():
     mouth = torch.zeros(4)
     assert choose_neutral(beta, pose, mouth) == 2
     mouth[2:] = 0.9
-    assert choose_neutral(beta, pose, mouth) in (0, 1), "an open mouth is not neutral, however small its |beta|"
+    assert choose_neutral(beta, pose, mouth) in (0, 1), (
+        "an open mouth is not neutral, however small its |beta|"
+    )
 
 
 def test_rare_frames_are_drawn_more_often(capture):
     frames = capture.split()[0]
     even, mixed = chances(capture, frames, 0.0), chances(capture, frames, 0.5)
-    assert torch.allclose(even, torch.full_like(even, 1 / len(frames))) and mixed.sum().item() == pytest.approx(1, abs=1e-5)
+    assert torch.allclose(
+        even, torch.full_like(even, 1 / len(frames))
+    ) and mixed.sum().item() == pytest.approx(1, abs=1e-5)
     assert mixed.min() >= 0.5 / len(frames)
     lids = eye_opening(capture.landmarks[frames][..., :2])
     blink, common = int(lids.argmin()), int((lids - lids.median()).abs().argmin())
@@ -95,7 +111,9 @@ def test_rare_frames_are_drawn_more_often(capture):
 
 def test_subjects_repeat_by_seed_and_differ_between_seeds():
     a, b, c = make_subject(3, 6), make_subject(3, 6), make_subject(4, 6)
-    assert torch.equal(film(a, 64, 2), film(b, 64, 2)) and not torch.equal(film(a, 64, 2), film(c, 64, 2))
+    assert torch.equal(film(a, 64, 2), film(b, 64, 2)) and not torch.equal(
+        film(a, 64, 2), film(c, 64, 2)
+    )
     assert a.performance.beta.shape == (6, 64) and torch.isfinite(a.performance.pose).all()
 
 
@@ -105,8 +123,13 @@ def test_bad_input_is_named_and_explained(tmp_path):
     encode(tmp_path / "empty_room.mp4", grey_video(12))
     (tmp_path / "folder").mkdir()
     run = lambda name: preprocess(str(tmp_path / name), PreprocessSettings(size=64, max_frames=12))
-    for name, says in (("missing.mp4", "no such file"), ("notes.mp4", "not a video that can be read"), ("short.mp4", "3 frames are too few"),
-                       ("folder", "holds no images"), ("empty_room.mp4", "a face was found in only 0 of 12 frames")):  # fmt: skip
+    for name, says in (
+        ("missing.mp4", "no such file"),
+        ("notes.mp4", "not a video that can be read"),
+        ("short.mp4", "3 frames are too few"),
+        ("folder", "holds no images"),
+        ("empty_room.mp4", "a face was found in only 0 of 12 frames"),
+    ):
         with pytest.raises(VideoError, match=says) as caught:
             run(name)
         assert name in str(caught.value)
@@ -131,7 +154,10 @@ def test_wide_frames_are_cropped_around_the_face(filmed, tmp_path):
     wide = np.full((12, 192, 480, 3), 110, np.uint8)
     wide[:, :, 250:442] = filmed
     encode(tmp_path / "wide.mp4", wide)
-    capture, _ = preprocess(str(tmp_path / "wide.mp4"), PreprocessSettings(size=96, max_frames=12, fit_steps=60, refine_steps=0))
+    capture, _ = preprocess(
+        str(tmp_path / "wide.mp4"),
+        PreprocessSettings(size=96, max_frames=12, fit_steps=60, refine_steps=0),
+    )
     assert capture.frames.shape == (12, 96, 96, 3)
     assert 30 < capture.landmarks[:, 30, 0].mean() < 66
 
@@ -139,13 +165,19 @@ def test_wide_frames_are_cropped_around_the_face(filmed, tmp_path):
 def test_faceless_frames_are_dropped_and_listed(filmed, tmp_path, capsys):
     frames = np.concatenate([filmed, np.full((3, 192, 192, 3), 90, np.uint8)])
     encode(tmp_path / "gap.mp4", frames)
-    capture, _ = preprocess(str(tmp_path / "gap.mp4"), PreprocessSettings(size=96, max_frames=15, fit_steps=40, refine_steps=0))
+    capture, _ = preprocess(
+        str(tmp_path / "gap.mp4"),
+        PreprocessSettings(size=96, max_frames=15, fit_steps=40, refine_steps=0),
+    )
     assert "no face in" in capsys.readouterr().out and 12 <= len(capture) < 15
 
 
 def test_two_faces_are_warned_about(filmed, tmp_path, capsys):
     encode(tmp_path / "two.mp4", np.concatenate([filmed, filmed], 2))
-    preprocess(str(tmp_path / "two.mp4"), PreprocessSettings(size=96, max_frames=12, fit_steps=40, refine_steps=0))
+    preprocess(
+        str(tmp_path / "two.mp4"),
+        PreprocessSettings(size=96, max_frames=12, fit_steps=40, refine_steps=0),
+    )
     assert "a second face from frame" in capsys.readouterr().out
 
 
@@ -157,7 +189,7 @@ def test_uneven_frame_times_are_noted(filmed, tmp_path, capsys):
 
 
 def test_rotation_is_applied(tmp_path, monkeypatch):
-    from stkit.capture import video
+    from stkit.io import video
 
     class Rotated:
         width, height, rotation = 4, 2, -90
@@ -169,7 +201,9 @@ def test_rotation_is_applied(tmp_path, monkeypatch):
             return np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
 
     upright = video._upright(Rotated())
-    assert upright.shape == (4, 2, 3) and np.array_equal(upright, np.rot90(Rotated().to_ndarray(), -1))
+    assert upright.shape == (4, 2, 3) and np.array_equal(
+        upright, np.rot90(Rotated().to_ndarray(), -1)
+    )
 
 
 def test_large_frames_are_shrunk_on_reading(tmp_path):
@@ -191,10 +225,15 @@ def test_folders_of_images_are_clips(filmed, tmp_path):
 
 
 def test_written_video_is_h264_and_reads_back(tmp_path):
-    frames = (np.linspace(0, 255, 10)[:, None, None, None] * np.ones((1, 66, 50, 3))).astype(np.uint8)
+    frames = (np.linspace(0, 255, 10)[:, None, None, None] * np.ones((1, 66, 50, 3))).astype(
+        np.uint8
+    )
     write_video(tmp_path / "x.mp4", frames)
     with av.open(str(tmp_path / "x.mp4")) as f:
-        assert f.streams.video[0].codec_context.name == "h264" and f.streams.video[0].codec_context.pix_fmt == "yuv420p"
+        assert (
+            f.streams.video[0].codec_context.name == "h264"
+            and f.streams.video[0].codec_context.pix_fmt == "yuv420p"
+        )
     back, _ = read_video(tmp_path / "x.mp4", 10)
     assert np.abs(back.astype(int) - frames).mean() < 6
 
@@ -207,7 +246,15 @@ def test_crop_and_ranges():
 
 
 def test_real_footage_tracks_within_four_percent(clips):
-    capture, _ = preprocess(str(clips / "clip_e.mp4"), PreprocessSettings(size=192, max_frames=24, fit_steps=250, refine_steps=200))
+    capture, _ = preprocess(
+        str(clips / "clip_e.mp4"),
+        PreprocessSettings(size=192, max_frames=24, fit_steps=250, refine_steps=200),
+    )
     eye = (capture.landmarks[:, 36, :2] - capture.landmarks[:, 45, :2]).norm(dim=1)
-    assert nme(capture.camera.project(capture.landmarks3d), capture.landmarks[:, KEPT_66, :2], eye).mean() < 0.04
+    assert (
+        nme(
+            capture.camera.project(capture.landmarks3d), capture.landmarks[:, KEPT_66, :2], eye
+        ).mean()
+        < 0.04
+    )
     assert 0.25 < np.mean(capture.mattes > 127) < 0.9

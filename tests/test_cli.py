@@ -10,12 +10,20 @@ def test_doctor_knows_this_machine(capsys):
         assert word in text
 
 
-@pytest.mark.parametrize("arguments, says", [
-    (["run", "nowhere.mp4"], "no such file"), (["run", "synthetic", "--prompt", "surfing"], "cannot do"),
-    (["run", "synthetic:x"], "whole number"), (["run", "synthetic", "--name", "a/b"], "run name"),
-    (["page", "never-run"], "no run"), (["table", "never-run"], "run it first"), (["notebook", "99"], "there are"),
-    (["notebook", "04", "-p", "alfa=1"], "no parameter 'alfa'"), (["run", "synthetic", "--editor", "/no/such/folder"], "editor='paint'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (["run", "nowhere.mp4"], "no such file"),
+        (["run", "synthetic", "--prompt", "surfing"], "cannot do"),
+        (["run", "synthetic:x"], "whole number"),
+        (["run", "synthetic", "--name", "a/b"], "run name"),
+        (["page", "never-run"], "no run"),
+        (["table", "never-run"], "run it first"),
+        (["notebook", "99"], "there are"),
+        (["notebook", "04", "-p", "alfa=1"], "no parameter 'alfa'"),
+        (["run", "synthetic", "--editor", "/no/such/folder"], "editor='paint'"),
+    ],
+)
 def test_a_wrong_request_exits_with_two_and_says_why(arguments, says, capsys):
     assert cli.main(arguments) == 2
     assert says in capsys.readouterr().err

@@ -13,11 +13,22 @@ from safetensors.torch import load_file
 
 from stkit.diffusion import convert
 from stkit.diffusion.convert import PREFIX, convert_v3d, name_map
-from stkit.safe_pickle import UnsafeFile, load_checkpoint
+from stkit.io.safe_pickle import UnsafeFile, load_checkpoint
 
-XT = {"in_channels": 8, "out_channels": 4, "block_out_channels": [32, 32, 64, 64], "layers_per_block": 2, "num_attention_heads": [2, 2, 4, 4], "cross_attention_dim": 16,
-      "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 24, "sample_size": 8, "num_frames": 18, "transformer_layers_per_block": 1,
-      "_class_name": "UNetSpatioTemporalConditionModel"}  # fmt: skip
+XT = {
+    "in_channels": 8,
+    "out_channels": 4,
+    "block_out_channels": [32, 32, 64, 64],
+    "layers_per_block": 2,
+    "num_attention_heads": [2, 2, 4, 4],
+    "cross_attention_dim": 16,
+    "addition_time_embed_dim": 8,
+    "projection_class_embeddings_input_dim": 24,
+    "sample_size": 8,
+    "num_frames": 18,
+    "transformer_layers_per_block": 1,
+    "_class_name": "UNetSpatioTemporalConditionModel",
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +42,16 @@ def released(tmp_path_factory):
     for part in ("unet", "vae", "image_encoder"):
         (root / "svd" / part).mkdir(parents=True)
         (root / "svd" / part / "config.json").write_text("{}")
-    (root / "svd" / "model_index.json").write_text(json.dumps({"_class_name": "StableVideoDiffusionPipeline"}))
+    (root / "svd" / "model_index.json").write_text(
+        json.dumps({"_class_name": "StableVideoDiffusionPipeline"})
+    )
     (root / "svd" / "unet" / "config.json").write_text(json.dumps(XT))
     names = name_map(XT)
     state = {PREFIX + names[k][0]: v for k, v in unet.state_dict().items()}
     state["conditioner.embedders.0.weight"] = torch.zeros(3)
-    torch.save({"state_dict": state, "epoch": 3, "callbacks": {"x": _Callback()}}, root / "V3D.ckpt")
+    torch.save(
+        {"state_dict": state, "epoch": 3, "callbacks": {"x": _Callback()}}, root / "V3D.ckpt"
+    )
     return root, unet
 
 
@@ -49,21 +64,34 @@ class _Callback:
 
 def test_sgm_names_are_those_of_the_released_layout():
     names = {k: v[0] for k, v in name_map(XT).items()}
-    assert names["down_blocks.0.resnets.0.spatial_res_block.conv1.weight"] == "input_blocks.1.0.in_layers.2.weight"
+    assert (
+        names["down_blocks.0.resnets.0.spatial_res_block.conv1.weight"]
+        == "input_blocks.1.0.in_layers.2.weight"
+    )
     assert (
         names["down_blocks.0.attentions.1.temporal_transformer_blocks.0.attn1.to_q.weight"]
         == "input_blocks.2.1.time_stack.0.attn1.to_q.weight"
     )
     assert names["down_blocks.2.downsamplers.0.conv.bias"] == "input_blocks.9.0.op.bias"
-    assert names["down_blocks.3.resnets.1.temporal_res_block.norm2.weight"] == "input_blocks.11.0.time_stack.out_layers.0.weight"
-    assert names["mid_block.resnets.1.time_mixer.mix_factor"] == "middle_block.2.time_mixer.mix_factor"
-    assert names["mid_block.attentions.0.time_pos_embed.linear_2.bias"] == "middle_block.1.time_pos_embed.2.bias"
+    assert (
+        names["down_blocks.3.resnets.1.temporal_res_block.norm2.weight"]
+        == "input_blocks.11.0.time_stack.out_layers.0.weight"
+    )
+    assert (
+        names["mid_block.resnets.1.time_mixer.mix_factor"] == "middle_block.2.time_mixer.mix_factor"
+    )
+    assert (
+        names["mid_block.attentions.0.time_pos_embed.linear_2.bias"]
+        == "middle_block.1.time_pos_embed.2.bias"
+    )
     assert names["up_blocks.0.upsamplers.0.conv.weight"] == "output_blocks.2.1.conv.weight"
     assert names["up_blocks.1.upsamplers.0.conv.weight"] == "output_blocks.5.2.conv.weight"
     assert names["up_blocks.3.attentions.2.proj_out.bias"] == "output_blocks.11.1.proj_out.bias"
     assert len(set(names.values())) == len(names), "two parameters share an sgm name"
     tops = {re.match(r"[a-z_]+(\.\d+)?", v)[0] for v in names.values()}
-    assert {f"input_blocks.{k}" for k in range(12)} | {f"output_blocks.{k}" for k in range(12)} <= tops
+    assert {f"input_blocks.{k}" for k in range(12)} | {
+        f"output_blocks.{k}" for k in range(12)
+    } <= tops
 
 
 def test_round_trip_is_exact_and_runs(released, tmp_path):
@@ -77,7 +105,9 @@ def test_round_trip_is_exact_and_runs(released, tmp_path):
     x, t = torch.randn(1, 3, 8, 8, 8), torch.tensor([0.5])
     told = {"encoder_hidden_states": torch.randn(1, 1, 16), "added_time_ids": torch.ones(1, 3)}
     with torch.no_grad():
-        torch.testing.assert_close(again(x, t, **told).sample, unet(x, t, **told).sample, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            again(x, t, **told).sample, unet(x, t, **told).sample, rtol=1e-3, atol=1e-4
+        )
     assert (out / "model_index.json").exists() and not (tmp_path / "v3d.part").exists()
 
 
@@ -89,8 +119,13 @@ def test_shards_are_bounded_and_indexed(released, tmp_path, monkeypatch):
     out = convert_v3d(root / "V3D.ckpt", root / "svd", tmp_path / "v3d")
     files = sorted((out / "unet").glob("*.safetensors"))
     assert len(files) > 3
-    assert all(sum(t.numel() * 2 for t in load_file(f).values()) <= 300_000 or len(load_file(f)) == 1 for f in files)
-    again = UNetSpatioTemporalConditionModel.from_pretrained(out / "unet", torch_dtype=torch.float16)
+    assert all(
+        sum(t.numel() * 2 for t in load_file(f).values()) <= 300_000 or len(load_file(f)) == 1
+        for f in files
+    )
+    again = UNetSpatioTemporalConditionModel.from_pretrained(
+        out / "unet", torch_dtype=torch.float16
+    )
     assert torch.equal(again.conv_in.weight, unet.conv_in.weight.half())
 
 
@@ -133,7 +168,9 @@ def test_a_checkpoint_that_carries_a_program_is_read_without_running_it(tmp_path
         def __reduce__(self):
             return os.system, (f"touch {marker}",)
 
-    torch.save({"state_dict": {PREFIX + "w": torch.ones(2)}, "boom": Evil()}, tmp_path / "evil.ckpt")
+    torch.save(
+        {"state_dict": {PREFIX + "w": torch.ones(2)}, "boom": Evil()}, tmp_path / "evil.ckpt"
+    )
     data = load_checkpoint(tmp_path / "evil.ckpt")
     assert data["state_dict"][PREFIX + "w"].tolist() == [1, 1] and not marker.exists()
     (tmp_path / "old.ckpt").write_bytes(pickle.dumps(Evil()))
@@ -141,11 +178,18 @@ def test_a_checkpoint_that_carries_a_program_is_read_without_running_it(tmp_path
         load_checkpoint(tmp_path / "old.ckpt")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cut=st.integers(0, 100), flip=st.lists(st.tuples(st.floats(0, 0.9999), st.integers(0, 255)), max_size=6))
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    cut=st.integers(0, 100),
+    flip=st.lists(st.tuples(st.floats(0, 0.9999), st.integers(0, 255)), max_size=6),
+)
 def test_truncated_and_damaged_checkpoints_never_escape_as_other_errors(tmp_path, cut, flip):
     path = tmp_path / "small.ckpt"
-    torch.save({"state_dict": {PREFIX + "a": torch.arange(6.0), PREFIX + "b": torch.ones(3, 2)}}, path)
+    torch.save(
+        {"state_dict": {PREFIX + "a": torch.arange(6.0), PREFIX + "b": torch.ones(3, 2)}}, path
+    )
     data = bytearray(path.read_bytes())
     for where, value in flip:
         data[int(where * len(data))] = value

@@ -10,14 +10,14 @@ import torch
 from away import Away, MakeBelieveGPU, fetch, send
 
 from stkit import render
+from stkit.diffusion.mesh_prior import mesh_prior_views
 from stkit.diffusion.paint import PaintEditor
-from stkit.diffusion.views import mesh_prior_views
 from stkit.editing.loop import EditSettings, edit_head
-from stkit.fit_gaussians import fit_gaussians
-from stkit.fit_mesh import fit_mesh
-from stkit.gaussian_head import GaussianSettings
-from stkit.mesh_head import MeshSettings
-from stkit.profiles import QUICK
+from stkit.heads.fit_gaussians import fit_gaussians
+from stkit.heads.fit_mesh import fit_mesh
+from stkit.heads.gaussian import GaussianSettings
+from stkit.heads.mesh import MeshSettings
+from stkit.runs.profiles import QUICK
 
 
 @pytest.fixture
@@ -26,12 +26,16 @@ def gpu(monkeypatch):
 
     def rasterization(*tensors, packed, **options):
         renders, alphas, info = render.rasterize(
-            *(fetch(x) if isinstance(x, torch.Tensor) else x for x in tensors), backend="cpu", **options
+            *(fetch(x) if isinstance(x, torch.Tensor) else x for x in tensors),
+            backend="cpu",
+            **options,
         )
         return send(renders), send(alphas), info
 
     def dibr(verts, faces, values, camera, background):
-        out = render.render_mesh(fetch(verts), fetch(faces), fetch(values), camera.to("cpu"), background, backend="cpu")
+        out = render.render_mesh(
+            fetch(verts), fetch(faces), fetch(values), camera.to("cpu"), background, backend="cpu"
+        )
         return render.MeshImage(*(send(x) for x in out))
 
     monkeypatch.setitem(sys.modules, "gsplat", SimpleNamespace(rasterization=rasterization))
@@ -56,7 +60,9 @@ def test_the_make_believe_gpu_refuses_what_a_gpu_refuses():
         (x.to("cuda").square().sum().cpu() * 2).backward()
         assert torch.equal(x.grad, 4 * torch.arange(3.0))
         layer = torch.nn.Linear(2, 2).to("cuda")
-        assert isinstance(layer.weight, Away) and isinstance(layer(torch.ones(1, 2, device=layer.weight.device)), Away)
+        assert isinstance(layer.weight, Away) and isinstance(
+            layer(torch.ones(1, 2, device=layer.weight.device)), Away
+        )
         optimiser = torch.optim.Adam(layer.parameters(), fused=True)
         before = fetch(layer.weight).clone()
         layer(torch.ones(1, 2, device="cuda")).sum().backward()
@@ -79,16 +85,28 @@ def test_the_mesh_stage_stays_on_its_device(capture, gpu):
     expected, losses = fit_mesh(capture, settings, capture.split()[0])
     assert history["loss"] == pytest.approx(losses["loss"], rel=1e-3)
     head = head.cpu()
-    assert not isinstance(head.nodes, Away) and torch.allclose(head.extract()[0], expected.extract()[0], atol=1e-3)
+    assert not isinstance(head.nodes, Away) and torch.allclose(
+        head.extract()[0], expected.extract()[0], atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("inits", ["sphere", "filled"])
 def test_the_gaussian_stage_stays_on_its_device(mesh, gpu, inits):
     head, capture, _ = mesh
     views = mesh_prior_views(capture, head, (-20.0, 20.0))
-    model = GaussianSettings(32, 24, 16, mouth_points=50, surface_points=len(head.extract()[0]) + 100 if inits == "filled" else 0)
-    settings = replace(QUICK.gaussians, steps=8, track_steps=2, view_share=0.5, track_from=0.0, model=model)
-    found, aligned, history = fit_gaussians(capture.to(gpu), copy.deepcopy(head).to(gpu), views, settings, capture.split()[0])
+    model = GaussianSettings(
+        32,
+        24,
+        16,
+        mouth_points=50,
+        surface_points=len(head.extract()[0]) + 100 if inits == "filled" else 0,
+    )
+    settings = replace(
+        QUICK.gaussians, steps=8, track_steps=2, view_share=0.5, track_from=0.0, model=model
+    )
+    found, aligned, history = fit_gaussians(
+        capture.to(gpu), copy.deepcopy(head).to(gpu), views, settings, capture.split()[0]
+    )
     assert all_away(found) and isinstance(aligned.pose, Away)
     _, expected, losses = fit_gaussians(capture, head, views, settings, capture.split()[0])
     assert history["loss"] == pytest.approx(losses["loss"], rel=1e-3)
@@ -103,7 +121,11 @@ def test_the_edit_loop_stays_on_its_device(gaussians, mesh, gpu, method):
     results = []
     for device in ("cpu", gpu):
         head = copy.deepcopy(gaussians).to(device)
-        history, shots, log = edit_head(head, capture.to(device), views, PaintEditor(), settings, capture.split()[0])
+        history, shots, log = edit_head(
+            head, capture.to(device), views, PaintEditor(), settings, capture.split()[0]
+        )
         assert isinstance(shots[0].target, Away) == (device == gpu) == all_away(head)
         results.append((history["loss"], log))
-    assert results[0][1] == results[1][1] and results[0][0] == pytest.approx(results[1][0], rel=1e-3)
+    assert results[0][1] == results[1][1] and results[0][0] == pytest.approx(
+        results[1][0], rel=1e-3
+    )

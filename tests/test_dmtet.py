@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from stkit.dmtet import active_tets, bcc_lattice, make_grid, marching_tetrahedra
+from stkit.heads.dmtet import active_tets, bcc_lattice, make_grid, marching_tetrahedra
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,9 @@ def test_gradient_of_the_surface_by_finite_differences():
     grid = make_grid([-1.0] * 3, [1.0] * 3, 0.5)
     sdf = (grid.verts.double().norm(dim=1) - 0.7).requires_grad_()
     verts = grid.verts.double()
-    direction = torch.randn(len(sdf), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    direction = torch.randn(
+        len(sdf), generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     f = lambda s: marching_tetrahedra(grid, verts, s)[0].square().sum()
     f(sdf).backward()
     h = 1e-6
@@ -59,8 +61,12 @@ def test_a_field_without_a_sign_change_is_refused(grid):
 
 
 def test_same_surface_as_kaolin(grid):
-    kaolin = pytest.importorskip("kaolin", reason="kaolin comes from NVIDIA's wheel index and is not here")
+    kaolin = pytest.importorskip(
+        "kaolin", reason="kaolin comes from NVIDIA's wheel index and is not here"
+    )
     sdf = grid.verts.norm(dim=1) - 1
     v, f, _, _ = marching_tetrahedra(grid, grid.verts, sdf)
-    kv, kf = kaolin.ops.conversions.marching_tetrahedra(grid.verts[None], torch.from_numpy(grid.tets), -sdf[None])
+    kv, kf = kaolin.ops.conversions.marching_tetrahedra(
+        grid.verts[None], torch.from_numpy(grid.tets), -sdf[None]
+    )
     assert len(kv[0]) == len(v) and abs(float(area(kv[0], kf[0]) - area(v, f))) < 1e-3

@@ -5,15 +5,17 @@ import pytest
 import torch
 from conftest import seeded
 
-from stkit.diffusion.editors import InstructPix2PixEditor, PromptError
+from stkit.diffusion.instruct_pix2pix import InstructPix2PixEditor
+from stkit.diffusion.mesh_prior import mesh_prior_views
 from stkit.diffusion.paint import PaintEditor, find_recipe, instructions
-from stkit.diffusion.views import FRONTAL, mesh_prior_views
+from stkit.diffusion.protocols import PromptError
 from stkit.editing.loop import EditSettings, edit_head
 from stkit.editing.strength import HIGH, LOW, SAMPLERS, sample_strength
 from stkit.editing.weights import eq8, landmark_set, point_weights, weight, weight_image
 from stkit.face_models.landmarks import KEPT_66
-from stkit.fit_gaussians import frame_arguments
-from stkit.gaussian_head import GaussianHead
+from stkit.heads.fit_gaussians import frame_arguments
+from stkit.heads.gaussian import GaussianHead
+from stkit.views import FRONTAL
 
 
 def test_weight_at_the_distances_of_the_paper():
@@ -31,7 +33,12 @@ def test_eq8_takes_the_branch_of_b():
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_strengths_stay_in_range(name):
     b = sample_strength(20_000, seeded(), name)
-    assert len(b) == 20_000 and b.min() >= LOW and b.max() <= HIGH and abs(float(b.mean()) - 0.5) < 0.01
+    assert (
+        len(b) == 20_000
+        and b.min() >= LOW
+        and b.max() <= HIGH
+        and abs(float(b.mean()) - 0.5) < 0.01
+    )
 
 
 def test_truncated_strengths_have_the_derived_moments():
@@ -72,7 +79,9 @@ class Red:
 
     def edit(self, image, prompt, b, condition, generator, landmarks=None):
         assert landmarks.shape == (66, 2) and image.shape == condition.shape
-        return condition + b**3 * (torch.tensor([1.0, 0, 0]) - condition) * (condition.min(-1, keepdim=True).values < 0.97)
+        return condition + b**3 * (torch.tensor([1.0, 0, 0]) - condition) * (
+            condition.min(-1, keepdim=True).values < 0.97
+        )
 
 
 @pytest.mark.parametrize("mode", ["pixel", "grad"])
@@ -82,11 +91,24 @@ def test_edit_changes_the_face_more_than_the_rest(gaussians, mesh, tmp_path, mod
     head = GaussianHead.load(tmp_path / "head.safetensors")
     settings = EditSettings("red", steps=120, frames=6, mode=mode)
     history, shots, log = edit_head(head, capture, None, Red(), settings, capture.split()[0])
-    assert len(history["loss"]) == 120 and len(log) == 6 + 11 and all(round(s.b, 4) in {e["b"] for e in log} for s in shots)
+    assert (
+        len(history["loss"]) == 120
+        and len(log) == 6 + 11
+        and all(round(s.b, 4) in {e["b"] for e in log} for s in shots)
+    )
     arguments = frame_arguments(capture, capture.neutral)
     with torch.no_grad():
-        change = (head.render(capture.camera, **arguments)[0] - original.render(capture.camera, **arguments)[0]).abs().mean(-1)
-    share = weight_image(original, point_weights(original, landmark_set(capture)), capture.camera, arguments)[..., 0]
+        change = (
+            (
+                head.render(capture.camera, **arguments)[0]
+                - original.render(capture.camera, **arguments)[0]
+            )
+            .abs()
+            .mean(-1)
+        )
+    share = weight_image(
+        original, point_weights(original, landmark_set(capture)), capture.camera, arguments
+    )[..., 0]
     cover = original.render(capture.camera, **arguments)[1][..., 0] > 0.9
     assert change[cover & (share > 0.6)].mean() > 2 * change[cover & (share < 0.1)].mean()
     for a, b in zip(head.deformation.parameters(), original.deformation.parameters()):
@@ -114,9 +136,13 @@ def test_edit_goes_on_from_a_checkpoint_to_the_same_result(gaussians, mesh, tmp_
 
     part = GaussianHead.load(tmp_path / "head.safetensors")
     with pytest.raises(Stop):
-        edit_head(part, capture, None, Red(), settings, capture.split()[0], tmp_path / "c.pt", interrupted)
+        edit_head(
+            part, capture, None, Red(), settings, capture.split()[0], tmp_path / "c.pt", interrupted
+        )
     resumed = GaussianHead.load(tmp_path / "head.safetensors")
-    _, _, log = edit_head(resumed, capture, None, Red(), settings, capture.split()[0], tmp_path / "c.pt")
+    _, _, log = edit_head(
+        resumed, capture, None, Red(), settings, capture.split()[0], tmp_path / "c.pt"
+    )
     assert torch.equal(resumed.feature, whole.feature) and torch.equal(resumed.xyz, whole.xyz)
     assert [e["step"] for e in log] == [0, 0, 0, 10, 20]
 
@@ -128,8 +154,13 @@ def test_a_prompt_that_cannot_be_done_fails_before_any_step(gaussians, mesh):
 
 def test_paint_knows_a_dozen_instructions_in_free_words():
     assert len(instructions()) >= 12
-    for words, name in (("Turn him into a clown!", "clown"), ("make her a bronze statue", "bronze statue"), ("give him red hair", "red hair"),
-                        ("as a Modigliani painting", "Modigliani painting"), ("what would she look like much older?", "old")):  # fmt: skip
+    for words, name in (
+        ("Turn him into a clown!", "clown"),
+        ("make her a bronze statue", "bronze statue"),
+        ("give him red hair", "red hair"),
+        ("as a Modigliani painting", "Modigliani painting"),
+        ("what would she look like much older?", "old"),
+    ):
         assert find_recipe(words)[0] == name
     with pytest.raises(PromptError, match="clown.*InstructPix2Pix"):
         find_recipe("put him on a surfboard")
@@ -143,12 +174,16 @@ def test_paint_acts_on_the_face_and_grows_with_b(capture, name):
     change = [float((edit(b) - image).abs().mean()) for b in (0.05, 0.25, 0.5, 0.9)]
     assert change[0] < change[1] < change[2] and change[2] > 8e-4 and change[3] > 0.6 * change[2]
     out = edit(0.5)
-    assert out.shape == image.shape and out.min() >= 0 and out.max() <= 1 and torch.isfinite(out).all()
+    assert (
+        out.shape == image.shape and out.min() >= 0 and out.max() <= 1 and torch.isfinite(out).all()
+    )
     assert float((out[:6, :6] - image[:6, :6]).abs().max()) < 0.02, "the background stays white"
 
 
 def test_paint_finds_the_face_itself(capture):
-    image = torch.nn.functional.interpolate(capture.image(capture.neutral).permute(2, 0, 1)[None], scale_factor=2.0)[0].permute(1, 2, 0)
+    image = torch.nn.functional.interpolate(
+        capture.image(capture.neutral).permute(2, 0, 1)[None], scale_factor=2.0
+    )[0].permute(1, 2, 0)
     out = PaintEditor().edit(image, "clown", 0.5, image, seeded())
     assert float((out - image).abs().max()) > 0.2
     with pytest.raises(ValueError, match="no face"):
@@ -158,18 +193,35 @@ def test_paint_finds_the_face_itself(capture):
 def test_views_stand_where_v3d_would(mesh):
     head, capture, _ = mesh
     views = mesh_prior_views(capture, head)
-    assert views.azimuths == FRONTAL and sorted(FRONTAL) == [-60, -40, -20, 20, 40, 60] and views.source == "mesh-prior"
-    assert torch.isfinite(views.images).all() and views.images.min() >= 0 and views.images.max() <= 1
-    assert (views.alphas.mean((1, 2, 3)) > 0.1).all() and views.trust.min() >= 0 and views.trust.max() <= 1
+    assert (
+        views.azimuths == FRONTAL
+        and sorted(FRONTAL) == [-60, -40, -20, 20, 40, 60]
+        and views.source == "mesh-prior"
+    )
+    assert (
+        torch.isfinite(views.images).all() and views.images.min() >= 0 and views.images.max() <= 1
+    )
+    assert (
+        (views.alphas.mean((1, 2, 3)) > 0.1).all()
+        and views.trust.min() >= 0
+        and views.trust.max() <= 1
+    )
     front = mesh_prior_views(capture, head, (0.0,))
     inner = (front.trust[0] > 0.9).expand(-1, -1, 3)
-    assert (front.images[0] - capture.image(capture.neutral)).abs()[inner].mean() < 0.03, "seen from the front it is the frame"
+    assert (front.images[0] - capture.image(capture.neutral)).abs()[inner].mean() < 0.03, (
+        "seen from the front it is the frame"
+    )
 
 
 @pytest.fixture(scope="session")
 def tiny_pipeline(tmp_path_factory):
     """A randomly initialised InstructPix2Pix of the real classes, saved to disk."""
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInstructPix2PixPipeline, UNet2DConditionModel
+    from diffusers import (
+        AutoencoderKL,
+        DDIMScheduler,
+        StableDiffusionInstructPix2PixPipeline,
+        UNet2DConditionModel,
+    )
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
     folder = tmp_path_factory.mktemp("tokenizer")
@@ -179,21 +231,59 @@ def tiny_pipeline(tmp_path_factory):
         *[c for c in "abcdefghijklmnopqrstuvwxyz"],
         *[c + "</w>" for c in "abcdefghijklmnopqrstuvwxyz"],
     ]
-    (folder / "vocab.json").write_text("{" + ",".join(f'"{w}":{i}' for i, w in enumerate(words)) + "}")
+    (folder / "vocab.json").write_text(
+        "{" + ",".join(f'"{w}":{i}' for i, w in enumerate(words)) + "}"
+    )
     (folder / "merges.txt").write_text("#version: 0.2\n")
     torch.manual_seed(0)
-    text = CLIPTextConfig(vocab_size=len(words), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-                          max_position_embeddings=16, bos_token_id=0, eos_token_id=1, pad_token_id=1)  # fmt: skip
+    text = CLIPTextConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=16,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+    )
     pipe = StableDiffusionInstructPix2PixPipeline(
-        vae=AutoencoderKL(block_out_channels=(8, 8, 8, 8), down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-                          latent_channels=4, norm_num_groups=4),
-        text_encoder=CLIPTextModel(text), tokenizer=CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16),
-        unet=UNet2DConditionModel(sample_size=8, in_channels=8, out_channels=4, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4,
-                                  cross_attention_dim=16, attention_head_dim=4, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-                                  up_block_types=("CrossAttnUpBlock2D", "UpBlock2D")),
-        scheduler=DDIMScheduler(clip_sample=False, set_alpha_to_one=False, steps_offset=1, beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012),
-        safety_checker=None, feature_extractor=None, image_encoder=None, requires_safety_checker=False,
-    )  # fmt: skip
+        vae=AutoencoderKL(
+            block_out_channels=(8, 8, 8, 8),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            latent_channels=4,
+            norm_num_groups=4,
+        ),
+        text_encoder=CLIPTextModel(text),
+        tokenizer=CLIPTokenizer(
+            str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16
+        ),
+        unet=UNet2DConditionModel(
+            sample_size=8,
+            in_channels=8,
+            out_channels=4,
+            block_out_channels=(8, 16),
+            layers_per_block=1,
+            norm_num_groups=4,
+            cross_attention_dim=16,
+            attention_head_dim=4,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        ),
+        scheduler=DDIMScheduler(
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+            beta_schedule="scaled_linear",
+            beta_start=0.00085,
+            beta_end=0.012,
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        image_encoder=None,
+        requires_safety_checker=False,
+    )
     out = tmp_path_factory.mktemp("ip2p") / "tiny"
     pipe.save_pretrained(out, safe_serialization=True)
     return out
@@ -205,9 +295,14 @@ def test_instruct_pix2pix_loads_a_folder_and_acts_by_strength(tiny_pipeline):
     image = torch.rand(64, 64, 3, generator=seeded(1))
     a = editor.edit(image, "red hair", 0.7, image, seeded(2))
     assert a.shape == image.shape and torch.isfinite(a).all() and a.min() >= 0 and a.max() <= 1
-    assert torch.equal(a, editor.edit(image, "red hair", 0.7, image, seeded(2))), "one seed, one result"
+    assert torch.equal(a, editor.edit(image, "red hair", 0.7, image, seeded(2))), (
+        "one seed, one result"
+    )
     reconstruction = editor.edit(image, "red hair", 0.001, image, seeded(2))
-    change = [float((editor.edit(image, "red hair", b, image, seeded(2)) - reconstruction).abs().mean()) for b in (0.1, 0.9)]
+    change = [
+        float((editor.edit(image, "red hair", b, image, seeded(2)) - reconstruction).abs().mean())
+        for b in (0.1, 0.9)
+    ]
     assert change[0] < change[1]
     with pytest.raises(PromptError):
         editor.check("  ")
@@ -228,7 +323,9 @@ def test_guidance_follows_the_formula(tiny_pipeline):
     plain = InstructPix2PixEditor(str(tiny_pipeline), s_T=1.0, s_I=1.0, steps=3, device="cpu")
     ignoring = InstructPix2PixEditor(str(tiny_pipeline), s_T=0.0, s_I=1.0, steps=3, device="cpu")
     edit = lambda e, p: e.edit(image, p, 0.8, image, seeded(3))
-    assert torch.allclose(edit(ignoring, "red"), edit(ignoring, "blue hat"), atol=1e-6), "without s_T the words do nothing"
+    assert torch.allclose(edit(ignoring, "red"), edit(ignoring, "blue hat"), atol=1e-6), (
+        "without s_T the words do nothing"
+    )
     assert not torch.equal(edit(plain, "red"), edit(plain, "blue hat"))
 
 
@@ -237,8 +334,15 @@ def test_missing_weights_say_what_to_do(tmp_path):
         InstructPix2PixEditor(str(tmp_path / "nothing-here"))
 
 
-HALF_DOWNLOADS = ["model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors",
-                  "text_encoder/model.safetensors", "scheduler/scheduler_config.json", "tokenizer/tokenizer.json"]  # fmt: skip
+HALF_DOWNLOADS = [
+    "model_index.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/diffusion_pytorch_model.safetensors",
+    "text_encoder/model.safetensors",
+    "scheduler/scheduler_config.json",
+    "tokenizer/tokenizer.json",
+]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -251,7 +355,9 @@ def test_half_downloaded_folders_are_named(tiny_pipeline, tmp_path, file, fault)
     (folder / file).unlink()
     if fault != "absent":
         (folder / file).write_bytes(whole[: len(whole) // 2] if fault == "cut" else b"")
-    with pytest.raises(FileNotFoundError, match=f"'{folder}' could not be loaded: the folder is incomplete"):
+    with pytest.raises(
+        FileNotFoundError, match=f"'{folder}' could not be loaded: the folder is incomplete"
+    ):
         InstructPix2PixEditor(str(folder), device="cpu")
 
 
@@ -270,10 +376,25 @@ def test_the_published_architecture_at_small_width_edits_by_the_same_code(tiny_p
         "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
         "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
     }
-    UNet2DConditionModel(sample_size=16, in_channels=8, out_channels=4, block_out_channels=(32, 64, 128, 128), layers_per_block=2, norm_num_groups=8,
-                         cross_attention_dim=width, attention_head_dim=8, **published).save_pretrained(folder / "unet")  # fmt: skip
-    AutoencoderKL(block_out_channels=(16, 32, 32, 32), layers_per_block=2, latent_channels=4, norm_num_groups=8, down_block_types=("DownEncoderBlock2D",) * 4,
-                  up_block_types=("UpDecoderBlock2D",) * 4).save_pretrained(folder / "vae")  # fmt: skip
+    UNet2DConditionModel(
+        sample_size=16,
+        in_channels=8,
+        out_channels=4,
+        block_out_channels=(32, 64, 128, 128),
+        layers_per_block=2,
+        norm_num_groups=8,
+        cross_attention_dim=width,
+        attention_head_dim=8,
+        **published,
+    ).save_pretrained(folder / "unet")
+    AutoencoderKL(
+        block_out_channels=(16, 32, 32, 32),
+        layers_per_block=2,
+        latent_channels=4,
+        norm_num_groups=8,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+    ).save_pretrained(folder / "vae")
     editor = InstructPix2PixEditor(str(folder), steps=3, device="cpu")
     assert editor.working_size(256, 256) == (128, 128)
     image = torch.rand(96, 96, 3, generator=seeded(1))
@@ -281,7 +402,10 @@ def test_the_published_architecture_at_small_width_edits_by_the_same_code(tiny_p
     assert edited.shape == image.shape and torch.isfinite(edited).all()
     from stkit.diffusion.together import edit_together
 
-    assert edit_together(editor, [image, image.flip(1)], "red hair", [image, image], seeded())[1].shape == image.shape
+    assert (
+        edit_together(editor, [image, image.flip(1)], "red hair", [image, image], seeded())[1].shape
+        == image.shape
+    )
 
 
 def test_gaussctrl_attends_to_references_and_puts_the_attention_back(tiny_pipeline):
@@ -290,15 +414,25 @@ def test_gaussctrl_attends_to_references_and_puts_the_attention_back(tiny_pipeli
 
     editor = InstructPix2PixEditor(str(tiny_pipeline), steps=3, device="cpu")
     images = [torch.rand(32, 32, 3, generator=seeded(k)) for k in range(3)]
-    one = [edit_together(editor, images[:1], "x", images[:1], seeded(), align=a)[0] for a in (True, False)]
+    one = [
+        edit_together(editor, images[:1], "x", images[:1], seeded(), align=a)[0]
+        for a in (True, False)
+    ]
     assert torch.allclose(*one, atol=1e-4)
     before = dict(editor.pipe.unet.attn_processors)
     made = edit_together(editor, images, "x", images, seeded())
-    assert editor.pipe.unet.attn_processors == before and len(made) == 3 and made[0].shape == (32, 32, 3)
+    assert (
+        editor.pipe.unet.attn_processors == before
+        and len(made) == 3
+        and made[0].shape == (32, 32, 3)
+    )
     with aligned(editor.pipe.unet, 3, [0]):
         kinds = {type(p) for n, p in editor.pipe.unet.attn_processors.items() if "attn1" in n}
     assert kinds == {AlignedAttention}
-    assert reference_views(8, seeded()) == sorted(reference_views(8, seeded())) and len(set(reference_views(8, seeded()))) == 4
+    assert (
+        reference_views(8, seeded()) == sorted(reference_views(8, seeded()))
+        and len(set(reference_views(8, seeded()))) == 4
+    )
 
 
 def test_inversion_leads_back(tiny_pipeline):
@@ -306,24 +440,40 @@ def test_inversion_leads_back(tiny_pipeline):
     editor = InstructPix2PixEditor(str(tiny_pipeline), device="cpu")
     x = torch.randn(1, 4, 4, 4, generator=seeded())
     clean, noise = editor.split(x, editor.schedule.alphas_cumprod[500], torch.zeros_like(x) + 0.3)
-    assert torch.allclose(editor.move(clean, noise, editor.schedule.alphas_cumprod[500]), x, atol=1e-5)
+    assert torch.allclose(
+        editor.move(clean, noise, editor.schedule.alphas_cumprod[500]), x, atol=1e-5
+    )
 
 
 @pytest.fixture(scope="module")
 def depth_pipeline(tiny_pipeline, tmp_path_factory):
     """Stable Diffusion with a depth ControlNet, small and random: one folder with both, and one of each."""
-    from diffusers import ControlNetModel, StableDiffusionControlNetPipeline, StableDiffusionPipeline, UNet2DConditionModel
+    from diffusers import (
+        ControlNetModel,
+        StableDiffusionControlNetPipeline,
+        StableDiffusionPipeline,
+        UNet2DConditionModel,
+    )
 
     editor = InstructPix2PixEditor(str(tiny_pipeline), device="cpu")
     torch.manual_seed(1)
     unet = UNet2DConditionModel(**{**editor.pipe.unet.config, "in_channels": 4})
-    control = ControlNetModel.from_unet(unet, conditioning_channels=3, conditioning_embedding_out_channels=(4, 4, 4, 4))
-    for p in [*control.controlnet_down_blocks.parameters(), *control.controlnet_cond_embedding.conv_out.parameters()]:
-        torch.nn.init.normal_(p, std=0.5)  # the published class starts at zero: the depth would do nothing
+    control = ControlNetModel.from_unet(
+        unet, conditioning_channels=3, conditioning_embedding_out_channels=(4, 4, 4, 4)
+    )
+    for p in [
+        *control.controlnet_down_blocks.parameters(),
+        *control.controlnet_cond_embedding.conv_out.parameters(),
+    ]:
+        torch.nn.init.normal_(
+            p, std=0.5
+        )  # the published class starts at zero: the depth would do nothing
     parts = {k: getattr(editor.pipe, k) for k in ("vae", "text_encoder", "tokenizer", "scheduler")}
     extra = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     out = tmp_path_factory.mktemp("depth")
-    StableDiffusionControlNetPipeline(unet=unet, controlnet=control, **parts, **extra).save_pretrained(out / "both")
+    StableDiffusionControlNetPipeline(
+        unet=unet, controlnet=control, **parts, **extra
+    ).save_pretrained(out / "both")
     StableDiffusionPipeline(unet=unet, **parts, **extra).save_pretrained(out / "sd")
     control.save_pretrained(out / "control")
     return out
@@ -335,18 +485,24 @@ def test_gaussctrl_with_a_depth_controlnet(depth_pipeline, gaussians, mesh):
     from stkit.diffusion.editors import get_editor
     from stkit.diffusion.together import edit_together
 
-    one, two = get_editor(str(depth_pipeline / "both")), get_editor(f"{depth_pipeline / 'sd'}+{depth_pipeline / 'control'}")
+    one, two = (
+        get_editor(str(depth_pipeline / "both")),
+        get_editor(f"{depth_pipeline / 'sd'}+{depth_pipeline / 'control'}"),
+    )
     assert isinstance(one, DepthEditor) and isinstance(two, DepthEditor)
     one.steps = two.steps = 3
     images = [torch.rand(64, 64, 3, generator=seeded(k)) for k in range(3)]
     depths = [
-        disparity(torch.full((64, 64, 1), 2.0 + k), torch.ones(64, 64, 1)) * (torch.rand(64, 64, 1, generator=seeded(9)) > 0.5)
+        disparity(torch.full((64, 64, 1), 2.0 + k), torch.ones(64, 64, 1))
+        * (torch.rand(64, 64, 1, generator=seeded(9)) > 0.5)
         for k in range(3)
     ]
     make = lambda editor, d, prompt="red": edit_together(editor, images, prompt, d, seeded(4))
     before = dict(one.pipe.controlnet.attn_processors)
     made = make(one, depths)
-    assert one.pipe.controlnet.attn_processors == before and all(x.shape == (64, 64, 3) and torch.isfinite(x).all() for x in made)
+    assert one.pipe.controlnet.attn_processors == before and all(
+        x.shape == (64, 64, 3) and torch.isfinite(x).all() for x in made
+    )
     assert all(torch.equal(a, b) for a, b in zip(made, make(two, depths))), "one folder or two"
     assert not torch.equal(made[0], make(one, [1 - d for d in depths])[0]), "depth counts"
     assert not torch.equal(made[0], make(one, depths, "blue hat")[0]), "words count"
@@ -360,7 +516,9 @@ def test_gaussctrl_with_a_depth_controlnet(depth_pipeline, gaussians, mesh):
     _, shots, log = edit_head(head, capture, None, one, settings, capture.split()[0])
     assert len(log) == 3 and not torch.equal(shots[0].target, shots[0].original)
     with pytest.raises(ValueError, match="take the method 'gaussctrl'"):
-        edit_head(head, capture, None, one, EditSettings("a clown", steps=4, frames=3), capture.split()[0])
+        edit_head(
+            head, capture, None, one, EditSettings("a clown", steps=4, frames=3), capture.split()[0]
+        )
     with pytest.raises(PromptError, match="no single picture"):
         one.edit(images[0], "a clown", 0.5, images[0], seeded())
     with pytest.raises(FileNotFoundError, match="no folder"):

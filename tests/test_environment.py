@@ -20,10 +20,17 @@ from stkit.assets import repository
 
 ROOT = repository()
 # distributions whose import name is another one
-DISTRIBUTION = {"cv2": "opencv-contrib-python", "PIL": "pillow", "yaml": "pyyaml", "IPython": "ipython"}
+DISTRIBUTION = {
+    "cv2": "opencv-contrib-python",
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "IPython": "ipython",
+}
 # imported inside a function, and only where a GPU or fetched weights are
 OPTIONAL = {"gsplat", "kaolin", "diffusers", "transformers", "tokenizers", "accelerate", "lpips"}
-CUDA_ONLY = re.compile(r"gsplat|kaolin|ninja|triton|nvidia-.*|cuda-.*|cupy.*|nvdiffrast|xformers|bitsandbytes")
+CUDA_ONLY = re.compile(
+    r"gsplat|kaolin|ninja|triton|nvidia-.*|cuda-.*|cupy.*|nvdiffrast|xformers|bitsandbytes"
+)
 EXACT = re.compile(r"[A-Za-z0-9][\w.-]*==[0-9][\w.!+]*")
 
 
@@ -101,7 +108,11 @@ def test_a_package_has_one_version_everywhere():
         assert found, f"{file} pins nothing"
         for name, version in found.items():
             versions.setdefault(name, {})[file] = version
-    torn = {name: by_file for name, by_file in versions.items() if len({Version(v) for v in by_file.values()}) > 1}
+    torn = {
+        name: by_file
+        for name, by_file in versions.items()
+        if len({Version(v) for v in by_file.values()}) > 1
+    }
     assert not torn, f"versions differ: {torn}"
 
 
@@ -117,7 +128,9 @@ def test_the_lock_has_all_that_the_project_asks_for():
         requirement = Requirement(text)
         name = canonicalize_name(requirement.name)
         assert name in locked, f"{name} is in pyproject.toml but not in requirements.lock"
-        assert requirement.specifier.contains(locked[name]), f"{text} does not allow the locked {locked[name]}"
+        assert requirement.specifier.contains(locked[name]), (
+            f"{text} does not allow the locked {locked[name]}"
+        )
 
 
 def test_the_gpu_environment_is_the_lock_and_kaolin():
@@ -125,13 +138,25 @@ def test_the_gpu_environment_is_the_lock_and_kaolin():
     packages = [r for r in conda_pip() if not r.startswith("-")]
     assert [r for r in packages if not EXACT.fullmatch(r)] == [], "the pip part has exact pins only"
     listed = pins(packages)
-    assert set(listed) - set(pins(LOCK)) == {"kaolin"}, "only kaolin, which PyPI does not have, may be outside the lock"
+    assert set(listed) - set(pins(LOCK)) == {"kaolin"}, (
+        "only kaolin, which PyPI does not have, may be outside the lock"
+    )
     wanted = {canonicalize_name(Requirement(r).name) for r in project_requirements("dev", "gpu")}
     assert not wanted - set(listed), f"environment.yml lacks {sorted(wanted - set(listed))}"
     wheels = f"https://nvidia-kaolin.s3.us-east-2.amazonaws.com/torch-{listed['torch']}_cu128.html"
-    assert options == ["--extra-index-url https://download.pytorch.org/whl/cu128", f"--find-links {wheels}", "-e ."]
-    assert conda_packages()["cuda-nvcc"] == conda_packages()["cuda-version"] == "12.8", "nvcc is that of the torch wheel, cu128"
-    assert conda()["name"] == "stkit" and "conda-forge" in conda()["channels"] and "ffmpeg" not in conda_packages()
+    assert options == [
+        "--extra-index-url https://download.pytorch.org/whl/cu128",
+        f"--find-links {wheels}",
+        "-e .",
+    ]
+    assert conda_packages()["cuda-nvcc"] == conda_packages()["cuda-version"] == "12.8", (
+        "nvcc is that of the torch wheel, cu128"
+    )
+    assert (
+        conda()["name"] == "stkit"
+        and "conda-forge" in conda()["channels"]
+        and "ffmpeg" not in conda_packages()
+    )
 
 
 def test_one_python():
@@ -140,7 +165,11 @@ def test_one_python():
     assert runtime == f"python-{python}"
     asked = SpecifierSet(project()["requires-python"])
     major, minor = map(int, python.split("."))
-    assert [asked.contains(f"{major}.{m}.5") for m in (minor - 1, minor, minor + 1)] == [False, True, False]
+    assert [asked.contains(f"{major}.{m}.5") for m in (minor - 1, minor, minor + 1)] == [
+        False,
+        True,
+        False,
+    ]
     assert f"PYTHON ?= python{python}\n" in (ROOT / "Makefile").read_text()
 
 
@@ -151,7 +180,10 @@ def test_binder_is_small_and_has_no_cuda():
         assert named[name].endswith("+cpu"), f"{name} without +cpu would bring 3 GB of CUDA"
     assert all(EXACT.fullmatch(r) for r in named.values())
     options = [r for r in BINDER if r.startswith("-")]
-    assert options == ["--extra-index-url https://download.pytorch.org/whl/cpu", "-c ../requirements.lock"]
+    assert options == [
+        "--extra-index-url https://download.pytorch.org/whl/cpu",
+        "-c ../requirements.lock",
+    ]
     assert not set(named) - set(pins(LOCK)), "a package that is not in the lock"
 
 
@@ -171,21 +203,32 @@ def code() -> dict[str, str]:
     found = {str(p.relative_to(ROOT)): p.read_text() for p in (ROOT / "stkit").rglob("*.py")}
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         cells = json.loads(path.read_text())["cells"]
-        found[path.name] = "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+        found[path.name] = "\n\n".join(
+            "".join(c["source"]) for c in cells if c["cell_type"] == "code"
+        )
     return found
 
 
 @pytest.mark.parametrize(
-    "file, excused", [("requirements.lock", {"kaolin"}), ("environment.yml", set()), ("binder/requirements.txt", OPTIONAL)]
+    "file, excused",
+    [
+        ("requirements.lock", {"kaolin"}),
+        ("environment.yml", set()),
+        ("binder/requirements.txt", OPTIONAL),
+    ],
 )
 def test_what_is_imported_is_pinned(file, excused):
     pinned = sources()[file]
     for name, source in code().items():
         for module in imported(source) - excused:
-            assert canonicalize_name(DISTRIBUTION.get(module, module)) in pinned, f"{name} imports {module}, which {file} lacks"
+            assert canonicalize_name(DISTRIBUTION.get(module, module)) in pinned, (
+                f"{name} imports {module}, which {file} lacks"
+            )
 
 
-@pytest.mark.parametrize("name, last", [("postBuild", "python -m compileall -q stkit"), ("start", 'exec "$@"')])
+@pytest.mark.parametrize(
+    "name, last", [("postBuild", "python -m compileall -q stkit"), ("start", 'exec "$@"')]
+)
 def test_binder_scripts(name, last):
     path = ROOT / "binder" / name
     text = path.read_text()
@@ -194,7 +237,12 @@ def test_binder_scripts(name, last):
     if name == "postBuild":
         assert "\nset -e\n" in text, "without it the image is built although a step failed"
     else:
-        for line in ("OMP_NUM_THREADS=1", "STKIT_THREADS=2", "OMP_WAIT_POLICY=passive", "STKIT_PROFILE=quick"):
+        for line in (
+            "OMP_NUM_THREADS=1",
+            "STKIT_THREADS=2",
+            "OMP_WAIT_POLICY=passive",
+            "STKIT_PROFILE=quick",
+        ):
             assert f"\nexport {line}\n" in text
 
 
@@ -206,8 +254,14 @@ def test_licences_and_citation():
     assert code_licence.startswith("MIT License\n\nCopyright (c) 2026 the stkit authors\n")
     assert "https://creativecommons.org/licenses/by/4.0/legalcode" in text_licence
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert citation["cff-version"] == "1.2.0" and citation["type"] == "software" and citation["license"] == project()["license"]
+    assert (
+        citation["cff-version"] == "1.2.0"
+        and citation["type"] == "software"
+        and citation["license"] == project()["license"]
+    )
     assert str(citation["version"]) == stkit.__version__
-    assert any(r["title"].startswith("StyleTalker:") and "doi" not in r for r in citation["references"])
+    assert any(
+        r["title"].startswith("StyleTalker:") and "doi" not in r for r in citation["references"]
+    )
     assert f"## [{stkit.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
     assert "## Faces and consent" in (ROOT / "CONTRIBUTING.md").read_text()

@@ -9,13 +9,20 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mini_models import WRITERS, clip_of_points, parts, write_basel2009_folder, write_basel2017, write_flame
+from mini_models import (
+    WRITERS,
+    clip_of_points,
+    parts,
+    write_basel2009_folder,
+    write_basel2017,
+    write_flame,
+)
 
 from stkit import face_models
 from stkit.capture.fitting import FitSettings, fit_clip, posed_points
 from stkit.face_models.files import guo_expressions
 from stkit.face_models.landmarks import MEDIAPIPE_68, mouth_opening
-from stkit.safe_pickle import Inert, load_npy, load_pickle
+from stkit.io.safe_pickle import Inert, load_npy, load_pickle
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +42,9 @@ def test_every_loader_gives_back_the_head_in_canonical_space(files):
     for kind, path in [*((k, files[k]) for k in WRITERS), ("bfm2009", files["folder"])]:
         m = face_models.get(f"{kind}:{path}")
         assert (m.mean - builtin.mean).abs().max() < 2e-3, kind
-        assert torch.equal(m.faces, builtin.faces) and torch.equal(m.landmarks, builtin.landmarks), kind
+        assert torch.equal(m.faces, builtin.faces) and torch.equal(
+            m.landmarks, builtin.landmarks
+        ), kind
         z = torch.zeros(len(m.identity))
         z[:3] = torch.tensor([1.0, -2.0, 0.5])
         want = builtin.verts(torch.nn.functional.pad(z, (0, 80))[:80])
@@ -104,20 +113,38 @@ class ExecNested(Evil):
 
 
 HOSTILE = {
-    "system": Evil, "eval": EvalEvil, "nested": ExecNested,
-    "getattr": lambda m: b"cbuiltins\ngetattr\n(cos\nsystem\nS'__call__'\ntR(S'touch " + str(m).encode() + b"'\ntR.",
+    "system": Evil,
+    "eval": EvalEvil,
+    "nested": ExecNested,
+    "getattr": lambda m: (
+        b"cbuiltins\ngetattr\n(cos\nsystem\nS'__call__'\ntR(S'touch " + str(m).encode() + b"'\ntR."
+    ),
     "posix": lambda m: b"cposix\nsystem\n(S'touch " + str(m).encode() + b"'\ntR.",
-    "subprocess": lambda m: b"csubprocess\ncheck_output\n((lS'touch'\naS'" + str(m).encode() + b"'\natR.",
+    "subprocess": lambda m: (
+        b"csubprocess\ncheck_output\n((lS'touch'\naS'" + str(m).encode() + b"'\natR."
+    ),
     "build": lambda m: b"ccollections\nOrderedDict\n)R}(S'__class__'\ncos\nsystem\nub.",
-    "huge-array": lambda m: b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I999999999999\ntcnumpy\ndtype\n(S'f8'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS''\ntb.",
+    "huge-array": lambda m: (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I999999999999\ntcnumpy\ndtype\n(S'f8'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS''\ntb."
+    ),
     "huge-bytes": lambda m: b"cbuiltins\nbytearray\n(I99999999999999\ntR.",
-    "short-array": lambda m: b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I7\ntcnumpy\ndtype\n(S'f8'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS'abc'\ntb.",
+    "short-array": lambda m: (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I7\ntcnumpy\ndtype\n(S'f8'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS'abc'\ntb."
+    ),
     "deep": lambda m: b"(" * 200_000 + b"l" * 200_000 + b".",
-    "empty": lambda m: b"", "text": lambda m: b"<!DOCTYPE html><title>404</title>", "lfs": lambda m: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
-    "stop": lambda m: b".", "memo": lambda m: b"h\xff.", "persistent": lambda m: b"Pid\n.", "extension": lambda m: b"\x82\x01.", "number": lambda m: pickle.dumps(7),
-    "list": lambda m: pickle.dumps([1, 2]), "wrong-keys": lambda m: pickle.dumps({"a": np.zeros(3)}), "strings": lambda m: pickle.dumps({"v_template": "x", "shapedirs": "y"}),
+    "empty": lambda m: b"",
+    "text": lambda m: b"<!DOCTYPE html><title>404</title>",
+    "lfs": lambda m: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+    "stop": lambda m: b".",
+    "memo": lambda m: b"h\xff.",
+    "persistent": lambda m: b"Pid\n.",
+    "extension": lambda m: b"\x82\x01.",
+    "number": lambda m: pickle.dumps(7),
+    "list": lambda m: pickle.dumps([1, 2]),
+    "wrong-keys": lambda m: pickle.dumps({"a": np.zeros(3)}),
+    "strings": lambda m: pickle.dumps({"v_template": "x", "shapedirs": "y"}),
     "cycle": lambda m: b"(lp0\ng0\na.",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -162,7 +189,9 @@ def test_the_reader_keeps_what_is_data(tmp_path):
     assert isinstance(load_pickle(tmp_path / "e.pkl"), Inert) and not (tmp_path / "ran").exists()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     kind=st.sampled_from(["faceverse", "bfm2009", "bfm2017", "flame"]),
     cut=st.integers(0, 99),
@@ -196,7 +225,12 @@ def small(files, tmp_path_factory):
 
 
 def test_guo_expressions_say_what_is_wrong(tmp_path):
-    for data in (b"", b"\x00" * 3, np.array([64], "<i4").tobytes() + b"\x00" * 10, np.array([-1], "<i4").tobytes() + b"\x00" * 12):
+    for data in (
+        b"",
+        b"\x00" * 3,
+        np.array([64], "<i4").tobytes() + b"\x00" * 10,
+        np.array([-1], "<i4").tobytes() + b"\x00" * 12,
+    ):
         (tmp_path / "Exp_Pca.bin").write_bytes(data)
         with pytest.raises(ValueError, match="Exp_Pca.bin"):
             guo_expressions(tmp_path / "Exp_Pca.bin")
@@ -211,6 +245,8 @@ def test_lids_close_as_far_as_the_landmarks_say_although_each_landmark_is_off():
     slopes = []
     for gap in (0.0, FitSettings.w_gap):
         fit = fit_clip(points, camera, m, FitSettings(steps=300, w_gap=gap))
-        seen = camera.project(posed_points(m, m.landmarks, fit.identity, fit.scale, fit.beta, fit.pose)).numpy()
+        seen = camera.project(
+            posed_points(m, m.landmarks, fit.identity, fit.scale, fit.beta, fit.pose)
+        ).numpy()
         slopes.append(np.polyfit(lids(points[:, MEDIAPIPE_68]), lids(seen), 1)[0])
     assert slopes[1] > 0.8 and slopes[1] > slopes[0], slopes

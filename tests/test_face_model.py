@@ -24,7 +24,9 @@ def test_proportions_of_an_adult_in_decimetres(head):
     width = face[16, 0] - face[0, 0]
     assert 1.2 < width < 1.7
     assert 2.1 < skin[:, 1].max() - face[8, 1] < 2.6  # chin to crown
-    assert 0.5 < face[42:48, 0].mean() - face[36:42, 0].mean() < 0.75  # distance between the eyes' middles
+    assert (
+        0.5 < face[42:48, 0].mean() - face[36:42, 0].mean() < 0.75
+    )  # distance between the eyes' middles
     assert face[30, 2] > face[27, 2] + 0.1  # the nose points forward
 
 
@@ -55,7 +57,9 @@ def test_named_expressions_do_what_they_say(head):
 
 
 def test_fine_directions_are_orthogonal_to_the_named(head):
-    E = torch.nn.functional.normalize(head.expression[:, head.part("skin")].flatten(1).double(), dim=1)
+    E = torch.nn.functional.normalize(
+        head.expression[:, head.part("skin")].flatten(1).double(), dim=1
+    )
     fine = torch.tensor([n.startswith("regional") for n in head.expression_names])
     product = E @ E.T
     assert (product[fine][:, fine] - torch.eye(int(fine.sum()))).abs().max() < 1e-4

@@ -6,21 +6,21 @@ import torch
 from mini_models import columns, parts, write_flame
 
 from stkit import face_models
-from stkit.animate import retarget, scripted
-from stkit.capture import Capture
+from stkit.capture.capture import Capture
 from stkit.capture.face_fit import with_face_model
 from stkit.capture.preprocess import model_landmarks
-from stkit.capture.tracked import read_tracked, write_3dmm, write_live_link
 from stkit.cli import main
+from stkit.driving.motion import retarget, scripted
+from stkit.driving.tracked import read_tracked, write_3dmm, write_live_link
 from stkit.editing.weights import landmark_set
 from stkit.face_models.landmarks import KEPT_66, mouth_opening
 from stkit.face_models.seated import Seated, first_seat
 from stkit.face_models.transfer import carry_expressions, named_expression
-from stkit.fit_mesh import LandmarkTeacher, MeshTraining, warm_up
 from stkit.geometry import so3_exp
-from stkit.mesh_head import MeshSettings, new_mesh_head
+from stkit.heads.fit_mesh import LandmarkTeacher, MeshTraining, warm_up
+from stkit.heads.mesh import MeshSettings, new_mesh_head
 from stkit.metrics import nme
-from stkit.report import stand_ins
+from stkit.runs.page import stand_ins
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 BUILTIN = face_models.get()
@@ -39,7 +39,13 @@ def write_cropped_basel(folder):
     R = so3_exp(torch.tensor([0.1, 0.0, 0.0])).numpy()
     turn = lambda x: 1.1 * x[..., keep, :] @ R.T
     path = folder / "BFM_model_front.mat"
-    data = {"meanshape": (turn(mean) + [0.3, -0.2, 4.0]).reshape(1, -1), "idBase": columns(turn(identity)), "exBase": columns(turn(expression)), "tri": number[faces] + 1, "keypoints": number[marks][None] + 1}  # fmt: skip
+    data = {
+        "meanshape": (turn(mean) + [0.3, -0.2, 4.0]).reshape(1, -1),
+        "idBase": columns(turn(identity)),
+        "exBase": columns(turn(expression)),
+        "tri": number[faces] + 1,
+        "keypoints": number[marks][None] + 1,
+    }
     scipy.io.savemat(path, data)
     return path
 
@@ -48,7 +54,9 @@ def write_cropped_basel(folder):
 def brought(request, capture, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     path = (write_flame if request.param == "flame" else write_cropped_basel)(folder)
-    out, losses = with_face_model(capture, f"{request.param}:{path}", len(capture.split()[0]), steps=300)
+    out, losses = with_face_model(
+        capture, f"{request.param}:{path}", len(capture.split()[0]), steps=300
+    )
     assert losses[-1] < 0.2 * losses[0]
     return out
 
@@ -69,9 +77,14 @@ def alike(a, b):
 
 
 def test_its_landmarks_fit_the_clip_as_well_as_the_built_in_heads(brought, capture):
-    assert error(brought, brought.landmarks3d) < 0.04 and error(brought, model_landmarks(brought)) < 0.05
+    assert (
+        error(brought, brought.landmarks3d) < 0.04
+        and error(brought, model_landmarks(brought)) < 0.05
+    )
     assert error(brought, brought.landmarks3d) < 1.3 * error(capture, capture.landmarks3d)
-    assert (brought.landmarks3d - capture.landmarks3d).norm(dim=-1).mean() < 0.03, "3 mm: depth is the built-in head's"
+    assert (brought.landmarks3d - capture.landmarks3d).norm(dim=-1).mean() < 0.03, (
+        "3 mm: depth is the built-in head's"
+    )
     assert alike(own_mouth(brought), own_mouth(capture)) > 0.95
     assert torch.equal(brought.pose, capture.pose) and brought.beta.shape == capture.beta.shape
 
@@ -83,15 +96,27 @@ def test_held_out_frames_change_neither_identity_nor_seat(capture, tmp_path):
     moved[n:, :, :2] += 9.0
     from dataclasses import replace
 
-    a, b = (with_face_model(c, spec, n, steps=30)[0] for c in (capture, replace(capture, landmarks=moved)))
-    assert torch.equal(a.identity, b.identity) and torch.equal(a.seat, b.seat) and not torch.equal(a.beta[n:], b.beta[n:])
+    a, b = (
+        with_face_model(c, spec, n, steps=30)[0]
+        for c in (capture, replace(capture, landmarks=moved))
+    )
+    assert (
+        torch.equal(a.identity, b.identity)
+        and torch.equal(a.seat, b.seat)
+        and not torch.equal(a.beta[n:], b.beta[n:])
+    )
 
 
 def test_a_seat_is_the_similarity_it_was_made_with():
     points = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
     R = so3_exp(torch.tensor([0.2, -0.4, 0.1]))
     seat = first_seat(points, 0.7 * points @ R.T + torch.tensor([1.0, 2.0, 3.0]))
-    torch.testing.assert_close(seat, torch.tensor([np.log(0.7), 0.2, -0.4, 0.1, 1.0, 2.0, 3.0], dtype=torch.float32), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        seat,
+        torch.tensor([np.log(0.7), 0.2, -0.4, 0.1, 1.0, 2.0, 3.0], dtype=torch.float32),
+        atol=1e-4,
+        rtol=1e-4,
+    )
 
 
 def test_a_capture_keeps_its_face_model_on_disk(brought, capture, tmp_path):
@@ -118,8 +143,15 @@ def test_stage_two_starts_from_the_same_hull_and_learns_the_other_models_motion(
     assert float(teacher.loss(theirs).detach()) < 0.6 * before
     start, ones = theirs.landmarks, torch.ones(66)
     with torch.no_grad():
-        said = torch.stack([start + theirs.deformation(start, ones, brought.beta[t], brought.pose[t]) for t in train])
-    lips = lambda x: x[:, 50, 1] - x[:, 55, 1]  # outer lips among the 66; the inner ones meet in one place, which a field cannot tear
+        said = torch.stack(
+            [
+                start + theirs.deformation(start, ones, brought.beta[t], brought.pose[t])
+                for t in train
+            ]
+        )
+    lips = lambda x: (
+        x[:, 50, 1] - x[:, 55, 1]
+    )  # outer lips among the 66; the inner ones meet in one place, which a field cannot tear
     face = brought.face()
     true = face.points(face.landmarks[KEPT_66], brought.identity, brought.beta[train])
     assert alike(lips(said), lips(true)) > 0.9 and lips(said).std() > 0.5 * lips(true).std()
@@ -127,8 +159,14 @@ def test_stage_two_starts_from_the_same_hull_and_learns_the_other_models_motion(
 
 def test_landmark_sets_and_names_exist_for_it(brought):
     dense = landmark_set(brought, "dense")
-    assert len(dense) > 100 and (dense[66:] - landmark_set(brought, "66").mean(0)).norm(dim=1).max() < 1.5
-    assert len(brought.face().expression_names) == 64 and len(set(brought.face().expression_names)) == 64
+    assert (
+        len(dense) > 100
+        and (dense[66:] - landmark_set(brought, "66").mean(0)).norm(dim=1).max() < 1.5
+    )
+    assert (
+        len(brought.face().expression_names) == 64
+        and len(set(brought.face().expression_names)) == 64
+    )
 
 
 def test_heads_of_different_face_models_drive_each_other(brought, capture):
@@ -146,15 +184,25 @@ def test_heads_of_different_face_models_drive_each_other(brought, capture):
 def test_sliders_and_streams_speak_the_other_models_language(brought, capture, tmp_path):
     face = brought.face()
     beta = torch.stack([torch.zeros(64), named_expression({"jaw_open": 2.0}, face)])
-    closed, opened = mouth_opening(face.points(face.landmarks, torch.zeros(len(face.identity)), beta))
+    closed, opened = mouth_opening(
+        face.points(face.landmarks, torch.zeros(len(face.identity)), beta)
+    )
     assert opened > closed + 0.05
     torch.testing.assert_close(carry_expressions(capture.beta, BUILTIN, BUILTIN), capture.beta)
     write_live_link(brought, tmp_path / "talk.csv")
     told = read_tracked(tmp_path / "talk.csv")
-    assert alike(mouth_opening(BUILTIN.points(BUILTIN.landmarks, torch.zeros(80), told.beta)), own_mouth(capture)) > 0.9
+    assert (
+        alike(
+            mouth_opening(BUILTIN.points(BUILTIN.landmarks, torch.zeros(80), told.beta)),
+            own_mouth(capture),
+        )
+        > 0.9
+    )
     write_3dmm(brought.subset([0, 3, 6, 9, 12]), tmp_path / "folder")
     again = read_tracked(tmp_path / "folder")
-    lips = lambda beta: (lambda x: x[:, 62, 1] - x[:, 66, 1])(BUILTIN.points(BUILTIN.landmarks, torch.zeros(80), beta))
+    lips = lambda beta: (lambda x: x[:, 62, 1] - x[:, 66, 1])(
+        BUILTIN.points(BUILTIN.landmarks, torch.zeros(80), beta)
+    )
     assert alike(lips(again.beta), lips(capture.beta[[0, 3, 6, 9, 12]])) > 0.9
 
 
@@ -163,23 +211,48 @@ def test_expressions_beyond_the_models_own_do_nothing():
     seated = Seated(small, torch.zeros(7), BUILTIN.landmarks[:0])
     beta = torch.randn(2, 64, generator=torch.Generator().manual_seed(1))
     every = torch.arange(68)
-    torch.testing.assert_close(seated.points(every, torch.zeros(80), beta), small.points(every, torch.zeros(80), beta))
+    torch.testing.assert_close(
+        seated.points(every, torch.zeros(80), beta), small.points(every, torch.zeros(80), beta)
+    )
 
 
-@pytest.mark.parametrize("spec, says", [("smpl", "'smpl'"), ("flame:/nowhere/flame.pkl", "/nowhere/flame.pkl"), ("flame", "flame")])
+@pytest.mark.parametrize(
+    "spec, says",
+    [("smpl", "'smpl'"), ("flame:/nowhere/flame.pkl", "/nowhere/flame.pkl"), ("flame", "flame")],
+)
 def test_a_missing_face_model_is_named_before_anything_runs(spec, says, capsys):
     assert main(["run", "synthetic", "--name", "x", "--face-model", spec]) == 2
     assert says in capsys.readouterr().err
 
 
 def test_notebooks_refuse_it(capsys, tmp_path):
-    assert main(["run", "synthetic", "--face-model", f"bfm2009:{write_cropped_basel(tmp_path)}", "--notebooks"]) == 2
+    assert (
+        main(
+            [
+                "run",
+                "synthetic",
+                "--face-model",
+                f"bfm2009:{write_cropped_basel(tmp_path)}",
+                "--notebooks",
+            ]
+        )
+        == 2
+    )
     assert "--notebooks" in capsys.readouterr().err
 
 
 def test_a_page_names_the_stand_ins_that_a_run_used():
     numbers = {"computed_on": {"views": "mesh-prior (stand-in for V3D)"}, "face_model": "builtin"}
     assert len(stand_ins(numbers, "paint (rule-based stand-in)")) == 3
-    said = stand_ins({"computed_on": {"views": "tiny orbit (stand-in for V3D)"}, "face_model": "flame"}, "tiny InstructPix2Pix (stand-in)")
+    said = stand_ins(
+        {"computed_on": {"views": "tiny orbit (stand-in for V3D)"}, "face_model": "flame"},
+        "tiny InstructPix2Pix (stand-in)",
+    )
     assert len(said) == 2 and "tiny orbit" in said[0] and "Basel" not in "".join(said)
-    assert stand_ins({"computed_on": {"views": "V3D (folder)"}, "face_model": "flame"}, "InstructPix2Pix (folder)") == []
+    assert (
+        stand_ins(
+            {"computed_on": {"views": "V3D (folder)"}, "face_model": "flame"},
+            "InstructPix2Pix (folder)",
+        )
+        == []
+    )

@@ -52,7 +52,9 @@ def test_quaternions_agree_with_matrices():
     a, b = torch.randn(2, 5, 3, generator=generator(0, "q"), dtype=torch.float64)
     qa, qb = axis_angle_to_quat(a), axis_angle_to_quat(b)
     assert torch.allclose(quat_to_rotation(qa), so3_exp(a), atol=1e-6)
-    assert torch.allclose(quat_to_rotation(quat_multiply(qa, qb)), so3_exp(a) @ so3_exp(b), atol=1e-6)
+    assert torch.allclose(
+        quat_to_rotation(quat_multiply(qa, qb)), so3_exp(a) @ so3_exp(b), atol=1e-6
+    )
 
 
 def test_nearest_is_the_same_by_tree_and_by_table():
@@ -74,7 +76,9 @@ def test_orbit_keeps_the_target_and_the_distance():
     for azimuth in (-60.0, 20.0, 180.0):
         camera = orbit_camera(base, azimuth, target=target)
         assert torch.allclose(camera.project(target), base.project(target), atol=1e-3)
-        assert torch.allclose((camera.centre() - target).norm(), (base.centre() - target).norm(), atol=1e-4)
+        assert torch.allclose(
+            (camera.centre() - target).norm(), (base.centre() - target).norm(), atol=1e-4
+        )
     assert orbit_camera(base, 90.0).centre()[0] > 0.9 * DISTANCE
 
 
@@ -84,8 +88,12 @@ def test_generators_differ_by_path_and_repeat_by_seed():
 
 
 def test_quat_from_z_turns_the_z_axis_into_the_normals_line():
-    n = torch.nn.functional.normalize(torch.randn(50, 3, generator=torch.Generator().manual_seed(0)), dim=1)
+    n = torch.nn.functional.normalize(
+        torch.randn(50, 3, generator=torch.Generator().manual_seed(0)), dim=1
+    )
     n = torch.cat([n, torch.tensor([[0.0, 0, 1], [0, 0, -1], [1, 0, 0]])])
     turned = quat_to_rotation(quat_from_z(n))[:, :, 2]
     assert torch.allclose((turned * n).sum(1).abs(), torch.ones(len(n)), atol=1e-5)
-    assert torch.equal(quat_from_z(n), quat_from_z(-n)[:]) or torch.allclose(quat_from_z(n[:52]), quat_from_z(-n[:52]), atol=1e-6)
+    assert torch.equal(quat_from_z(n), quat_from_z(-n)[:]) or torch.allclose(
+        quat_from_z(n[:52]), quat_from_z(-n[:52]), atol=1e-6
+    )

@@ -2,17 +2,19 @@ import numpy as np
 import pytest
 import torch
 
-from stkit.alignment import align_frames, iou_loss, moved
-from stkit.animate import own_motion, part, play, retarget, save_ply, scripted, seen_openings
-from stkit.capture import head_transform
-from stkit.capture.capture import canonical_points
-from stkit.evaluate import true_picture, true_view
+from stkit.capture.capture import canonical_landmarks, head_transform
+from stkit.capture.detect import seen_openings
+from stkit.driving.motion import own_motion, part, play, retarget, scripted
+from stkit.export.ply import save_ply
 from stkit.face_models.landmarks import eye_opening
-from stkit.fit_gaussians import frame_arguments, render_frame
-from stkit.fit_mesh import fit_mesh, laplacian_loss, render_mesh_head
-from stkit.gaussian_head import GaussianHead, draw, mouth_points
-from stkit.mesh_head import MeshHead, canonical_landmarks
-from stkit.metrics import correlation, iou, psnr
+from stkit.heads.alignment import align_frames, moved
+from stkit.heads.fit_gaussians import frame_arguments, render_frame
+from stkit.heads.fit_mesh import fit_mesh, laplacian_loss, render_mesh_head
+from stkit.heads.gaussian import GaussianHead, draw, mouth_points
+from stkit.heads.mesh import MeshHead
+from stkit.metrics import correlation, iou, iou_loss, psnr
+from stkit.runs.scores import true_picture, true_view
+from stkit.space import canonical_points
 
 
 def test_iou_loss_is_zero_for_equal_masks():
@@ -23,7 +25,13 @@ def test_iou_loss_is_zero_for_equal_masks():
 def test_laplacian_of_a_flat_regular_patch_is_small():
     y, x = torch.meshgrid(torch.arange(6.0), torch.arange(6.0), indexing="ij")
     v = torch.stack([x, y, torch.zeros_like(x)], -1).reshape(-1, 3)
-    quad = torch.tensor([[i * 6 + j, i * 6 + j + 1, (i + 1) * 6 + j + 1, (i + 1) * 6 + j] for i in range(5) for j in range(5)])
+    quad = torch.tensor(
+        [
+            [i * 6 + j, i * 6 + j + 1, (i + 1) * 6 + j + 1, (i + 1) * 6 + j]
+            for i in range(5)
+            for j in range(5)
+        ]
+    )
     f = torch.cat([quad[:, [0, 1, 2]], quad[:, [0, 2, 3]]])
     rough = v + 0.3 * torch.randn(v.shape, generator=torch.Generator().manual_seed(0))
     assert laplacian_loss(rough, f) > 1.2 * laplacian_loss(v, f)
@@ -32,23 +40,33 @@ def test_laplacian_of_a_flat_regular_patch_is_small():
 def test_mesh_head_learns_outline_and_landmarks(mesh):
     head, capture, history = mesh
     train, test = capture.split()
-    fell = {name: np.mean(history[name][-10:]) / np.mean(history[name][:10]) for name in ("silhouette", "rgb", "laplacian")}
+    fell = {
+        name: np.mean(history[name][-10:]) / np.mean(history[name][:10])
+        for name in ("silhouette", "rgb", "laplacian")
+    }
     assert fell["silhouette"] < 0.85 and fell["rgb"] < 0.9 and fell["laplacian"] < 0.9
-    assert np.mean([iou(render_mesh_head(head, capture, t).mask, capture.matte(t)) for t in test]) > 0.9
+    assert (
+        np.mean([iou(render_mesh_head(head, capture, t).mask, capture.matte(t)) for t in test])
+        > 0.9
+    )
     t = int(torch.argmax((capture.beta - capture.beta[capture.neutral]).norm(dim=1)))
     goal = canonical_landmarks(capture, t)
     with torch.no_grad():
-        moved = head.landmarks + head.deformation(head.landmarks, torch.ones(66), capture.beta[t], capture.pose[t])
+        moved = head.landmarks + head.deformation(
+            head.landmarks, torch.ones(66), capture.beta[t], capture.pose[t]
+        )
     assert (moved - goal).norm(dim=1).mean() < 0.6 * (head.landmarks - goal).norm(dim=1).mean()
 
 
 def test_lids_close_where_the_face_model_closes_them(capture):
     """A blink is three frames of twenty and a hundredth of the picture; the deformation learns it all the same."""
-    from stkit.fit_mesh import LandmarkTeacher, MeshTraining, new_mesh_head, warm_up
     from stkit.geometry import generator
-    from stkit.mesh_head import MeshSettings
+    from stkit.heads.fit_mesh import LandmarkTeacher, MeshTraining, new_mesh_head, warm_up
+    from stkit.heads.mesh import MeshSettings
 
-    settings = MeshTraining(warm_steps=1200, model=MeshSettings(width=48, pose_width=24, feature=16, cell=0.3))
+    settings = MeshTraining(
+        warm_steps=1200, model=MeshSettings(width=48, pose_width=24, feature=16, cell=0.3)
+    )
     torch.manual_seed(0)
     head, frames = new_mesh_head(capture, settings.model), capture.split()[0]
     warm_up(head, LandmarkTeacher(capture, frames, settings, generator(0, "lids")), settings)
@@ -56,15 +74,22 @@ def test_lids_close_where_the_face_model_closes_them(capture):
     shut, wide = (pick(frames, key=lambda t: gap[t]) for pick in (min, max))
     upper, ones = [37, 38, 43, 44], torch.ones(66)
     with torch.no_grad():
-        learned = [head.landmarks + head.deformation(head.landmarks, ones, capture.beta[t], capture.pose[t]) for t in (shut, wide)]
-    tracked = [canonical_points(capture.landmarks3d[t], capture.pose[t], capture.scale) for t in (shut, wide)]
+        learned = [
+            head.landmarks
+            + head.deformation(head.landmarks, ones, capture.beta[t], capture.pose[t])
+            for t in (shut, wide)
+        ]
+    tracked = [
+        canonical_points(capture.landmarks3d[t], capture.pose[t], capture.scale)
+        for t in (shut, wide)
+    ]
     fall = lambda pair: float((pair[1] - pair[0])[upper, 1].mean())
     assert fall(tracked) > 0.03 and fall(learned) > 0.5 * fall(tracked)
 
 
 def test_training_the_mesh_twice_gives_the_same_bits(capture):
-    from stkit.fit_mesh import MeshTraining
-    from stkit.mesh_head import MeshSettings
+    from stkit.heads.fit_mesh import MeshTraining
+    from stkit.heads.mesh import MeshSettings
 
     settings = MeshTraining(
         steps=4,
@@ -74,7 +99,9 @@ def test_training_the_mesh_twice_gives_the_same_bits(capture):
         model=MeshSettings(width=16, pose_width=8, feature=8, cell=0.25),
     )
     a, b = (fit_mesh(capture, settings, [0, 3, 6]) for _ in range(2))
-    assert all(torch.equal(x, y) for x, y in zip(a[0].state_dict().values(), b[0].state_dict().values()))
+    assert all(
+        torch.equal(x, y) for x, y in zip(a[0].state_dict().values(), b[0].state_dict().values())
+    )
     assert a[1] == b[1]
 
 
@@ -82,7 +109,11 @@ def test_mesh_head_survives_its_file(mesh, tmp_path):
     head, capture, _ = mesh
     head.save(tmp_path / "m.safetensors")
     back = MeshHead.load(tmp_path / "m.safetensors")
-    assert torch.allclose(render_mesh_head(back, capture, 2).image, render_mesh_head(head, capture, 2).image, atol=1e-5)
+    assert torch.allclose(
+        render_mesh_head(back, capture, 2).image,
+        render_mesh_head(head, capture, 2).image,
+        atol=1e-5,
+    )
     with pytest.raises(ValueError, match="not a gaussians"):
         GaussianHead.load(tmp_path / "m.safetensors")
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "m.safetensors").read_bytes()[:999])
@@ -103,7 +134,9 @@ def test_gaussian_head_shows_held_out_frames(gaussians, mesh):
     capture = mesh[1]
     test = capture.split()[1]
     assert np.mean([psnr(render_frame(gaussians, capture, t), capture.image(t)) for t in test]) > 20
-    assert torch.equal(next(gaussians.deformation.parameters()), next(mesh[0].deformation.parameters())), "the deformation was frozen"
+    assert torch.equal(
+        next(gaussians.deformation.parameters()), next(mesh[0].deformation.parameters())
+    ), "the deformation was frozen"
     with torch.no_grad():
         g = gaussians.gaussians(**frame_arguments(capture, 0))
     assert all(torch.isfinite(v).all() for v in g.values()) and (g["scales"] > 0).all()
@@ -119,7 +152,10 @@ def test_alignment_finds_a_shift_it_was_given(gaussians, mesh):
 
     def show(t):
         return lambda pose, torso: draw(
-            gaussians.place(canonical[t], **{**head_transform(capture, t), "pose": pose, "torso": torso}), capture.camera
+            gaussians.place(
+                canonical[t], **{**head_transform(capture, t), "pose": pose, "torso": torso}
+            ),
+            capture.camera,
         )
 
     target = lambda t: tuple(x.detach() for x in show(t)(capture.pose[t], capture.torso[t]))
@@ -127,7 +163,9 @@ def test_alignment_finds_a_shift_it_was_given(gaussians, mesh):
     assert (found.pose - capture.pose)[[a, b]].norm() < 0.4 * shift.norm()
     still = [t for t in range(len(capture)) if t not in (a, b)]
     assert torch.equal(found.pose[still], wrong.pose[still]), "other frames stay"
-    assert torch.allclose(moved(wrong, capture.pose, capture.torso).landmarks3d, capture.landmarks3d, atol=1e-5)
+    assert torch.allclose(
+        moved(wrong, capture.pose, capture.torso).landmarks3d, capture.landmarks3d, atol=1e-5
+    )
 
 
 def test_points_that_follow_the_head_turn_with_it(gaussians, mesh):
@@ -136,7 +174,10 @@ def test_points_that_follow_the_head_turn_with_it(gaussians, mesh):
     turned = {**frame, "pose": frame["pose"] + torch.tensor([0, 0.2, 0, 0, 0, 0])}
     with torch.no_grad():
         c = gaussians.canonical(frame["beta"], frame["pose"])
-        a, b = (gaussians.place(c, **{k: v for k, v in f.items() if k != "beta"})["means"] for f in (frame, turned))
+        a, b = (
+            gaussians.place(c, **{k: v for k, v in f.items() if k != "beta"})["means"]
+            for f in (frame, turned)
+        )
     follow = gaussians.follow_logits.sigmoid()
     step = (b - a).norm(dim=1)
     assert step[follow > 0.97].mean() > 5 * step[follow < 0.03].mean()
@@ -158,7 +199,9 @@ def test_mouth_points_lie_at_the_lips(mesh):
 def test_driving_by_itself_changes_nothing(mesh):
     capture = mesh[1]
     own, again = own_motion(capture), retarget(capture, capture)
-    assert torch.allclose(own.beta, again.beta, atol=1e-5) and torch.allclose(own.pose, again.pose, atol=1e-4)
+    assert torch.allclose(own.beta, again.beta, atol=1e-5) and torch.allclose(
+        own.pose, again.pose, atol=1e-4
+    )
     calm = retarget(capture, capture, expression=0.0)
     assert (calm.beta - capture.beta[capture.neutral]).abs().max() < 1e-6
 
@@ -166,7 +209,9 @@ def test_driving_by_itself_changes_nothing(mesh):
 def test_the_rendered_mouth_follows(gaussians, mesh):
     capture = mesh[1]
     frames = play(gaussians, capture, scripted(capture, 24, seed=3))
-    assert frames.shape == (24, 128, 128, 3) and frames.dtype == np.uint8 and frames.std(0).max() > 20
+    assert (
+        frames.shape == (24, 128, 128, 3) and frames.dtype == np.uint8 and frames.std(0).max() > 20
+    )
     from stkit.face_models.landmarks import mouth_opening
 
     seen = seen_openings(play(gaussians, capture, part(own_motion(capture), list(range(24)))))[:, 0]
@@ -178,9 +223,28 @@ def test_the_rendered_mouth_follows(gaussians, mesh):
 def test_ply_has_the_fields_viewers_expect(gaussians, mesh, tmp_path):
     n = save_ply(gaussians, mesh[1], tmp_path / "h.ply")
     header, _, body = (tmp_path / "h.ply").read_bytes().partition(b"end_header\n")
-    names = [line.split()[-1].decode() for line in header.splitlines() if line.startswith(b"property")]
-    assert names == ["x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1", "scale_2",
-                     "rot_0", "rot_1", "rot_2", "rot_3"]  # fmt: skip
+    names = [
+        line.split()[-1].decode() for line in header.splitlines() if line.startswith(b"property")
+    ]
+    assert names == [
+        "x",
+        "y",
+        "z",
+        "nx",
+        "ny",
+        "nz",
+        "f_dc_0",
+        "f_dc_1",
+        "f_dc_2",
+        "opacity",
+        "scale_0",
+        "scale_1",
+        "scale_2",
+        "rot_0",
+        "rot_1",
+        "rot_2",
+        "rot_3",
+    ]
     assert len(body) == n * len(names) * 4 and f"element vertex {n}".encode() in header
 
 
@@ -191,4 +255,6 @@ def test_truth_from_another_side_and_from_the_front(mesh):
     assert psnr(front, capture.image(20)) > 22, "from the front the truth is the frame"
     side, camera = true_view("synthetic", len(capture), capture, 20, 30.0)
     assert side.std() > 0.05
-    assert (true_picture(capture, 20, camera) - side).abs().max() < 1e-3, "the tracked camera leads back to the true one"
+    assert (true_picture(capture, 20, camera) - side).abs().max() < 1e-3, (
+        "the tracked camera leads back to the true one"
+    )

@@ -1,13 +1,13 @@
-"""stkit.layers against torch's own linear layers."""
+"""stkit.heads.fused_mlp against torch's own linear layers."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import stkit.layers
-from stkit.layers import ROWS, chain
-from stkit.networks import MLP
+import stkit.heads.fused_mlp
+from stkit.heads.fused_mlp import ROWS, chain
+from stkit.heads.networks import MLP
 
 
 def plain(x, weights, biases, skip, slope=0.01):
@@ -21,7 +21,8 @@ def plain(x, weights, biases, skip, slope=0.01):
 def nets(dims, skip, seed=0, dtype=torch.float32):
     g = torch.Generator().manual_seed(seed)
     weights = [
-        torch.randn(b, a + (dims[0] if k == skip else 0), generator=g, dtype=dtype) / a**0.5 for k, (a, b) in enumerate(zip(dims, dims[1:]))
+        torch.randn(b, a + (dims[0] if k == skip else 0), generator=g, dtype=dtype) / a**0.5
+        for k, (a, b) in enumerate(zip(dims, dims[1:]))
     ]
     return weights, [torch.randn(b, generator=g, dtype=dtype) for b in dims[1:]]
 
@@ -34,13 +35,20 @@ def gradients(function, x, weights, biases, skip, d):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 300), st.lists(st.integers(1, 20), min_size=2, max_size=6), st.integers(-1, 5), st.integers(0, 1000))
+@given(
+    st.integers(0, 300),
+    st.lists(st.integers(1, 20), min_size=2, max_size=6),
+    st.integers(-1, 5),
+    st.integers(0, 1000),
+)
 def test_value_and_gradients_are_those_of_torch(n, dims, skip, seed):
     skip = skip if 0 < skip < len(dims) - 1 else None
     weights, biases = nets(dims, skip, seed)
     g = torch.Generator().manual_seed(seed)
     x, d = torch.randn(n, dims[0], generator=g), torch.randn(n, dims[-1], generator=g)
-    for got, want in zip(gradients(chain, x, weights, biases, skip, d), gradients(plain, x, weights, biases, skip, d)):
+    for got, want in zip(
+        gradients(chain, x, weights, biases, skip, d), gradients(plain, x, weights, biases, skip, d)
+    ):
         torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
 
 
@@ -62,7 +70,12 @@ def test_only_the_gradients_asked_for():
     x, frozen = torch.randn(50, 5, requires_grad=True), [w.clone() for w in weights]
     weights[1].requires_grad_()
     chain(x, weights, biases, 1).square().sum().backward()
-    assert x.grad is not None and weights[1].grad is not None and weights[0].grad is None and biases[0].grad is None
+    assert (
+        x.grad is not None
+        and weights[1].grad is not None
+        and weights[0].grad is None
+        and biases[0].grad is None
+    )
     with torch.no_grad():
         assert not chain(x, weights, biases, 1).requires_grad
     assert not chain(x.detach(), frozen, biases, 1).requires_grad
@@ -70,26 +83,35 @@ def test_only_the_gradients_asked_for():
 
 def test_a_slice_of_a_weight_and_an_expanded_gradient():
     x, wide, bias = torch.randn(50, 5), torch.randn(8, 12, requires_grad=True), torch.zeros(8)
-    grads = [torch.autograd.grad(f(x, [wide[:, 3:8]], [bias], None).sum(), wide)[0] for f in (chain, plain)]
+    grads = [
+        torch.autograd.grad(f(x, [wide[:, 3:8]], [bias], None).sum(), wide)[0]
+        for f in (chain, plain)
+    ]
     torch.testing.assert_close(*grads, rtol=1e-5, atol=1e-5)
 
 
 def test_what_belongs_to_the_frame_joins_the_bias():
     net = MLP((7, 16, 16, 16, 3))
     x, frame = torch.randn(40, 4), torch.randn(3)
-    torch.testing.assert_close(net.shared(x, frame), net(torch.cat([x, frame.expand(40, 3)], 1)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        net.shared(x, frame), net(torch.cat([x, frame.expand(40, 3)], 1)), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_float64_is_left_to_torch():
     weights, biases = nets((4, 6, 3), None, dtype=torch.float64)
-    leaves = [t.requires_grad_() for t in (torch.randn(6, 4, dtype=torch.float64), *weights, *biases)]
+    leaves = [
+        t.requires_grad_() for t in (torch.randn(6, 4, dtype=torch.float64), *weights, *biases)
+    ]
     assert torch.autograd.gradcheck(lambda x, a, b, c, d: chain(x, [a, b], [c, d], None), leaves)
 
 
 def test_a_second_derivative_is_refused_rather_than_wrong():
     weights, biases = nets((4, 6, 3), None)
     x = torch.randn(9, 4, requires_grad=True)
-    (first,) = torch.autograd.grad(chain(x, weights, biases, None).square().sum(), x, create_graph=True)
+    (first,) = torch.autograd.grad(
+        chain(x, weights, biases, None).square().sum(), x, create_graph=True
+    )
     with pytest.raises(RuntimeError, match="once_differentiable"):
         first.sum().backward()
 
@@ -98,7 +120,7 @@ def test_without_onednn_torch_takes_over(monkeypatch):
     weights, biases = nets((4, 6, 3), None)
     x = torch.randn(9, 4)
     with monkeypatch.context() as m:
-        m.setattr(stkit.layers, "_product", None)
+        m.setattr(stkit.heads.fused_mlp, "_product", None)
         slow = chain(x, weights, biases, None)
     torch.testing.assert_close(chain(x, weights, biases, None), slow)
 

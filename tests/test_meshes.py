@@ -11,7 +11,9 @@ from stkit.cameras import Camera, front_camera, orbit_camera
 from stkit.geometry import generator
 from stkit.render import render_mesh
 
-BORDER = 1e-4  # barycentric distance from a triangle's border within which rounding may pick either side
+BORDER = (
+    1e-4  # barycentric distance from a triangle's border within which rounding may pick either side
+)
 
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -20,23 +22,67 @@ pytestmark = pytest.mark.usefixtures("one_torch_thread")
 def icosphere(level: int) -> tuple[Tensor, Tensor]:
     """A unit sphere of 20 * 4**level outward triangles."""
     p = (1 + math.sqrt(5)) / 2
-    verts = np.array([(-1, p, 0), (1, p, 0), (-1, -p, 0), (1, -p, 0), (0, -1, p), (0, 1, p), (0, -1, -p), (0, 1, -p),
-                      (p, 0, -1), (p, 0, 1), (-p, 0, -1), (-p, 0, 1)])  # fmt: skip
-    faces = np.array([(0, 11, 5), (0, 5, 1), (0, 1, 7), (0, 7, 10), (0, 10, 11), (1, 5, 9), (5, 11, 4), (11, 10, 2), (10, 7, 6), (7, 1, 8),
-                      (3, 9, 4), (3, 4, 2), (3, 2, 6), (3, 6, 8), (3, 8, 9), (4, 9, 5), (2, 4, 11), (6, 2, 10), (8, 6, 7), (9, 8, 1)])  # fmt: skip
+    verts = np.array(
+        [
+            (-1, p, 0),
+            (1, p, 0),
+            (-1, -p, 0),
+            (1, -p, 0),
+            (0, -1, p),
+            (0, 1, p),
+            (0, -1, -p),
+            (0, 1, -p),
+            (p, 0, -1),
+            (p, 0, 1),
+            (-p, 0, -1),
+            (-p, 0, 1),
+        ]
+    )
+    faces = np.array(
+        [
+            (0, 11, 5),
+            (0, 5, 1),
+            (0, 1, 7),
+            (0, 7, 10),
+            (0, 10, 11),
+            (1, 5, 9),
+            (5, 11, 4),
+            (11, 10, 2),
+            (10, 7, 6),
+            (7, 1, 8),
+            (3, 9, 4),
+            (3, 4, 2),
+            (3, 2, 6),
+            (3, 6, 8),
+            (3, 8, 9),
+            (4, 9, 5),
+            (2, 4, 11),
+            (6, 2, 10),
+            (8, 6, 7),
+            (9, 8, 1),
+        ]
+    )
     for _ in range(level):
-        edges, ids = np.unique(np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), 1), axis=0, return_inverse=True)
+        edges, ids = np.unique(
+            np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), 1), axis=0, return_inverse=True
+        )
         ab, bc, ca = ids.reshape(-1, 3).T + len(verts)
         a, b, c = faces.T
         verts = np.concatenate([verts, verts[edges].mean(1)])
-        faces = np.concatenate([np.stack(t, 1) for t in ((a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca))])
-    return torch.tensor(verts / np.linalg.norm(verts, axis=1, keepdims=True), dtype=torch.float32), torch.from_numpy(faces)
+        faces = np.concatenate(
+            [np.stack(t, 1) for t in ((a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca))]
+        )
+    return torch.tensor(
+        verts / np.linalg.norm(verts, axis=1, keepdims=True), dtype=torch.float32
+    ), torch.from_numpy(faces)
 
 
 def soup(seed: int, count=40, size=1.0, spread=1.0) -> tuple[Tensor, Tensor]:
     """Triangles of either winding that share no vertex."""
     g = generator(seed, "soup")
-    verts = spread * (2 * torch.rand(count, 1, 3, generator=g) - 1) + size * (2 * torch.rand(count, 3, 3, generator=g) - 1)
+    verts = spread * (2 * torch.rand(count, 1, 3, generator=g) - 1) + size * (
+        2 * torch.rand(count, 3, 3, generator=g) - 1
+    )
     return verts.reshape(-1, 3), torch.arange(3 * count).reshape(-1, 3)
 
 
@@ -55,7 +101,11 @@ def pixel_rays(camera: Camera) -> np.ndarray:
 
 def cast(verts: np.ndarray, faces: np.ndarray, rays: np.ndarray):
     """Moeller-Trumbore on every ray and triangle: face (-1: none), barycentrics, depth, and where the answer is ambiguous."""
-    a, ab, ac = verts[faces[:, 0]], verts[faces[:, 1]] - verts[faces[:, 0]], verts[faces[:, 2]] - verts[faces[:, 0]]
+    a, ab, ac = (
+        verts[faces[:, 0]],
+        verts[faces[:, 1]] - verts[faces[:, 0]],
+        verts[faces[:, 2]] - verts[faces[:, 0]],
+    )
     face, depth, ambiguous = (np.zeros(rays.shape[:2], t) for t in (int, float, bool))
     bary = np.zeros(rays.shape)
     for y, d in enumerate(rays):
@@ -73,36 +123,59 @@ def cast(verts: np.ndarray, faces: np.ndarray, rays: np.ndarray):
         found = np.isfinite(near)
         ambiguous[y] = edge.any(1) | (rival.sum(1) > 1)
         face[y], depth[y] = np.where(found, k, -1), np.where(found, near, 0)
-        bary[y] = np.where(found[:, None], np.stack([1 - u[x, k] - v[x, k], u[x, k], v[x, k]], -1), 0)
+        bary[y] = np.where(
+            found[:, None], np.stack([1 - u[x, k] - v[x, k], u[x, k], v[x, k]], -1), 0
+        )
     return face, bary, depth, ambiguous
 
 
-@pytest.mark.parametrize("camera", [orbit_camera(front_camera(48), 20, 10), wide_camera()], ids=["tracking", "wide"])
 @pytest.mark.parametrize(
-    "mesh", [soup(0), soup(1), soup(2, 150, 0.3), icosphere(1), icosphere(3)], ids=["soup", "soup 2", "small soup", "coarse", "sphere"]
+    "camera", [orbit_camera(front_camera(48), 20, 10), wide_camera()], ids=["tracking", "wide"]
+)
+@pytest.mark.parametrize(
+    "mesh",
+    [soup(0), soup(1), soup(2, 150, 0.3), icosphere(1), icosphere(3)],
+    ids=["soup", "soup 2", "small soup", "coarse", "sphere"],
 )
 def test_visibility_barycentrics_and_depth_equal_a_ray_caster(mesh, camera):
     verts, faces = mesh
     values = torch.cat([verts, torch.rand(len(verts), 2, generator=generator(0))], 1)
     out = render_mesh(verts, faces, values, camera, antialias=False)
-    face, bary, depth, ambiguous = cast(camera.to_camera(verts).double().numpy(), faces.numpy(), pixel_rays(camera))
+    face, bary, depth, ambiguous = cast(
+        camera.to_camera(verts).double().numpy(), faces.numpy(), pixel_rays(camera)
+    )
     sure = ~ambiguous
     hit = sure & (face >= 0)
     assert hit.sum() > 300 and ambiguous.mean() < 0.02
     assert (out.face_id.numpy() == face)[sure].all()
     assert (out.mask[..., 0].numpy() == (face >= 0))[sure].all()
     assert np.abs(out.bary.numpy() - bary)[hit].max() < 1e-4
-    assert np.abs(out.depth.numpy() / np.where(hit, depth, 1) - 1)[hit].max() < 1e-4 and (out.depth.numpy()[sure & ~hit] == 0).all()
+    assert (
+        np.abs(out.depth.numpy() / np.where(hit, depth, 1) - 1)[hit].max() < 1e-4
+        and (out.depth.numpy()[sure & ~hit] == 0).all()
+    )
     expected = (bary[..., None] * values.double().numpy()[faces.numpy()[face]]).sum(-2)
     assert np.abs(out.image.numpy() - expected)[hit].max() < 2e-4
 
 
 def test_background_fills_what_the_mask_leaves():
     verts, faces = icosphere(2)
-    camera, values = orbit_camera(front_camera(40), 10), torch.rand(len(verts), 3, generator=generator(1))
-    bare, full = render_mesh(verts, faces, values, camera), render_mesh(verts, faces, values, camera, background=0.7)
-    assert torch.allclose(full.image, bare.image + 0.7 * (1 - bare.mask)) and torch.equal(full.mask, bare.mask)
-    assert (full.image[bare.mask[..., 0] == 0] == 0.7).all() and 0 <= float(bare.mask.min()) and float(bare.mask.max()) <= 1
+    camera, values = (
+        orbit_camera(front_camera(40), 10),
+        torch.rand(len(verts), 3, generator=generator(1)),
+    )
+    bare, full = (
+        render_mesh(verts, faces, values, camera),
+        render_mesh(verts, faces, values, camera, background=0.7),
+    )
+    assert torch.allclose(full.image, bare.image + 0.7 * (1 - bare.mask)) and torch.equal(
+        full.mask, bare.mask
+    )
+    assert (
+        (full.image[bare.mask[..., 0] == 0] == 0.7).all()
+        and 0 <= float(bare.mask.min())
+        and float(bare.mask.max()) <= 1
+    )
 
 
 def test_both_windings_are_drawn_alike():
@@ -120,7 +193,11 @@ def test_a_closed_mesh_has_no_holes(level):
         centre, rays = camera.to_camera(torch.zeros(3)).double().numpy(), pixel_rays(camera)
         distance = np.linalg.norm(np.cross(rays, centre), axis=-1) / np.linalg.norm(rays, axis=-1)
         inner = torch.from_numpy(distance < 0.97)
-        assert inner.sum() > 5000 and (out.mask[..., 0][inner] == 1).all() and (out.depth[inner] < 12).all()
+        assert (
+            inner.sum() > 5000
+            and (out.mask[..., 0][inner] == 1).all()
+            and (out.depth[inner] < 12).all()
+        )
 
 
 def test_depth_stays_on_its_triangle_on_a_fine_mesh():
@@ -141,7 +218,12 @@ def test_mask_stays_between_0_and_1_for_triangles_of_a_pixel():
 
 def test_faces_can_come_in_any_order():
     pixel = 12 / (3.5 * 512)
-    at = torch.stack(torch.meshgrid(torch.arange(120.0) - 60, torch.arange(120.0) - 60, indexing="ij"), -1).reshape(-1, 1, 2) * 4.2
+    at = (
+        torch.stack(
+            torch.meshgrid(torch.arange(120.0) - 60, torch.arange(120.0) - 60, indexing="ij"), -1
+        ).reshape(-1, 1, 2)
+        * 4.2
+    )
     corners = at + torch.tensor([[0.37, 0.21], [3.97, 0.51], [1.47, 3.71]])
     verts = torch.nn.functional.pad(corners.reshape(-1, 2), (0, 1)) * pixel
     faces = torch.arange(len(verts)).reshape(-1, 3)
@@ -155,7 +237,9 @@ def directional(loss, x: Tensor, step: float, seed: int) -> tuple[float, float]:
     leaf = x.clone().requires_grad_()
     (grad,) = torch.autograd.grad(loss(leaf), leaf)
     with torch.no_grad():
-        return float((grad * direction).sum()), float(loss(x + step * direction) - loss(x - step * direction)) / (2 * step)
+        return float((grad * direction).sum()), float(
+            loss(x + step * direction) - loss(x - step * direction)
+        ) / (2 * step)
 
 
 @pytest.mark.parametrize("antialias", [False, True])
@@ -166,7 +250,12 @@ def test_gradient_of_values_equals_finite_differences(mesh, antialias):
     weights = torch.rand(camera.height, camera.width, 4, generator=g, dtype=torch.float64) - 0.3
 
     def loss(values):
-        return (render_mesh(verts, faces, values, camera, background=0.4, antialias=antialias).image.double() * weights).sum()
+        return (
+            render_mesh(
+                verts, faces, values, camera, background=0.4, antialias=antialias
+            ).image.double()
+            * weights
+        ).sum()
 
     values = torch.rand(len(verts), 4, generator=g)
     for seed in range(3):
@@ -174,7 +263,9 @@ def test_gradient_of_values_equals_finite_differences(mesh, antialias):
         assert abs(slope - difference) < 1e-4 * max(abs(difference), 1)
 
 
-@pytest.mark.parametrize("mesh", [soup(4, 12), soup(5, 30, 0.6), icosphere(1)], ids=["large soup", "soup", "sphere"])
+@pytest.mark.parametrize(
+    "mesh", [soup(4, 12), soup(5, 30, 0.6), icosphere(1)], ids=["large soup", "soup", "sphere"]
+)
 def test_gradient_of_verts_through_interpolation(mesh):
     """Inside triangles: against central differences of the renderer, and exactly against M u = r solved in float64."""
     verts, faces = mesh
@@ -182,23 +273,36 @@ def test_gradient_of_verts_through_interpolation(mesh):
     values = torch.rand(len(verts), 3, generator=g)
     step = 5e-4
     base = render_mesh(verts, faces, values, camera, antialias=False)
-    weights = (torch.rand(camera.height, camera.width, 3, generator=g) - 0.3) * (base.bary.amin(-1) > 0.05)[..., None]
+    weights = (torch.rand(camera.height, camera.width, 3, generator=g) - 0.3) * (
+        base.bary.amin(-1) > 0.05
+    )[..., None]
     for seed in range(3):
         direction = torch.randn(verts.shape, generator=generator(seed))
-        moved = [render_mesh(verts + e * direction, faces, values, camera, antialias=False).face_id for e in (step, -step)]
+        moved = [
+            render_mesh(verts + e * direction, faces, values, camera, antialias=False).face_id
+            for e in (step, -step)
+        ]
         still = (moved[0] == base.face_id) & (moved[1] == base.face_id)
         kept = weights * still[..., None]
-        loss = lambda v, kept=kept: (render_mesh(v, faces, values, camera, antialias=False).image.double() * kept).sum()
+        loss = lambda v, kept=kept: (
+            render_mesh(v, faces, values, camera, antialias=False).image.double() * kept
+        ).sum()
         slope, difference = directional(loss, verts, step, seed)
         assert kept.any() and abs(slope - difference) < 0.01 * max(abs(difference), 0.5)
     inside = (weights != 0).any(-1)
     leaf, exact = verts.clone().requires_grad_(), verts.double().requires_grad_()
     (render_mesh(leaf, faces, values, camera, antialias=False).image * weights).sum().backward()
-    corners = (exact @ camera.viewmat[:3, :3].double().T + camera.viewmat[:3, 3].double())[faces[base.face_id[inside]]]
+    corners = (exact @ camera.viewmat[:3, :3].double().T + camera.viewmat[:3, 3].double())[
+        faces[base.face_id[inside]]
+    ]
     u = torch.linalg.solve(corners.transpose(1, 2), torch.from_numpy(pixel_rays(camera))[inside])
-    image = ((u / u.sum(1, keepdim=True))[..., None] * values.double()[faces[base.face_id[inside]]]).sum(1)
+    image = (
+        (u / u.sum(1, keepdim=True))[..., None] * values.double()[faces[base.face_id[inside]]]
+    ).sum(1)
     (image * weights[inside]).sum().backward()
-    assert inside.sum() > 200 and (leaf.grad - exact.grad).abs().max() < 1e-3 * exact.grad.abs().max()
+    assert (
+        inside.sum() > 200 and (leaf.grad - exact.grad).abs().max() < 1e-3 * exact.grad.abs().max()
+    )
 
 
 def test_move_and_antialias_choose_how_verts_feel_the_image():
@@ -207,11 +311,15 @@ def test_move_and_antialias_choose_how_verts_feel_the_image():
 
     def gradient(values, **options):
         leaf = verts.clone().requires_grad_()
-        (render_mesh(leaf, faces, values, camera, **options).image[..., 0] * weights).sum().backward()
+        (
+            render_mesh(leaf, faces, values, camera, **options).image[..., 0] * weights
+        ).sum().backward()
         return leaf.grad
 
     outline = gradient(verts, move=False)
-    assert (gradient(verts, move=False, antialias=False) == 0).all() and (gradient(verts, antialias=False) != 0).any()
+    assert (gradient(verts, move=False, antialias=False) == 0).all() and (
+        gradient(verts, antialias=False) != 0
+    ).any()
     assert 10 < (outline != 0).any(1).sum() < len(verts) / 2
     plain = torch.ones(len(verts), 1)  # a constant colour moves with the outline alone
     assert torch.allclose(gradient(plain), gradient(plain, move=False), atol=1e-4)
@@ -227,18 +335,34 @@ def assert_follows_differences(loss, start: Tensor) -> None:
     leaf = start.clone().requires_grad_()
     loss(leaf).backward()
     with torch.no_grad():
-        difference = torch.stack([(loss(start + e) - loss(start - e)) / 0.02 for e in 0.01 * torch.eye(len(start))])
-    assert (leaf.grad - difference).abs().max() < 0.05 * difference.abs().max(), (leaf.grad, difference)
+        difference = torch.stack(
+            [(loss(start + e) - loss(start - e)) / 0.02 for e in 0.01 * torch.eye(len(start))]
+        )
+    assert (leaf.grad - difference).abs().max() < 0.05 * difference.abs().max(), (
+        leaf.grad,
+        difference,
+    )
 
 
 @pytest.mark.parametrize("level", [3, 5])
-@pytest.mark.parametrize("start", [(1.0, 0.0, 0.0, 0.0), (1.1, 0.2, -0.13, 0.21), (0.8, -0.3, 0.1, -0.4)])
+@pytest.mark.parametrize(
+    "start", [(1.0, 0.0, 0.0, 0.0), (1.1, 0.2, -0.13, 0.21), (0.8, -0.3, 0.1, -0.4)]
+)
 def test_silhouette_gradients_of_scale_and_translation(level, start):
     verts, faces = icosphere(level)
     camera, weights = orbit_camera(front_camera(128), 17, 9), smooth(128)
 
     def loss(p):
-        return (render_mesh(verts * p[0] + p[1:], faces, torch.ones(len(verts), 1), camera).mask[..., 0] * weights).double().sum()
+        return (
+            (
+                render_mesh(verts * p[0] + p[1:], faces, torch.ones(len(verts), 1), camera).mask[
+                    ..., 0
+                ]
+                * weights
+            )
+            .double()
+            .sum()
+        )
 
     assert_follows_differences(loss, torch.tensor(start))
 
@@ -260,14 +384,24 @@ def test_gradients_of_an_occluding_outline():
         assert_follows_differences(loss, torch.tensor(start))
 
 
-@pytest.mark.parametrize("centre, radius", [((0.0, 0.0, 0.0), 1.0), ((0.4, -0.3, 0.5), 1.1), ((-0.6, 0.5, 0.0), 0.7)])
+@pytest.mark.parametrize(
+    "centre, radius", [((0.0, 0.0, 0.0), 1.0), ((0.4, -0.3, 0.5), 1.1), ((-0.6, 0.5, 0.0), 0.7)]
+)
 def test_area_of_a_spheres_mask_is_that_of_its_projection(centre, radius):
     verts, faces = icosphere(5)
     camera = front_camera(128)
-    area = float(render_mesh(verts * radius + torch.tensor(centre), faces, verts, camera).mask.double().sum())
+    area = float(
+        render_mesh(verts * radius + torch.tensor(centre), faces, verts, camera).mask.double().sum()
+    )
     at = camera.to_camera(torch.tensor(centre)).double()
     sin2, cos2 = float(radius**2 / (at @ at)), float(at[2] ** 2 / (at @ at))
-    exact = math.pi * float(camera.K[0, 0]) ** 2 * sin2 * math.sqrt((1 - sin2) * cos2) / (cos2 - sin2) ** 1.5
+    exact = (
+        math.pi
+        * float(camera.K[0, 0]) ** 2
+        * sin2
+        * math.sqrt((1 - sin2) * cos2)
+        / (cos2 - sin2) ** 1.5
+    )
     assert abs(area / exact - 1) < 0.005
 
 
@@ -309,7 +443,12 @@ def test_free_vertices_fit_a_silhouette():
 
 def test_an_empty_mesh_is_refused():
     with pytest.raises(ValueError, match="no faces"):
-        render_mesh(torch.zeros(3, 3), torch.zeros(0, 3, dtype=torch.int64), torch.zeros(3, 1), front_camera(16))
+        render_mesh(
+            torch.zeros(3, 3),
+            torch.zeros(0, 3, dtype=torch.int64),
+            torch.zeros(3, 1),
+            front_camera(16),
+        )
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -321,7 +460,11 @@ def test_vertices_that_are_not_finite_are_refused(value):
 
 
 @pytest.mark.parametrize("antialias", [False, True])
-@pytest.mark.parametrize("move", [(0.0, 0, 20), (0, 0, 12.0), (30.0, 0, 0)], ids=["behind the camera", "around the camera", "out of view"])
+@pytest.mark.parametrize(
+    "move",
+    [(0.0, 0, 20), (0, 0, 12.0), (30.0, 0, 0)],
+    ids=["behind the camera", "around the camera", "out of view"],
+)
 def test_a_mesh_that_is_not_before_the_camera_renders_nothing(move, antialias):
     verts, faces = icosphere(2)
     leaf = (verts * 0.5 + torch.tensor(move)).requires_grad_()
@@ -330,7 +473,12 @@ def test_a_mesh_that_is_not_before_the_camera_renders_nothing(move, antialias):
     if move[2] == 12.0:
         assert torch.isfinite(out.image).all()
     else:
-        assert (out.mask == 0).all() and (out.face_id == -1).all() and (out.depth == 0).all() and (out.image == 0.25).all()
+        assert (
+            (out.mask == 0).all()
+            and (out.face_id == -1).all()
+            and (out.depth == 0).all()
+            and (out.image == 0.25).all()
+        )
     (out.image.sum() + out.mask.sum()).backward()
     assert torch.isfinite(leaf.grad).all() and torch.isfinite(values.grad).all()
     assert move[2] == 12.0 or ((leaf.grad == 0).all() and (values.grad == 0).all())
@@ -345,12 +493,17 @@ def test_triangles_without_area_are_skipped():
 
 def test_bits_do_not_depend_on_threads_or_repetition(monkeypatch):
     verts, faces = icosphere(4)
-    values, weights = torch.rand(len(verts), 5, generator=generator(4)), torch.rand(75, 75, 5, generator=generator(5))
+    values, weights = (
+        torch.rand(len(verts), 5, generator=generator(4)),
+        torch.rand(75, 75, 5, generator=generator(5)),
+    )
     results = []
     for threads in ("1", "2", "3", "3", "1"):
         monkeypatch.setenv("STKIT_THREADS", threads)
         leaves = verts.clone().requires_grad_(), values.clone().requires_grad_()
-        out = render_mesh(leaves[0], faces, leaves[1], orbit_camera(front_camera(75), 30), background=0.5)
+        out = render_mesh(
+            leaves[0], faces, leaves[1], orbit_camera(front_camera(75), 30), background=0.5
+        )
         ((out.image * weights).sum() + (out.mask * weights[..., :1]).sum()).backward()
         results.append([*(x.detach() for x in out), *(x.grad for x in leaves)])
     for other in results[1:]:

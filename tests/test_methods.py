@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from stkit.diffusion.editors import get_editor
-from stkit.editing import compare, generations, methods
+from stkit.editing import generations, methods
 from stkit.editing.loop import EditSettings, edit_head, make_shots, shot_landmarks
-from stkit.fit_gaussians import render_frame
+from stkit.heads.fit_gaussians import render_frame
+from stkit.studies import edit_methods as compare
 
 
 class Recorder:
@@ -30,14 +31,24 @@ class Recorder:
 
 def run(gaussians, mesh, method, steps=24, editor=None, **changes):
     head, editor = copy.deepcopy(gaussians), editor or Recorder()
-    settings = EditSettings("turn him into a clown", method=method, steps=steps, frames=3, edit_every=4, refresh_every=12, **changes)
+    settings = EditSettings(
+        "turn him into a clown",
+        method=method,
+        steps=steps,
+        frames=3,
+        edit_every=4,
+        refresh_every=12,
+        **changes,
+    )
     _, shots, log = edit_head(head, mesh[1], None, editor, settings, mesh[1].split()[0])
     return head, shots, log, editor
 
 
 @pytest.mark.parametrize("name", list(methods.METHODS))
 def test_every_method_edits_a_head(gaussians, mesh, name):
-    head, _, log, _ = run(gaussians, mesh, name, editor=get_editor("tiny") if methods.METHODS[name].together else None)
+    head, _, log, _ = run(
+        gaussians, mesh, name, editor=get_editor("tiny") if methods.METHODS[name].together else None
+    )
     assert log and all(torch.isfinite(p).all() for p in head.parameters())
     before, after = (render_frame(h, mesh[1], mesh[1].neutral) for h in (gaussians, head))
     assert (before - after).abs().mean() > 1e-4
@@ -72,17 +83,28 @@ def test_gaussian_editor_leaves_the_rest_bit_equal(gaussians, mesh):
     masks = [methods.region_mask(s.original, shot_landmarks(gaussians, s), "face") for s in shots]
     traced = methods.trace_region(gaussians, shots, masks)
     assert 0.05 < traced.float().mean() < 0.7
-    assert gaussians.follow_logits.sigmoid()[traced].mean() > 0.9, "a face is on the head, not on the chest"
+    assert gaussians.follow_logits.sigmoid()[traced].mean() > 0.9, (
+        "a face is on the head, not on the chest"
+    )
     head = run(gaussians, mesh, "gaussian-editor")[0]
     for name in ("feature", "xyz", "log_scales", "opacity_logits"):
         before, after = getattr(gaussians, name), getattr(head, name)
-        assert torch.equal(before[~traced], after[~traced]) and not torch.equal(before[traced], after[traced]), name
+        assert torch.equal(before[~traced], after[~traced]) and not torch.equal(
+            before[traced], after[traced]
+        ), name
     for part in ("color", "attributes", "deformation"):
-        assert all(torch.equal(a, b) for a, b in zip(getattr(gaussians, part).parameters(), getattr(head, part).parameters()))
+        assert all(
+            torch.equal(a, b)
+            for a, b in zip(getattr(gaussians, part).parameters(), getattr(head, part).parameters())
+        )
 
 
 def test_a_region_may_be_any_function_of_the_picture(gaussians, mesh):
-    left = lambda image, landmarks: (torch.arange(image.shape[1]) < image.shape[1] / 2).float().expand(image.shape[0], -1)[..., None]
+    left = lambda image, landmarks: (
+        (torch.arange(image.shape[1]) < image.shape[1] / 2)
+        .float()
+        .expand(image.shape[0], -1)[..., None]
+    )
     head = run(gaussians, mesh, "gaussian-editor", region=left)[0]
     moved = (head.feature != gaussians.feature).any(1)
     assert moved.any() and gaussians.xyz[moved, 0].mean() < gaussians.xyz[~moved, 0].mean() - 0.3
@@ -93,25 +115,42 @@ def test_an_anchor_holds_the_attributes(gaussians, mesh, monkeypatch):
 
     moved = []
     for weight in (0.0, 50.0):
-        monkeypatch.setitem(methods.METHODS, "gaussian-editor", replace(methods.METHODS["gaussian-editor"], anchor=weight))
+        monkeypatch.setitem(
+            methods.METHODS,
+            "gaussian-editor",
+            replace(methods.METHODS["gaussian-editor"], anchor=weight),
+        )
         head = run(gaussians, mesh, "gaussian-editor", steps=40)[0]
         moved.append((head.feature - gaussians.feature).abs().mean().item())
     assert moved[1] < 0.7 * moved[0]
 
 
-def test_gaussian_editor_splits_where_it_is_pulled_and_goes_on_from_a_checkpoint(gaussians, mesh, monkeypatch, tmp_path):
+def test_gaussian_editor_splits_where_it_is_pulled_and_goes_on_from_a_checkpoint(
+    gaussians, mesh, monkeypatch, tmp_path
+):
     from dataclasses import replace
 
     from stkit import training
 
-    monkeypatch.setitem(methods.METHODS, "gaussian-editor", replace(methods.METHODS["gaussian-editor"], densify=8))
+    monkeypatch.setitem(
+        methods.METHODS, "gaussian-editor", replace(methods.METHODS["gaussian-editor"], densify=8)
+    )
     whole = run(gaussians, mesh, "gaussian-editor", steps=20)[0]
     n = len(gaussians.xyz)
     assert n < len(whole.xyz) <= n + 2 * (n // 100 + 1)
-    assert all(len(getattr(whole, name)) == len(whole.xyz) for name in generations.POINTS) and len(whole.shared) == len(whole.xyz)
+    assert all(len(getattr(whole, name)) == len(whole.xyz) for name in generations.POINTS) and len(
+        whole.shared
+    ) == len(whole.xyz)
 
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
-    settings = EditSettings("turn him into a clown", method="gaussian-editor", steps=20, frames=3, edit_every=4, refresh_every=12)
+    settings = EditSettings(
+        "turn him into a clown",
+        method="gaussian-editor",
+        steps=20,
+        frames=3,
+        edit_every=4,
+        refresh_every=12,
+    )
 
     def interrupted(steps, **_):
         for k in steps:
@@ -120,7 +159,16 @@ def test_gaussian_editor_splits_where_it_is_pulled_and_goes_on_from_a_checkpoint
             yield k
 
     with pytest.raises(KeyboardInterrupt):
-        edit_head(copy.deepcopy(gaussians), mesh[1], None, Recorder(), settings, mesh[1].split()[0], tmp_path / "c.pt", interrupted)
+        edit_head(
+            copy.deepcopy(gaussians),
+            mesh[1],
+            None,
+            Recorder(),
+            settings,
+            mesh[1].split()[0],
+            tmp_path / "c.pt",
+            interrupted,
+        )
     head = copy.deepcopy(gaussians)
     edit_head(head, mesh[1], None, Recorder(), settings, mesh[1].split()[0], tmp_path / "c.pt")
     for name in generations.POINTS:
@@ -142,8 +190,15 @@ def test_a_split_keeps_the_middle_and_ages_the_rest(gaussians):
     assert not head.xyz.grad[300:].any() and head.xyz.grad[:300].any()
     optimiser.step()
     n = g.densify(torch.Generator().manual_seed(0))
-    assert n == len(gaussians.xyz) - 1 + 3, "the faint one is gone, the most pulled 1 % of the region are two each"
-    parent, child = 6, int(torch.nonzero((head.log_scales[-3:] - head.log_scales[6]).abs().sum(1) < 1e-6)[0]) + n - 3
+    assert n == len(gaussians.xyz) - 1 + 3, (
+        "the faint one is gone, the most pulled 1 % of the region are two each"
+    )
+    parent, child = (
+        6,
+        int(torch.nonzero((head.log_scales[-3:] - head.log_scales[6]).abs().sum(1) < 1e-6)[0])
+        + n
+        - 3,
+    )
     assert torch.allclose((head.xyz[parent] + head.xyz[child]) / 2, before - 1e-4, atol=1e-6)
     assert torch.allclose(head.log_scales[parent], scale - 1e-4 - np.log(1.6), atol=1e-5)
     assert g.age[-3:].eq(0).all() and g.age[:-3].eq(1).all() and g.region[-3:].all()
@@ -160,7 +215,9 @@ def test_expression_is_kept_by_the_same_clip_and_lost_by_another(gaussians, mesh
     there, back = (compare.watch(gaussians, capture, f) for f in (frames, frames[::-1]))
     assert compare.expression_kept(there, there) == pytest.approx(1, abs=1e-4)
     assert compare.expression_kept(there, back) < 0.8
-    nobody = compare.Watched(there.pictures, there.points, torch.zeros(0, 64), torch.zeros(10, dtype=torch.bool))
+    nobody = compare.Watched(
+        there.pictures, there.points, torch.zeros(0, 64), torch.zeros(10, dtype=torch.bool)
+    )
     assert np.isnan(compare.expression_kept(there, nobody))
 
 
@@ -177,9 +234,23 @@ def test_comparison_writes_table_and_picture(gaussians, mesh, tmp_path):
     capture = mesh[1]
     gaussians.save(tmp_path / "head.safetensors")
     settings = EditSettings("turn him into a clown", steps=8, frames=2)
-    numbers, rows = compare.compare(tmp_path / "head.safetensors", capture, None, get_editor("paint"), settings, ["ours", "E2"], 2)
-    assert set(numbers) == {"ours", "E2"} and all(len(v) == 2 for v in numbers.values()) and len(rows) == 3
-    path = compare.write(tmp_path / "out", numbers, rows, capture, ["ours", "E2"], settings, get_editor("paint"))
+    numbers, rows = compare.compare(
+        tmp_path / "head.safetensors",
+        capture,
+        None,
+        get_editor("paint"),
+        settings,
+        ["ours", "E2"],
+        2,
+    )
+    assert (
+        set(numbers) == {"ours", "E2"}
+        and all(len(v) == 2 for v in numbers.values())
+        and len(rows) == 3
+    )
+    path = compare.write(
+        tmp_path / "out", numbers, rows, capture, ["ours", "E2"], settings, get_editor("paint")
+    )
     text = path.read_text()
     assert "rule-based stand-in" in text and "| ours: strong edits" in text and "±" in text
     assert (tmp_path / "out" / "compare.png").stat().st_size > 10_000
@@ -195,10 +266,14 @@ def test_gaussctrls_views_agree_more_than_in2ns_first_edits(gaussians, mesh):
         renders = [gaussians.render(s.camera, **s.frame)[0].clamp(0, 1) for s in shots]
     generator, originals = torch.Generator().manual_seed(0), [s.original for s in shots]
     change = lambda pictures: torch.stack([(p - r).mean((0, 1)) for p, r in zip(pictures, renders)])
-    spread = lambda pictures: float(change(pictures).std(0).mean() / change(pictures).mean(0).abs().mean())
+    spread = lambda pictures: float(
+        change(pictures).std(0).mean() / change(pictures).mean(0).abs().mean()
+    )
     alone, together = [], []
     for prompt in ("turn him into a bronze statue", "turn him into a zombie"):
-        alone.append(spread([editor.edit(r, prompt, 0.98, o, generator) for r, o in zip(renders, originals)]))
+        alone.append(
+            spread([editor.edit(r, prompt, 0.98, o, generator) for r, o in zip(renders, originals)])
+        )
         edited = edit_together(editor, renders, prompt, originals, generator)
         assert change(edited).abs().mean() > 0.005
         together.append(spread(edited))

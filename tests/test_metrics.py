@@ -18,10 +18,14 @@ def test_ssim_equals_the_convolution_it_stands_for():
     d = torch.arange(11.0) - 5
     g = torch.exp(-(d**2) / 4.5)
     kernel = torch.outer(g, g)[None, None] / g.sum() ** 2
-    blur = lambda v: torch.nn.functional.conv2d(v.permute(2, 0, 1)[:, None], kernel, padding=5)[:, 0]
+    blur = lambda v: torch.nn.functional.conv2d(v.permute(2, 0, 1)[:, None], kernel, padding=5)[
+        :, 0
+    ]
     mx, my = blur(x), blur(y)
     xx, yy, xy = blur(x * x) - mx**2, blur(y * y) - my**2, blur(x * y) - mx * my
-    truth = ((2 * mx * my + 1e-4) * (2 * xy + 9e-4) / ((mx**2 + my**2 + 1e-4) * (xx + yy + 9e-4))).mean()
+    truth = (
+        (2 * mx * my + 1e-4) * (2 * xy + 9e-4) / ((mx**2 + my**2 + 1e-4) * (xx + yy + 9e-4))
+    ).mean()
     assert abs(float(metrics.ssim(x, y) - truth)) < 1e-5
     assert abs(float(metrics.ssim(x, x)) - 1) < 1e-6
 
@@ -42,7 +46,10 @@ def test_iou_correlation_nme():
     assert abs(metrics.iou(a, b) - 1 / 3) < 1e-6
     t = torch.linspace(0, 6, 50)
     assert metrics.correlation(t.sin(), 2 * t.sin() + 1) > 0.999
-    assert abs(float(metrics.nme(torch.zeros(5, 2), torch.ones(5, 2), torch.tensor(2.0))) - 2**0.5 / 2) < 1e-6
+    assert (
+        abs(float(metrics.nme(torch.zeros(5, 2), torch.ones(5, 2), torch.tensor(2.0))) - 2**0.5 / 2)
+        < 1e-6
+    )
 
 
 def test_scores_without_weights_are_absent_not_invented(monkeypatch, tmp_path):
@@ -63,15 +70,27 @@ def test_a_face_is_most_like_itself_wherever_it_stands(monkeypatch, tmp_path):
     from stkit import assets
 
     monkeypatch.setenv("STKIT_ASSETS", str(tmp_path))
-    monkeypatch.setattr(proto, "_add_onnxscript_fn", lambda model, *a: model)  # the onnx package would only look for custom functions
+    monkeypatch.setattr(
+        proto, "_add_onnxscript_fn", lambda model, *a: model
+    )  # the onnx package would only look for custom functions
     torch.manual_seed(0)
-    small = torch.nn.Sequential(torch.nn.AvgPool2d(14), torch.nn.Flatten(), torch.nn.Linear(192, 128))
+    small = torch.nn.Sequential(
+        torch.nn.AvgPool2d(14), torch.nn.Flatten(), torch.nn.Linear(192, 128)
+    )
     path = assets.expected_path("sface")
     torch.onnx.export(small, torch.rand(1, 3, 112, 112), str(path), dynamo=False)
     metrics._sface.cache_clear()
-    face = np.kron(np.random.default_rng(0).integers(0, 255, (16, 16, 3)), np.ones((16, 16, 1))).astype(np.uint8)
+    face = np.kron(
+        np.random.default_rng(0).integers(0, 255, (16, 16, 3)), np.ones((16, 16, 1))
+    ).astype(np.uint8)
     points = np.random.default_rng(1).uniform(60, 190, (68, 2))
-    points[36:42], points[42:48], points[30], points[48], points[54] = (95, 100), (150, 100), (122, 135), (100, 165), (145, 165)
+    points[36:42], points[42:48], points[30], points[48], points[54] = (
+        (95, 100),
+        (150, 100),
+        (122, 135),
+        (100, 165),
+        (145, 165),
+    )
     with pytest.raises(ValueError, match="sface|expected"):
         metrics.same_person(face, face, points, points)  # not the published file
     monkeypatch.setattr(assets, "check_asset", lambda name: "ok")

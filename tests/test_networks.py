@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from stkit import networks
-from stkit.networks import MLP, blend, expression_share, gamma
+from stkit.heads import networks
+from stkit.heads.networks import MLP, blend, expression_share, gamma
 
 
 def count(*nets) -> int:
@@ -13,23 +13,37 @@ def test_positional_encoding_has_nine_values_a_scalar():
     assert gamma(torch.zeros(2, 3)).shape == (2, 27) and gamma(torch.zeros(6)).shape == (54,)
     x = torch.tensor([[0.3]])
     octaves = 0.3 * torch.tensor([1.0, 2, 4, 8])
-    assert torch.allclose(gamma(x)[0], torch.cat([torch.tensor([0.3]), octaves.sin(), octaves.cos()]))
+    assert torch.allclose(
+        gamma(x)[0], torch.cat([torch.tensor([0.3]), octaves.sin(), octaves.cos()])
+    )
 
 
 def test_parameters_of_the_first_stage_are_upstreams():
     nets = (
-        networks.geometry_net(), networks.expression_color_net(channels=32), networks.pose_color_net(channels=32),
-        networks.expression_deform_net(), networks.pose_deform_net(),
-    )  # fmt: skip
+        networks.geometry_net(),
+        networks.expression_color_net(channels=32),
+        networks.pose_color_net(channels=32),
+        networks.expression_deform_net(),
+        networks.pose_deform_net(),
+    )
     assert [count(n) for n in nets] == [311_172, 129_568, 33_376, 310_787, 87_798]
     assert count(*nets) == 872_701
-    assert count(networks.expression_attribute_net()) == 232_200 and count(networks.pose_attribute_net()) == 42_424
+    assert (
+        count(networks.expression_attribute_net()) == 232_200
+        and count(networks.pose_attribute_net()) == 42_424
+    )
 
 
-@pytest.mark.parametrize("net, skip, width", [
-    (networks.geometry_net(), 3, 283), (networks.expression_color_net(channels=32), 2, 448), (networks.pose_color_net(channels=32), 1, 310),
-    (networks.expression_deform_net(), 3, 347), (networks.pose_deform_net(), 2, 337),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "net, skip, width",
+    [
+        (networks.geometry_net(), 3, 283),
+        (networks.expression_color_net(channels=32), 2, 448),
+        (networks.pose_color_net(channels=32), 1, 310),
+        (networks.expression_deform_net(), 3, 347),
+        (networks.pose_deform_net(), 2, 337),
+    ],
+)
 def test_the_input_joins_again_where_upstream_does(net, skip, width):
     assert net.skip == skip and net.layers[skip].in_features == width
 
@@ -51,9 +65,14 @@ def test_expression_share_compares_squared_distances():
 def test_blend_evaluates_each_net_only_where_it_counts():
     x, share = torch.randn(6, 4, requires_grad=True), torch.tensor([0.0, 0.0, 0.3, 1.0, 1.0, 0.7])
     seen = []
-    near, far = (lambda v: (seen.append(len(v)), 2 * v)[1]), (lambda v: (seen.append(len(v)), -v)[1])
+    near, far = (
+        (lambda v: (seen.append(len(v)), 2 * v)[1]),
+        (lambda v: (seen.append(len(v)), -v)[1]),
+    )
     out = blend(share, x, near, far)
     assert seen == [4, 4]
     assert torch.allclose(out, share[:, None] * 2 * x - (1 - share[:, None]) * x)
-    assert torch.allclose(torch.autograd.grad(out.sum(), x)[0], (3 * share - 1)[:, None].expand(6, 4))
+    assert torch.allclose(
+        torch.autograd.grad(out.sum(), x)[0], (3 * share - 1)[:, None].expand(6, 4)
+    )
     assert torch.equal(blend(torch.zeros(6), x, near, far), -x)

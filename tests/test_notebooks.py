@@ -4,7 +4,15 @@ from pathlib import Path
 import pytest
 
 from stkit.assets import repository
-from stkit.papers import NotebookFailed, ParameterError, check_parameters, declared, execute, find_notebook, parse_parameters
+from stkit.runs.notebooks import (
+    NotebookFailed,
+    ParameterError,
+    check_parameters,
+    declared,
+    execute,
+    find_notebook,
+    parse_parameters,
+)
 
 NOTEBOOKS = sorted((repository() / "notebooks").glob("*.ipynb"))
 
@@ -18,18 +26,28 @@ def test_a_notebook_is_a_lesson(path: Path):
     code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
     assert tags.count("parameters") == 1 and tags.count("nbval-check-output") >= 3
     assert path.stat().st_size < 400_000 and "widgets" not in notebook["metadata"]
-    for word in ("You will learn", "You need", "Time, hardware", "Exercise", "Recap" if path.stem[:2] in ("06", "08") else "Next"):
+    for word in (
+        "You will learn",
+        "You need",
+        "Time, hardware",
+        "Exercise",
+        "Recap" if path.stem[:2] in ("06", "08") else "Next",
+    ):
         assert word in text, f"{path.name} lacks {word!r}"
     assert max(len(c.splitlines()) for c in code) <= 25
     assert not any("!pip" in c or "import *" in c or "wget" in c for c in code)
     for cell in cells:
         if cell["cell_type"] == "code":
             checked = "nbval-check-output" in cell["metadata"].get("tags", [])
-            assert bool(cell["outputs"]) == checked, "outputs are kept for check cells, and only for them"
+            assert bool(cell["outputs"]) == checked, (
+                "outputs are kept for check cells, and only for them"
+            )
             assert not any(o["output_type"] == "error" for o in cell["outputs"])
-    assert all(line.rstrip().startswith(("#", '"""')) or "#" in line for line in code[0].splitlines() if ":" in line and "=" in line), (
-        "every parameter has its help"
-    )
+    assert all(
+        line.rstrip().startswith(("#", '"""')) or "#" in line
+        for line in code[0].splitlines()
+        if ":" in line and "=" in line
+    ), "every parameter has its help"
 
 
 def test_all_are_there():
@@ -40,7 +58,11 @@ def test_parameters_are_checked_by_name_and_type():
     path = find_notebook("04")
     assert declared(path)["alpha"] == 5.0
     assert check_parameters(path, {"alpha": 3}) == {"alpha": 3.0}
-    assert parse_parameters(path, ["alpha=2.5", "landmarks=dense", "seed=3"]) == {"alpha": 2.5, "landmarks": "dense", "seed": 3}
+    assert parse_parameters(path, ["alpha=2.5", "landmarks=dense", "seed=3"]) == {
+        "alpha": 2.5,
+        "landmarks": "dense",
+        "seed": 3,
+    }
     with pytest.raises(ParameterError, match="no parameter 'alfa'.*alpha"):
         check_parameters(path, {"alfa": 5.0})
     for bad in ({"alpha": "5"}, {"seed": 1.5}, {"run": 3}):
@@ -61,19 +83,38 @@ def test_papermill_runs_two_parameter_sets(tmp_path):
 
 
 def cell(kind, source, **metadata):
-    base = {"cell_type": kind, "metadata": metadata, "source": source, "id": f"c{abs(hash(source)) % 10**6}"}
+    base = {
+        "cell_type": kind,
+        "metadata": metadata,
+        "source": source,
+        "id": f"c{abs(hash(source)) % 10**6}",
+    }
     return base | ({"outputs": [], "execution_count": None} if kind == "code" else {})
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    "source, says", [("raise ValueError('no')", "no"), ("import os; os._exit(0)", ""), ("import sys; sys.exit(0)", "")]
+    "source, says",
+    [
+        ("raise ValueError('no')", "no"),
+        ("import os; os._exit(0)", ""),
+        ("import sys; sys.exit(0)", ""),
+    ],
 )
 def test_a_notebook_that_stops_keeps_no_finished_name(tmp_path, source, says):
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}, "language_info": {"name": "python"}}
-    cells = [cell("code", "a: int = 1  # one", tags=["parameters"]), cell("code", source), cell("code", "print(a)")]
+    kernel = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "language_info": {"name": "python"},
+    }
+    cells = [
+        cell("code", "a: int = 1  # one", tags=["parameters"]),
+        cell("code", source),
+        cell("code", "print(a)"),
+    ]
     path = tmp_path / "x.ipynb"
-    path.write_text(json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
+    path.write_text(
+        json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
+    )
     with pytest.raises((NotebookFailed, RuntimeError), match=says):
         execute(path, {"a": 2}, tmp_path / "out.ipynb")
     assert not (tmp_path / "out.ipynb").exists()
@@ -89,11 +130,16 @@ def test_batch_runs_keep_no_widget_state(tmp_path):
     ]
     cells[0].metadata["tags"] = ["parameters"]
     notebook = nbformat.v4.new_notebook(
-        cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        cells=cells,
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        },
     )
     nbformat.write(notebook, tmp_path / "widget.ipynb")
     out = json.loads(execute(tmp_path / "widget.ipynb", {}, tmp_path / "out.ipynb").read_text())
-    assert "widgets" not in out["metadata"] and any("widget-view" in k for k in out["cells"][-1]["outputs"][0]["data"])
+    assert "widgets" not in out["metadata"] and any(
+        "widget-view" in k for k in out["cells"][-1]["outputs"][0]["data"]
+    )
 
 
 def test_the_filter_of_git_would_change_no_notebook():
@@ -103,5 +149,9 @@ def test_the_filter_of_git_would_change_no_notebook():
 
     for path in NOTEBOOKS:
         command = [sys.executable, "-m", "nbstripout", "--keep-count", "--keep-id"]
-        done = subprocess.run(command, stdin=path.open(), capture_output=True, text=True, check=True)
-        assert done.stdout == path.read_text(), f"{path.name}: run nbstripout --keep-count --keep-id on it"
+        done = subprocess.run(
+            command, stdin=path.open(), capture_output=True, text=True, check=True
+        )
+        assert done.stdout == path.read_text(), (
+            f"{path.name}: run nbstripout --keep-count --keep-id on it"
+        )

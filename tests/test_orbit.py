@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from stkit.assets import repository
-from stkit.diffusion.orbit import SIZE, WEIGHTS, data, evaluate, train
+from stkit.diffusion.orbit import SIZE, WEIGHTS, data, train
 from stkit.diffusion.v3d import FRAMES, V3DViews
 from stkit.diffusion.views import get_views
 from stkit.metrics import psnr
+from stkit.studies import tiny_orbit as evaluate
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +27,37 @@ def test_a_turn_goes_round_the_person_that_the_picture_shows(one):
     near = lambda k: float((one.picture - one.views[k]).abs().mean())
     assert near(0) < min(near(4), near(9), near(14)), "view 0 is the picture's own side"
     silhouettes = (one.views.min(-1).values < 0.95).float()
-    assert (silhouettes[3].flip(-1) - silhouettes[15]).abs().mean() < (silhouettes[3] - silhouettes[15]).abs().mean(), (
-        "20 k and -20 k degrees mirror each other"
-    )
+    assert (silhouettes[3].flip(-1) - silhouettes[15]).abs().mean() < (
+        silhouettes[3] - silhouettes[15]
+    ).abs().mean(), "20 k and -20 k degrees mirror each other"
     assert torch.equal(data.turn(3).views, one.views)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_training_in_miniature_gives_a_pipeline_and_goes_on_where_it_stopped(tmp_path, mesh, capsys):
-    arguments = ["--folder", str(tmp_path), "--people", "2", "--autoencoder-steps", "2", "--orbit-steps", "2"]
+def test_training_in_miniature_gives_a_pipeline_and_goes_on_where_it_stopped(
+    tmp_path, mesh, capsys
+):
+    arguments = [
+        "--folder",
+        str(tmp_path),
+        "--people",
+        "2",
+        "--autoencoder-steps",
+        "2",
+        "--orbit-steps",
+        "2",
+    ]
     train.main([*arguments, "--minutes", "0"])
     assert "the same command goes on" in capsys.readouterr().out
     train.main([*arguments, "--minutes", "5"])
     pipeline = tmp_path / "pipeline"
-    assert (pipeline / "unet" / "diffusion_pytorch_model.safetensors").exists() and (pipeline / "training.json").exists()
+    assert (pipeline / "unet" / "diffusion_pytorch_model.safetensors").exists() and (
+        pipeline / "training.json"
+    ).exists()
     assert sum(f.stat().st_size for f in pipeline.rglob("*.safetensors")) < 16e6
-    losses = np.array(train.json.loads((tmp_path / "autoencoder" / "progress.json").read_text())["losses"])
+    losses = np.array(
+        train.json.loads((tmp_path / "autoencoder" / "progress.json").read_text())["losses"]
+    )
     assert len(losses) == 2 and np.isfinite(losses).all()
     provider = V3DViews(str(pipeline), size=SIZE, steps=2)
     capture = mesh[1]
@@ -52,7 +68,20 @@ def test_training_in_miniature_gives_a_pipeline_and_goes_on_where_it_stopped(tmp
 @pytest.mark.filterwarnings("ignore")
 def test_the_comparison_with_mesh_prior_views_in_miniature(tmp_path, mesh, monkeypatch, capsys):
     """A model that has learned nothing loses; the table, the picture and the command that makes them are written."""
-    train.main(["--folder", str(tmp_path), "--people", "1", "--autoencoder-steps", "1", "--orbit-steps", "1", "--minutes", "5"])
+    train.main(
+        [
+            "--folder",
+            str(tmp_path),
+            "--people",
+            "1",
+            "--autoencoder-steps",
+            "1",
+            "--orbit-steps",
+            "1",
+            "--minutes",
+            "5",
+        ]
+    )
 
     class Made:
         def mesh(self):
@@ -60,22 +89,36 @@ def test_the_comparison_with_mesh_prior_views_in_miniature(tmp_path, mesh, monke
 
     monkeypatch.setattr(evaluate, "Road", lambda *a, **k: Made())
     report = tmp_path / "orbit.md"
-    evaluate.main([str(tmp_path / "pipeline"), "--people", "synthetic", "--steps", "1", "--write", str(report)])
+    evaluate.main(
+        [
+            str(tmp_path / "pipeline"),
+            "--people",
+            "synthetic",
+            "--steps",
+            "1",
+            "--write",
+            str(report),
+        ]
+    )
     provider = V3DViews(str(tmp_path / "pipeline"), size=SIZE, steps=1)
     pictures, rows = evaluate.views_of("synthetic", provider)
-    assert all(v.shape == (17, SIZE, SIZE, 3) for v in pictures.values()) and all(0.3 * SIZE < n <= SIZE for n in rows)
+    assert all(v.shape == (17, SIZE, SIZE, 3) for v in pictures.values()) and all(
+        0.3 * SIZE < n <= SIZE for n in rows
+    )
     found = evaluate.scores(pictures, rows)
     assert all(found["mesh prior"][s] > found["tiny orbit"][s] for s in evaluate.SIDES)
     assert found["mesh prior"]["20"] > max(20, found["mesh prior"]["140, 160"])
     text = report.read_text()
-    assert "python -m stkit.diffusion.orbit.evaluate" in text and "| mesh prior |" in text
+    assert "python -m stkit.studies.tiny_orbit" in text and "| mesh prior |" in text
     assert report.with_suffix(".png").exists() and "tiny orbit" in capsys.readouterr().out
 
 
 def test_shipped_folder_is_small_and_its_card_is_its_scores():
     folder = WEIGHTS
     assert sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) < 16e6
-    scores, training = (json.loads((folder / f"{n}.json").read_text()) for n in ("scores", "training"))
+    scores, training = (
+        json.loads((folder / f"{n}.json").read_text()) for n in ("scores", "training")
+    )
     assert (folder / "README.md").read_text() == evaluate.card(scores, training)
     assert scores["table"] in (repository() / "benchmarks" / "orbit.md").read_text()
 

@@ -15,18 +15,22 @@ from stkit.capture import rig as module
 from stkit.capture.detect import still_landmarks
 from stkit.capture.preprocess import PreprocessSettings, preprocess
 from stkit.capture.rig import correct_colours, load_rig, similarity, triangulate
-from stkit.capture.synthetic import make_subject
-from stkit.capture.video import VideoError, write_video
 from stkit.face_models.landmarks import KEPT_66
-from stkit.fit_gaussians import GaussianTraining, fit_gaussians, render_frame
-from stkit.gaussian_head import GaussianSettings
 from stkit.geometry import so3_exp
-from stkit.mesh_head import MeshSettings, new_mesh_head
+from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians, render_frame
+from stkit.heads.gaussian import GaussianSettings
+from stkit.heads.mesh import MeshSettings, new_mesh_head
+from stkit.io.video import VideoError, write_video
 from stkit.metrics import psnr
+from stkit.synthetic.subject import make_subject
 
 TALL, SIZE, FRAMES = 240, 192, 14
 ANGLES = {"222200037": 0.0, "222200038": -30.0, "222200039": 30.0, "222200040": 55.0}
-TURN, SHIFT, SCALE = torch.tensor([0.3, -0.2, 0.1]), torch.tensor([0.4, -1.0, 2.0]), 0.1  # kit's world -> the dataset's, metres
+TURN, SHIFT, SCALE = (
+    torch.tensor([0.3, -0.2, 0.1]),
+    torch.tensor([0.4, -1.0, 2.0]),
+    0.1,
+)  # kit's world -> the dataset's, metres
 MATRIX = np.array([[0.9, 0.05, 0.0], [0.02, 0.95, 0.0], [0.0, 0.0, 1.05]])
 
 
@@ -47,7 +51,9 @@ def filmed(tmp_path_factory):
     poses = {}
     for name, angle in ANGLES.items():
         camera = orbit_camera(base, angle)
-        frames = np.full((FRAMES, TALL, SIZE, 3), 255, np.uint8)  # the picture is taller than the part that shows the head
+        frames = np.full(
+            (FRAMES, TALL, SIZE, 3), 255, np.uint8
+        )  # the picture is taller than the part that shows the head
         for t in range(FRAMES):
             frames[t, 24 : 24 + SIZE] = (subject.render(t, camera)[0] * 255).round().byte().numpy()
         K = camera.K.clone()
@@ -56,16 +62,25 @@ def filmed(tmp_path_factory):
         (sequence / "images").mkdir(parents=True, exist_ok=True)
         write_video(sequence / "images" / f"cam_{name}.mp4", frames, 25)
         for t in range(FRAMES):
-            picture, where = gha / "images" / f"{t:04d}" / f"image_{name}.png", gha / "cameras" / f"{t:04d}"
-            picture.parent.mkdir(parents=True, exist_ok=True), where.mkdir(parents=True, exist_ok=True)
+            picture, where = (
+                gha / "images" / f"{t:04d}" / f"image_{name}.png",
+                gha / "cameras" / f"{t:04d}",
+            )
+            (
+                picture.parent.mkdir(parents=True, exist_ok=True),
+                where.mkdir(parents=True, exist_ok=True),
+            )
             cv2.imwrite(str(picture), frames[t, ..., ::-1])
-            np.savez(where / f"camera_{name}.npz", intrinsic=K.numpy(), extrinsic=poses[name][:3].numpy())
+            np.savez(
+                where / f"camera_{name}.npz", intrinsic=K.numpy(), extrinsic=poses[name][:3].numpy()
+            )
     (root / "calibration").mkdir()
     K[:2] *= 3208 / TALL
     told = {"world_2_cam": {n: m.tolist() for n, m in poses.items()}, "intrinsics": K.tolist()}
     (root / "calibration" / "camera_params.json").write_text(json.dumps(told))
     capture, _ = preprocess(
-        str(sequence / "images" / "cam_222200037.mp4"), PreprocessSettings(size=SIZE, max_frames=FRAMES, fit_steps=250, refine_steps=200)
+        str(sequence / "images" / "cam_222200037.mp4"),
+        PreprocessSettings(size=SIZE, max_frames=FRAMES, fit_steps=250, refine_steps=200),
     )
     return sequence, gha, capture
 
@@ -74,7 +89,11 @@ def filmed(tmp_path_factory):
 def test_cameras_come_into_the_captures_world(filmed, layout):
     capture = filmed[2]
     rig = load_rig(filmed[layout], capture, count=5)
-    assert rig.names == list(ANGLES) and rig.images.shape == (5, 4, SIZE, SIZE, 3) and rig.mattes.shape == (5, 4, SIZE, SIZE)
+    assert (
+        rig.names == list(ANGLES)
+        and rig.images.shape == (5, 4, SIZE, SIZE, 3)
+        and rig.mattes.shape == (5, 4, SIZE, SIZE)
+    )
     at = torch.stack([c.centre() for c in rig.cameras])
     azimuths = torch.rad2deg(torch.atan2(at[:, 0], at[:, 2]))
     assert torch.allclose(azimuths - azimuths[0], torch.tensor(list(ANGLES.values())), atol=4)
@@ -82,8 +101,13 @@ def test_cameras_come_into_the_captures_world(filmed, layout):
         for v, camera in enumerate(rig.cameras[:3]):
             found = still_landmarks([rig.images[k, v]])[0]
             if found is not None:
-                off = camera.project(capture.landmarks3d[t]) - torch.from_numpy(found[KEPT_66]).float()
-                assert off.norm(dim=1).median() < 0.03 * SIZE, "tracked landmarks lie on the face in every camera"
+                off = (
+                    camera.project(capture.landmarks3d[t])
+                    - torch.from_numpy(found[KEPT_66]).float()
+                )
+                assert off.norm(dim=1).median() < 0.03 * SIZE, (
+                    "tracked landmarks lie on the face in every camera"
+                )
     assert 0.15 < rig.mattes[:, 0].mean() / 255 < 0.9
 
 
@@ -97,8 +121,14 @@ def test_more_cameras_teach_the_sides(filmed):
     rig = load_rig(filmed[0], capture, count=5)
     sides = {}
     for name, cameras in (("one camera", None), ("rig", rig)):
-        learned, _, _ = fit_gaussians(capture, head, None, training, capture.split()[0], rig=cameras)
-        shown = [(render_frame(learned, capture, rig.frames[k], rig.cameras[v]), rig.shot(k, v)[0]) for k in (1, 3) for v in (1, 2)]
+        learned, _, _ = fit_gaussians(
+            capture, head, None, training, capture.split()[0], rig=cameras
+        )
+        shown = [
+            (render_frame(learned, capture, rig.frames[k], rig.cameras[v]), rig.shot(k, v)[0])
+            for k in (1, 3)
+            for v in (1, 2)
+        ]
         sides[name] = np.mean([psnr(a, b) for a, b in shown])
     assert sides["rig"] > sides["one camera"] + 1, sides
 
@@ -111,11 +141,21 @@ def test_bad_rigs_are_named(filmed, tmp_path):
     shutil.copytree(sequence.parents[1], copy)
     again = copy / "sequences" / sequence.name
     told = json.loads((copy / "calibration" / "camera_params.json").read_text())
-    for broken in ("{", "[]", json.dumps({"world_2_cam": {}}), json.dumps({**told, "intrinsics": [[1, 2], [3, 4]]})):
+    for broken in (
+        "{",
+        "[]",
+        json.dumps({"world_2_cam": {}}),
+        json.dumps({**told, "intrinsics": [[1, 2], [3, 4]]}),
+    ):
         (copy / "calibration" / "camera_params.json").write_text(broken)
         with pytest.raises(VideoError, match="calibration"):
             load_rig(again, capture)
-    wrong = {**told, "world_2_cam": {n: np.array(told["world_2_cam"][m]).tolist() for n, m in zip(ANGLES, reversed(ANGLES))}}
+    wrong = {
+        **told,
+        "world_2_cam": {
+            n: np.array(told["world_2_cam"][m]).tolist() for n, m in zip(ANGLES, reversed(ANGLES))
+        },
+    }
     (copy / "calibration" / "camera_params.json").write_text(json.dumps(wrong))
     with pytest.raises(VideoError, match="miss the tracked ones"):
         load_rig(again, capture)
@@ -142,7 +182,10 @@ def test_colour_matrices_act_in_linear_light():
         assert np.array_equal(correct_colours(image, np.eye(3, n)), image)
         lift = np.eye(3, n)
         lift[:, -1] = 0.2  # the last term is 1: black becomes grey
-        assert (correct_colours(np.zeros((1, 1, 3), np.uint8), lift) == round(255 * (1.055 * 0.2 ** (1 / 2.4) - 0.055))).all()
+        assert (
+            correct_colours(np.zeros((1, 1, 3), np.uint8), lift)
+            == round(255 * (1.055 * 0.2 ** (1 / 2.4) - 0.055))
+        ).all()
     grey = np.full((1, 1, 3), 128, np.uint8)
     linear = ((128 / 255 + 0.055) / 1.055) ** 2.4
     want = 255 * (1.055 * (0.5 * linear) ** (1 / 2.4) - 0.055)
@@ -154,9 +197,16 @@ def test_colour_matrices_act_in_linear_light():
 def test_colour_calibration_is_applied(filmed, tmp_path):
     copy = tmp_path / "037"
     shutil.copytree(filmed[0].parents[1], copy)
-    (copy / "calibration" / "color_calibration.json").write_text(json.dumps({n: MATRIX.tolist() for n in ANGLES}))
-    plain, corrected = (module._nersemble(f).read(1, [0.0])[0] for f in (filmed[0], copy / "sequences" / filmed[0].name))
-    assert np.array_equal(corrected, correct_colours(plain, MATRIX)) and not np.array_equal(corrected, plain)
+    (copy / "calibration" / "color_calibration.json").write_text(
+        json.dumps({n: MATRIX.tolist() for n in ANGLES})
+    )
+    plain, corrected = (
+        module._nersemble(f).read(1, [0.0])[0]
+        for f in (filmed[0], copy / "sequences" / filmed[0].name)
+    )
+    assert np.array_equal(corrected, correct_colours(plain, MATRIX)) and not np.array_equal(
+        corrected, plain
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -169,5 +219,7 @@ def test_similarity_and_triangulation_undo_what_was_done(seed, scale):
     assert torch.allclose(found[0], R, atol=1e-3) and abs(float(found[2]) / scale - 1) < 1e-3
     cameras = [orbit_camera(front_camera(64), a) for a in (-30.0, 0.0, 25.0)]
     pixels = torch.stack([c.project(points) for c in cameras])
-    back = triangulate(pixels, torch.stack([c.viewmat for c in cameras]), torch.stack([c.K for c in cameras]))
+    back = triangulate(
+        pixels, torch.stack([c.viewmat for c in cameras]), torch.stack([c.K for c in cameras])
+    )
     assert torch.allclose(back, points, atol=2e-3)

@@ -8,7 +8,8 @@ import time
 import pytest
 import torch
 
-from stkit.runs import Stage, load_tensors, run_folder, save_tensors
+from stkit.io.tensors import load_tensors, save_tensors
+from stkit.runs.store import Stage, run_folder
 from stkit.training import run_steps
 
 
@@ -21,7 +22,9 @@ def test_a_stage_that_fails_leaves_nothing_finished(tmp_path):
     with stage.making() as work:
         assert (work / "half.txt").exists(), "unfinished work is kept to go on from"
         stage.record("a.b", 1.5)
-    assert stage.finished() and json.loads((stage.folder / "results.json").read_text()) == {"a.b": 1.5}
+    assert stage.finished() and json.loads((stage.folder / "results.json").read_text()) == {
+        "a.b": 1.5
+    }
     assert [p.name for p in stage.folder.parent.glob(".*")] == [".mesh.lock"]
 
 
@@ -30,7 +33,9 @@ def test_a_killed_stage_leaves_nothing_finished(tmp_path):
         "import time\nfrom stkit.runs import Stage\ns = Stage('k', 'edit', {}, {})\n"
         "with s.making() as w:\n    (w / 'x').write_text('x')\n    print('in', flush=True)\n    time.sleep(60)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=dict(os.environ))
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, env=dict(os.environ)
+    )
     assert process.stdout.readline().strip() == b"in"
     process.kill()
     process.wait(20)
@@ -43,7 +48,10 @@ def test_two_processes_do_not_make_one_stage(tmp_path, monkeypatch):
     monkeypatch.setenv("STKIT_RUNS", str(tmp_path))
     with Stage("shared", "mesh", {"a": 1}, {}).making() as work:
         (work / "file").write_text("x")
-        with pytest.raises(ValueError, match="another process is making this stage"), Stage("shared", "mesh", {"a": 1}, {}).making():
+        with (
+            pytest.raises(ValueError, match="another process is making this stage"),
+            Stage("shared", "mesh", {"a": 1}, {}).making(),
+        ):
             pass
     again = Stage("shared", "mesh", {"a": 1}, {})
     assert again.finished() and (again.folder / "file").exists()
@@ -119,14 +127,18 @@ def test_interrupted_command_goes_on(tmp_path):
     env = dict(os.environ, STKIT_RUNS=str(tmp_path / "runs"), PYTHONUNBUFFERED="1")
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs are started deaf to ^C
-        "from dataclasses import replace; import stkit.profiles as p; from stkit.road import Road\n"
+        "from dataclasses import replace; import stkit.runs.profiles as p; from stkit.runs.road import Road\n"
         "q = p.QUICK\n"
         "p.PROFILES['quick'] = replace(q, preprocess=replace(q.preprocess, size=96, max_frames=12, fit_steps=40, refine_steps=10),"
         " mesh=replace(q.mesh, steps=int(sys.argv[1]), warm_steps=2, resolution=64, coarse_cell=.3, model=replace(q.mesh.model, cell=.3)))\n"
         "road = Road('i', 'synthetic', 'quick'); road.preprocess(); print('tracked'); road.mesh(); print('meshed')\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "100000"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env, text=True
+        [sys.executable, "-c", code, "100000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=env,
+        text=True,
     )
     for line in process.stdout:
         if "mesh: running" in line:
@@ -138,8 +150,14 @@ def test_interrupted_command_goes_on(tmp_path):
     finally:
         process.kill()
         process.stdout.close()
-    assert process.returncode != 0 and not (tmp_path / "runs/i/mesh").exists() and (tmp_path / "runs/i/preprocess/run.json").exists()
-    again = subprocess.run([sys.executable, "-c", code, "3"], capture_output=True, env=env, text=True, check=True)
+    assert (
+        process.returncode != 0
+        and not (tmp_path / "runs/i/mesh").exists()
+        and (tmp_path / "runs/i/preprocess/run.json").exists()
+    )
+    again = subprocess.run(
+        [sys.executable, "-c", code, "3"], capture_output=True, env=env, text=True, check=True
+    )
     assert "preprocess: already done" in again.stdout and "meshed" in again.stdout
 
 
@@ -151,10 +169,17 @@ def test_an_interrupt_that_compiled_code_would_swallow_is_heeded(tmp_path):
     press = CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))
     net = torch.nn.Linear(1, 1)
     with pytest.raises(KeyboardInterrupt):
-        run_steps(10, lambda k: press() or {"k": k} if k == 3 else {"k": k}, {"net": net}, tmp_path / "c.pt")
+        run_steps(
+            10,
+            lambda k: press() or {"k": k} if k == 3 else {"k": k},
+            {"net": net},
+            tmp_path / "c.pt",
+        )
     assert torch.load(tmp_path / "c.pt", weights_only=True)["step"] == 4
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert run_steps(10, lambda k: {"k": k}, {"net": net}, tmp_path / "c.pt")["k"] == list(range(10))
+    assert run_steps(10, lambda k: {"k": k}, {"net": net}, tmp_path / "c.pt")["k"] == list(
+        range(10)
+    )
     signal.signal(signal.SIGINT, before)
 
 

@@ -30,7 +30,9 @@ def test_tokenizer_keeps_its_words_whole_and_reads_any_others(tmp_path):
     assert tokens == ["turn</w>", "him</w>", "into</w>", "a</w>", "bronze</w>", "statue</w>"]
     ids = tokenizer("a quixotic photograph", padding="max_length", truncation=True).input_ids
     assert len(ids) == 16 and ids[0] == tokenizer.bos_token_id
-    longest = max(len(tokenizer(p).input_ids) for n in vocabulary.names() for p in vocabulary.phrases(n))
+    longest = max(
+        len(tokenizer(p).input_ids) for n in vocabulary.names() for p in vocabulary.phrases(n)
+    )
     assert longest <= 16, "no phrase is cut"
 
 
@@ -49,7 +51,16 @@ def test_pictures_repeat_by_seed_and_edits_stay_on_the_figure():
 def test_training_goes_on_and_its_pipeline_edits(tmp_path):
     from stkit.diffusion.editors import get_editor
 
-    arguments = ["--folder", str(tmp_path), "--sittings", "2", "--autoencoder-steps", "2", "--batch", "4"]
+    arguments = [
+        "--folder",
+        str(tmp_path),
+        "--sittings",
+        "2",
+        "--autoencoder-steps",
+        "2",
+        "--batch",
+        "4",
+    ]
     train.main([*arguments, "--editor-steps", "1"])
     first = json.loads((tmp_path / "editor" / "progress.json").read_text())
     train.main([*arguments, "--editor-steps", "3"])
@@ -57,9 +68,17 @@ def test_training_goes_on_and_its_pipeline_edits(tmp_path):
     assert (first["step"], after["step"]) == (1, 3) and after["losses"][:1] == first["losses"]
     assert sum(f.stat().st_size for f in (tmp_path / "pipeline").rglob("*") if f.is_file()) < 24e6
     editor = get_editor(str(tmp_path / "pipeline"))
-    image = torch.from_numpy(np.load(next((tmp_path / "data").glob("*.npz")))["images"][0]).float() / 255
+    image = (
+        torch.from_numpy(np.load(next((tmp_path / "data").glob("*.npz")))["images"][0]).float()
+        / 255
+    )
     out = editor.edit(image, "turn him into a clown", 0.5, image, torch.Generator().manual_seed(0))
-    assert out.shape == image.shape and torch.isfinite(out).all() and 0 <= float(out.min()) and float(out.max()) <= 1
+    assert (
+        out.shape == image.shape
+        and torch.isfinite(out).all()
+        and 0 <= float(out.min())
+        and float(out.max()) <= 1
+    )
 
 
 # ---- the shipped weights
@@ -72,7 +91,7 @@ def tiny():
 
 @pytest.fixture(scope="module")
 def unseen():
-    from stkit.diffusion.tiny.evaluate import people
+    from stkit.studies.tiny_editor import people
 
     return people(1)[0]
 
@@ -83,10 +102,12 @@ def seeded():
 
 def test_shipped_folder_is_small_and_its_card_is_its_scores():
     from stkit.diffusion.tiny import WEIGHTS
-    from stkit.diffusion.tiny.evaluate import card
+    from stkit.studies.tiny_editor import card
 
     assert sum(f.stat().st_size for f in WEIGHTS.rglob("*") if f.is_file()) < 24e6
-    scores, training = (json.loads((WEIGHTS / f"{n}.json").read_text()) for n in ("scores", "training"))
+    scores, training = (
+        json.loads((WEIGHTS / f"{n}.json").read_text()) for n in ("scores", "training")
+    )
     assert (WEIGHTS / "README.md").read_text() == card(scores, training)
     assert (
         scores["named_right"] >= 0.85
@@ -97,13 +118,13 @@ def test_shipped_folder_is_small_and_its_card_is_its_scores():
 
 
 def test_the_judge_knows_the_teachers_pictures(unseen):
-    from stkit.diffusion.tiny.evaluate import judge
+    from stkit.studies.tiny_editor import judge
 
     assert all(judge(picture, unseen) == name for name, picture in unseen.items())
 
 
 def test_tiny_does_what_it_is_told_to_somebody_unseen(tiny, unseen):
-    from stkit.diffusion.tiny.evaluate import judge, through
+    from stkit.studies.tiny_editor import judge, through
 
     original = unseen["nothing"]
     for name in ("clown", "zombie", "blue hair", "golden statue"):
@@ -114,21 +135,26 @@ def test_tiny_does_what_it_is_told_to_somebody_unseen(tiny, unseen):
 
 
 def test_text_guidance_pushes(tiny, unseen):
-    from stkit.diffusion.tiny.evaluate import _change
+    from stkit.studies.tiny_editor import _change
 
     changes = [_change(tiny, unseen["nothing"], seeded, s) for s in (0.0, 1.0, 2.0)]
     assert changes[0] < changes[1] < changes[2]
 
 
 def test_picture_guidance_holds(tiny, unseen):
-    from stkit.diffusion.tiny.evaluate import _away
+    from stkit.studies.tiny_editor import _away
 
-    away = [_away(tiny, unseen["nothing"], "turn him into a clown", seeded, s) for s in (0.0, 0.4, 0.8, 1.2)]
+    away = [
+        _away(tiny, unseen["nothing"], "turn him into a clown", seeded, s)
+        for s in (0.0, 0.4, 0.8, 1.2)
+    ]
     assert away[0] > away[1] > away[2] > away[3], "the more of it, the nearer to the picture"
 
 
 def test_a_larger_picture_keeps_its_detail(tiny, unseen):
     """Outside the edit a 256-pixel picture comes back as it was, not blurred through 64 pixels."""
-    large = torch.nn.functional.interpolate(unseen["nothing"].permute(2, 0, 1)[None], (256, 256), mode="nearest")[0].permute(1, 2, 0)
+    large = torch.nn.functional.interpolate(
+        unseen["nothing"].permute(2, 0, 1)[None], (256, 256), mode="nearest"
+    )[0].permute(1, 2, 0)
     made = tiny.edit(large, "do nothing", 0.1, large, seeded())
     assert made.shape == large.shape and (made - large).abs().mean() < 0.01

@@ -8,10 +8,19 @@ import torch
 from mini_models import write_flame
 
 from stkit import face_models
-from stkit.animate import play, retarget
-from stkit.capture import Capture
+from stkit.capture.capture import Capture
 from stkit.capture.preprocess import PreprocessSettings, preprocess
-from stkit.capture.tracked import ARKIT, IGNORED, SHARED, is_tracked, read_flame, read_tracked, write_3dmm, write_live_link
+from stkit.driving.motion import play, retarget
+from stkit.driving.tracked import (
+    ARKIT,
+    IGNORED,
+    SHARED,
+    is_tracked,
+    read_flame,
+    read_tracked,
+    write_3dmm,
+    write_live_link,
+)
 from stkit.face_models.landmarks import mouth_opening
 from stkit.geometry import so3_exp, yaw_pitch_roll
 
@@ -36,7 +45,9 @@ def test_every_mapped_name_is_a_direction_and_arkit_is_covered():
         for k, gain in ARKIT[name].items():
             beta[0, NAMES.index(k)] = gain
         lips = HEAD.points(HEAD.landmarks[48:], torch.zeros(80), torch.cat([beta, 0 * beta]))
-        assert sign * float((lips[0] - lips[1])[:, 0].mean()) > 0, f"{name}: +x is the subject's left"
+        assert sign * float((lips[0] - lips[1])[:, 0].mean()) > 0, (
+            f"{name}: +x is the subject's left"
+        )
 
 
 def test_live_link_comes_back_as_it_was_written(capture, tmp_path):
@@ -45,7 +56,9 @@ def test_live_link_comes_back_as_it_was_written(capture, tmp_path):
     k = NAMES.index("jaw_open")
     torch.testing.assert_close(told.beta[:, k], capture.beta[:, k].clamp(0, 3), atol=1e-4, rtol=0)
     wide = NAMES.index(SHARED["mouthStretch"][0])
-    torch.testing.assert_close(told.beta[:, wide], capture.beta[:, wide].clamp(0, 2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        told.beta[:, wide], capture.beta[:, wide].clamp(0, 2), atol=1e-4, rtol=0
+    )
     a, b = (yaw_pitch_roll(so3_exp(x)) for x in (told.rotation, capture.pose[:, :3]))
     torch.testing.assert_close(torch.stack(a), torch.stack(b), atol=1e-4, rtol=0)
 
@@ -59,8 +72,12 @@ def test_an_arkit_stream_moves_a_head_of_ours(capture, tmp_path):
         "weightMat": np.stack([jaw, 0 * jaw, jaw], 1).tolist(),
     }
     (tmp_path / "talk.json").write_text(json.dumps(stream))
-    driver, losses = preprocess(str(tmp_path / "talk.json"), PreprocessSettings(size=96, max_frames=frames))
-    assert losses == [] and len(driver) == frames and float(driver.times[1]) == pytest.approx(1 / 24)
+    driver, losses = preprocess(
+        str(tmp_path / "talk.json"), PreprocessSettings(size=96, max_frames=frames)
+    )
+    assert (
+        losses == [] and len(driver) == frames and float(driver.times[1]) == pytest.approx(1 / 24)
+    )
     assert alike(mouth_opening(driver.landmarks[..., :2]), torch.from_numpy(jaw).float()) > 0.98
     motion = retarget(driver, capture)
     assert alike(opening(motion.beta), torch.from_numpy(jaw).float()) > 0.95
@@ -76,14 +93,21 @@ def test_a_flame_sequence_opens_the_same_mouth(tmp_path):
     jaw[:, 0] = 0.25 * (1 - np.cos(np.arange(frames) * 0.9)) / 2
     rotation = np.zeros((frames, 3), np.float32)
     rotation[:, 1] = np.linspace(0.4, 0.9, frames)
-    np.savez(tmp_path / "walk.npz", expr=np.zeros((frames, 100), np.float32), jaw_pose=jaw, rotation=rotation)
+    np.savez(
+        tmp_path / "walk.npz",
+        expr=np.zeros((frames, 100), np.float32),
+        jaw_pose=jaw,
+        rotation=rotation,
+    )
     told = read_flame(tmp_path / "walk.npz", model)
     beta = torch.zeros(frames, 59)
     beta[:, 50:53] = torch.from_numpy(jaw)
     theirs = mouth_opening(model.points(model.landmarks, torch.zeros(100), beta))
     assert alike(opening(told.beta), theirs) > 0.99
     assert (opening(told.beta) - theirs).abs().max() < 0.03
-    assert float(told.rotation[0].norm()) < 1e-6 and float(told.rotation[-1, 1]) == pytest.approx(0.5, abs=1e-4)
+    assert float(told.rotation[0].norm()) < 1e-6 and float(told.rotation[-1, 1]) == pytest.approx(
+        0.5, abs=1e-4
+    )
 
 
 def test_three_dmm_folders_are_read_exactly_or_through_their_landmarks(capture, tmp_path):
@@ -94,22 +118,39 @@ def test_three_dmm_folders_are_read_exactly_or_through_their_landmarks(capture, 
     torch.testing.assert_close(told.rotation, capture.pose[:, :3])
     (tmp_path / "ours" / "stkit.json").unlink()
     theirs = read_tracked(tmp_path / "ours")
-    still = capture.beta[int(capture.beta.norm(dim=1).argmin())]  # theirs counts from the calmest frame
+    still = capture.beta[
+        int(capture.beta.norm(dim=1).argmin())
+    ]  # theirs counts from the calmest frame
     assert alike(opening(theirs.beta + still), opening(capture.beta)) > 0.95
     with np.load(tmp_path / "ours" / "params" / "0000" / "params.npz") as data:
-        assert {k: data[k].shape for k in data} == {"id_coeff": (1, 80), "exp_coeff": (1, 64), "scale": (1,), "pose": (1, 6)}
+        assert {k: data[k].shape for k in data} == {
+            "id_coeff": (1, 80),
+            "exp_coeff": (1, 64),
+            "scale": (1,),
+            "pose": (1, 6),
+        }
     assert np.load(tmp_path / "ours" / "params" / "0000" / "lmk_3d.npy").shape == (66, 3)
 
 
 CSV = "Timecode,BlendshapeCount,JawOpen,HeadYaw\n"
 WRONG = {
-    "empty.csv": (b"", "empty.csv"), "header.csv": (CSV.encode(), "no rows"), "text.csv": (CSV.encode() + b"a,61,open,0\n" * 4, "text.csv"),
-    "nan.csv": (CSV.encode() + b"a,61,nan,0\n" * 4, "not finite"), "other.csv": (b"x,y\n1,2\n1,2\n1,2\n", "blendshape"), "short.csv": (CSV.encode() + b"a,61,0.1,0\n", "at least 3"),
-    "binary.csv": (bytes(range(256)), "binary.csv"), "empty.json": (b"", "empty.json"), "list.json": (b"[1]", "list.json"), "keys.json": (b"{}", "keys.json"),
-    "ragged.json": (b'{"facsNames": ["jawOpen"], "weightMat": [[1], [1, 2]]}', "ragged.json"), "wide.json": (b'{"facsNames": ["jawOpen"], "weightMat": [[1, 2]]}', "wide.json"),
-    "rate.json": (b'{"facsNames": ["jawOpen"], "weightMat": [[1]], "exportFps": 0}', "rate.json"), "huge.json": (b'{"facsNames": ["jawOpen"], "weightMat": [[1e300]]}', "bounds"),
-    "text.npz": (b"no zip", "text.npz"), "empty.npz": (b"", "empty.npz"),
-}  # fmt: skip
+    "empty.csv": (b"", "empty.csv"),
+    "header.csv": (CSV.encode(), "no rows"),
+    "text.csv": (CSV.encode() + b"a,61,open,0\n" * 4, "text.csv"),
+    "nan.csv": (CSV.encode() + b"a,61,nan,0\n" * 4, "not finite"),
+    "other.csv": (b"x,y\n1,2\n1,2\n1,2\n", "blendshape"),
+    "short.csv": (CSV.encode() + b"a,61,0.1,0\n", "at least 3"),
+    "binary.csv": (bytes(range(256)), "binary.csv"),
+    "empty.json": (b"", "empty.json"),
+    "list.json": (b"[1]", "list.json"),
+    "keys.json": (b"{}", "keys.json"),
+    "ragged.json": (b'{"facsNames": ["jawOpen"], "weightMat": [[1], [1, 2]]}', "ragged.json"),
+    "wide.json": (b'{"facsNames": ["jawOpen"], "weightMat": [[1, 2]]}', "wide.json"),
+    "rate.json": (b'{"facsNames": ["jawOpen"], "weightMat": [[1]], "exportFps": 0}', "rate.json"),
+    "huge.json": (b'{"facsNames": ["jawOpen"], "weightMat": [[1e300]]}', "bounds"),
+    "text.npz": (b"no zip", "text.npz"),
+    "empty.npz": (b"", "empty.npz"),
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -130,7 +171,12 @@ def test_wrong_three_dmm_folders_are_named(capture, tmp_path, what):
         write_3dmm(capture.subset([0, 1, 2]), folder)
         (folder / "stkit.json").unlink()
         frame = folder / "params" / "0001"
-        good = dict(id_coeff=np.zeros((1, 80)), exp_coeff=np.zeros((1, 64)), scale=np.ones(1), pose=np.zeros((1, 6)))
+        good = dict(
+            id_coeff=np.zeros((1, 80)),
+            exp_coeff=np.zeros((1, 64)),
+            scale=np.ones(1),
+            pose=np.zeros((1, 6)),
+        )
         if what == "pose":
             np.savez(frame / "params.npz", **{**good, "pose": np.zeros((1, 3))})
         elif what == "scale":
@@ -145,6 +191,8 @@ def test_wrong_three_dmm_folders_are_named(capture, tmp_path, what):
 
 def test_a_head_plays_what_a_file_says(gaussians, capture, tmp_path):
     write_live_link(capture, tmp_path / "talk.csv")
-    driver, _ = preprocess(str(tmp_path / "talk.csv"), PreprocessSettings(size=capture.size, max_frames=6))
+    driver, _ = preprocess(
+        str(tmp_path / "talk.csv"), PreprocessSettings(size=capture.size, max_frames=6)
+    )
     frames = play(gaussians, capture, retarget(driver, capture))
     assert frames.shape == (6, capture.size, capture.size, 3) and frames[0].std() > 10

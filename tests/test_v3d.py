@@ -3,10 +3,20 @@
 import pytest
 import torch
 
-from stkit.capture import head_transform, skin_weight, to_world
-from stkit.diffusion.v3d import FRAMES, V3DPipeline, V3DViews, box_of, figure_mask, head_agreement, recentre, v3d_cameras
+from stkit.capture.capture import head_transform
+from stkit.diffusion.v3d import (
+    FRAMES,
+    V3DPipeline,
+    V3DViews,
+    box_of,
+    figure_mask,
+    head_agreement,
+    recentre,
+    v3d_cameras,
+)
 from stkit.metrics import psnr
 from stkit.render import render_mesh
+from stkit.space import skin_weight, to_world
 
 
 @pytest.fixture(scope="module")
@@ -22,21 +32,59 @@ def folder(tmp_path_factory):
 
     torch.manual_seed(0)
     unet = UNetSpatioTemporalConditionModel(
-        block_out_channels=(32, 64), layers_per_block=1, sample_size=16, in_channels=8, out_channels=4, num_frames=FRAMES, addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=24, cross_attention_dim=16, num_attention_heads=2, transformer_layers_per_block=1,
-        down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"), up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
-    )  # fmt: skip
-    vae = AutoencoderKLTemporalDecoder(
-        block_out_channels=(32, 32), layers_per_block=1, latent_channels=4, down_block_types=("DownEncoderBlock2D",) * 2, sample_size=32
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        sample_size=16,
+        in_channels=8,
+        out_channels=4,
+        num_frames=FRAMES,
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=24,
+        cross_attention_dim=16,
+        num_attention_heads=2,
+        transformer_layers_per_block=1,
+        down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
+        up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
     )
-    vision = CLIPVisionModelWithProjection(CLIPVisionConfig(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=224,
-                                                            patch_size=32, projection_dim=16))  # fmt: skip
-    scheduler = EulerDiscreteScheduler(prediction_type="v_prediction", use_karras_sigmas=True, sigma_min=0.002, sigma_max=700.0, timestep_type="continuous",
-                                       timestep_spacing="leading", beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1)  # fmt: skip
+    vae = AutoencoderKLTemporalDecoder(
+        block_out_channels=(32, 32),
+        layers_per_block=1,
+        latent_channels=4,
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        sample_size=32,
+    )
+    vision = CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=16,
+            intermediate_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            image_size=224,
+            patch_size=32,
+            projection_dim=16,
+        )
+    )
+    scheduler = EulerDiscreteScheduler(
+        prediction_type="v_prediction",
+        use_karras_sigmas=True,
+        sigma_min=0.002,
+        sigma_max=700.0,
+        timestep_type="continuous",
+        timestep_spacing="leading",
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        steps_offset=1,
+    )
     pipe = StableVideoDiffusionPipeline(
-        vae=vae, image_encoder=vision, unet=unet, scheduler=scheduler,
-        feature_extractor=CLIPImageProcessor(size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224}),
-    )  # fmt: skip
+        vae=vae,
+        image_encoder=vision,
+        unet=unet,
+        scheduler=scheduler,
+        feature_extractor=CLIPImageProcessor(
+            size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224}
+        ),
+    )
     out = tmp_path_factory.mktemp("svd") / "tiny"
     pipe.save_pretrained(out)
     return out
@@ -56,13 +104,22 @@ def test_the_pipeline_gives_eighteen_pictures_and_noise_goes_on_the_latent(folde
 
     V3DPipeline._get_add_time_ids = watch
     try:
-        still, same = views.orbit(capture.image(t), capture.matte(t)), views.orbit(capture.image(t), capture.matte(t))
+        still, same = (
+            views.orbit(capture.image(t), capture.matte(t)),
+            views.orbit(capture.image(t), capture.matte(t)),
+        )
         views.noise = 0.5
         noisy = views.orbit(capture.image(t), capture.matte(t))
     finally:
         V3DPipeline._get_add_time_ids = original
-    assert still.shape == (FRAMES, 32, 32, 3) and torch.equal(still, same) and not torch.equal(still, noisy)
-    assert told[0][0].tolist() == [1.0, 300.0, 0.0] and told[2][0].tolist() == [1.0, 300.0, 0.5], "fps 1, bucket 300, the latent's noise"
+    assert (
+        still.shape == (FRAMES, 32, 32, 3)
+        and torch.equal(still, same)
+        and not torch.equal(still, noisy)
+    )
+    assert told[0][0].tolist() == [1.0, 300.0, 0.0] and told[2][0].tolist() == [1.0, 300.0, 0.5], (
+        "fps 1, bucket 300, the latent's noise"
+    )
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -87,10 +144,18 @@ def test_true_pictures_pass_and_carry_their_cameras(folder, mesh):
         moved = verts + head.deformation(verts, head.share(verts), capture.beta[t], capture.pose[t])
         world = to_world(moved, **head_transform(capture, t))
         around = v3d_cameras(capture, tuple(20.0 * k for k in range(FRAMES)))
-        shots = [render_mesh(world, faces, torch.full_like(world, 0.4), c, background=1.0).image.clamp(0, 1) for c in around]
+        shots = [
+            render_mesh(world, faces, torch.full_like(world, 0.4), c, background=1.0).image.clamp(
+                0, 1
+            )
+            for c in around
+        ]
     provider.orbit = lambda image, matte: torch.stack(shots)
     views = provider(capture, head)
-    assert views.azimuths == (20.0, 40.0, 60.0, -60.0, -40.0, -20.0) and min(s["iou"] for s in provider.scores) > 0.97
+    assert (
+        views.azimuths == (20.0, 40.0, 60.0, -60.0, -40.0, -20.0)
+        and min(s["iou"] for s in provider.scores) > 0.97
+    )
     assert float(views.trust.min()) > 0.9 and views.source.startswith("V3D")
     assert psnr(views.images[0], shots[1]) > 28
 
@@ -106,9 +171,10 @@ def test_recentred_figure_fills_seven_tenths_and_cameras_see_it_so(mesh):
         verts, faces, _ = head.extract()
         moved = verts + head.deformation(verts, head.share(verts), capture.beta[t], capture.pose[t])
         world = to_world(moved, **head_transform(capture, t))
-        assert head_agreement(world, faces, skin_weight(verts), front.resized(96), figure_mask(square)) > 0.8, (
-            "the same head in the same place; V3D's perspective is wider"
-        )
+        assert (
+            head_agreement(world, faces, skin_weight(verts), front.resized(96), figure_mask(square))
+            > 0.8
+        ), "the same head in the same place; V3D's perspective is wider"
     left = v3d_cameras(capture, (20.0,))[0]
     assert left.centre()[0] > front.centre()[0], "positive azimuths look from the subject's left"
 

@@ -14,18 +14,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stkit.animate import own_motion, part, play
+from stkit.driving.motion import own_motion, part, play
 from stkit.editing.weights import weight
-from stkit.gaussian_head import draw
+from stkit.heads.gaussian import draw
 from stkit.metrics import psnr
 from stkit.render import rasterize
 from stkit.viewers import Compare, MeshViewer, SplatViewer, explore, mesh_viewer, save_avatar
 from stkit.viewers.explorer import parameter_line
-from stkit.viewers.pack import SLIDERS, browser_gaussians, camera_from, camera_header, pack_gaussians, pack_head
+from stkit.viewers.pack import (
+    SLIDERS,
+    browser_gaussians,
+    camera_from,
+    camera_header,
+    pack_gaussians,
+    pack_head,
+)
 from stkit.viewers.page import page, quality
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +63,14 @@ def packet(gaussians, edited, tracked):
 def browser():
     if CHROMIUM is None:
         pytest.skip("no Chromium here (apt-get install chromium)")
-    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+    sync = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed (pip install playwright)"
+    )
     with sync.sync_playwright() as p:
-        b = p.chromium.launch(executable_path=CHROMIUM, args=["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"])
+        b = p.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"],
+        )
         yield b
         b.close()
 
@@ -69,21 +83,41 @@ class Open:
         self.context = browser.new_context(offline=True, viewport={"width": 1000, "height": 1000})
         self.page = self.context.new_page()
         self.page.on(
-            "console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") and "GPU stall" not in m.text else None
+            "console",
+            lambda m: (
+                self.complaints.append(m.text)
+                if m.type in ("error", "warning") and "GPU stall" not in m.text
+                else None
+            ),
         )
         self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
-        self.page.on("request", lambda r: self.requests.append(r.url) if not r.url.startswith(("file:", "data:", "blob:")) else None)
+        self.page.on(
+            "request",
+            lambda r: (
+                self.requests.append(r.url)
+                if not r.url.startswith(("file:", "data:", "blob:"))
+                else None
+            ),
+        )
         self.page.goto(path.as_uri())
         self.page.wait_for_selector("body[data-ready=yes]", timeout=60_000)
-        self.page.wait_for_function("() => [...document.querySelectorAll('.stkit')].some(e => !e.stkit || e.stkit.stage.drawn > 0)")
+        self.page.wait_for_function(
+            "() => [...document.querySelectorAll('.stkit')].some(e => !e.stkit || e.stkit.stage.drawn > 0)"
+        )
 
     def do(self, script: str):
-        return self.page.evaluate(f"async () => {{ const s = document.querySelector('.stkit').stkit; {script} }}")
+        return self.page.evaluate(
+            f"async () => {{ const s = document.querySelector('.stkit').stkit; {script} }}"
+        )
 
     def shot(self, **state) -> np.ndarray:
         """The canvas (H, W, 3) after setting the state."""
-        url = self.do(f"Object.assign(s.state, {json.dumps(state)}); s.stage.draw(); return s.stage.canvas.toDataURL('image/png');")
-        return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
+        url = self.do(
+            f"Object.assign(s.state, {json.dumps(state)}); s.stage.draw(); return s.stage.canvas.toDataURL('image/png');"
+        )
+        return np.asarray(
+            Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB")
+        )
 
     def camera(self):
         return camera_from(self.do("return s.camera();"))
@@ -113,7 +147,7 @@ def test_browser_gaussians_show_what_the_head_shows(packet, gaussians, edited, t
 
 def test_expression_sliders_are_directions_of_the_head(packet, gaussians, tracked):
     """At position 1 a slider gives the head's own answer to that expression."""
-    from stkit.fit_gaussians import frame_arguments
+    from stkit.heads.fit_gaussians import frame_arguments
 
     m, name = tracked.neutral, "jaw"
     beta = tracked.beta[m].clone()
@@ -135,7 +169,10 @@ def test_the_limit_is_kept_and_said(gaussians, tracked):
 
     small = pack_head(gaussians, tracked, frames=12, limit=110_000)
     large = pack_head(gaussians, tracked, frames=12)
-    assert len(gzip.compress(small.bytes(), 6)) <= 110_000 and small.header["fault"] > large.header["fault"]
+    assert (
+        len(gzip.compress(small.bytes(), 6)) <= 110_000
+        and small.header["fault"] > large.header["fault"]
+    )
     with pytest.raises(ValueError, match="fewer frames"):
         pack_head(gaussians, tracked, frames=12, limit=1000)
 
@@ -155,12 +192,19 @@ def test_still_gaussians_survive_packing(n, seed):
     from stkit.cameras import front_camera
 
     g = torch.Generator().manual_seed(seed)
-    scene = {"means": torch.randn(n, 3, generator=g), "quats": torch.nn.functional.normalize(torch.randn(n, 4, generator=g), dim=-1),
-             "scales": 0.02 + torch.rand(n, 3, generator=g), "opacities": torch.rand(n, generator=g), "colors": torch.rand(n, 3, generator=g)}  # fmt: skip
+    scene = {
+        "means": torch.randn(n, 3, generator=g),
+        "quats": torch.nn.functional.normalize(torch.randn(n, 4, generator=g), dim=-1),
+        "scales": 0.02 + torch.rand(n, 3, generator=g),
+        "opacities": torch.rand(n, generator=g),
+        "colors": torch.rand(n, 3, generator=g),
+    }
     back = browser_gaussians(pack_gaussians(scene, front_camera(64)), 0)
     assert torch.allclose(back["means"], scene["means"], atol=1e-3)
     assert torch.allclose(back["scales"], scene["scales"], rtol=2e-3, atol=1e-5)
-    assert torch.allclose(back["colors"], scene["colors"], atol=0.003) and torch.allclose(back["opacities"], scene["opacities"], atol=0.003)
+    assert torch.allclose(back["colors"], scene["colors"], atol=0.003) and torch.allclose(
+        back["opacities"], scene["opacities"], atol=0.003
+    )
     assert ((back["quats"] * scene["quats"]).sum(1).abs() > 0.999).all()
 
 
@@ -172,8 +216,14 @@ def test_the_page_names_no_network(packet):
 
 
 def test_avatar_is_one_small_file(gaussians, edited, tracked, tmp_path):
-    avatar = save_avatar(gaussians, tracked, tmp_path / "avatar.html", edited, prompt="blue", frames=8)
-    assert avatar.path.stat().st_size == avatar.bytes <= 3_000_000 and len(avatar.psnr) == 8 and min(avatar.psnr) > 33
+    avatar = save_avatar(
+        gaussians, tracked, tmp_path / "avatar.html", edited, prompt="blue", frames=8
+    )
+    assert (
+        avatar.path.stat().st_size == avatar.bytes <= 3_000_000
+        and len(avatar.psnr) == 8
+        and min(avatar.psnr) > 33
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["avatar.html"]
 
 
@@ -182,18 +232,31 @@ def test_webgl_equals_the_python_renderer(opened, packet):
     for yaw, pitch, frame in ((0, 0, 0), (0.6, 0.1, 5), (-0.5, -0.2, 9)):
         opened.do(f"s.stage.view.yaw = {yaw}; s.stage.view.pitch = {pitch};")
         for look, wipe in ((0, 1.0), (1, 0.0)):
-            seen = torch.from_numpy(opened.shot(frame=frame, wipe=wipe, overlay="none", sliders={}, pose=[0, 0, 0]).copy()).float() / 255
+            seen = (
+                torch.from_numpy(
+                    opened.shot(
+                        frame=frame, wipe=wipe, overlay="none", sliders={}, pose=[0, 0, 0]
+                    ).copy()
+                ).float()
+                / 255
+            )
             truth = draw(browser_gaussians(packet, frame, look), opened.camera())[0].clamp(0, 1)
             assert psnr(seen, truth) > 40, (yaw, look, psnr(seen, truth))
 
 
 def test_weights_in_the_browser_are_eq_8(opened, packet):
     opened.do("s.stage.view.yaw = 0.3; s.stage.view.pitch = 0;")
-    d = torch.from_numpy(packet.arrays["distance"].astype(np.float32)) * packet.header["distanceStep"]
+    d = (
+        torch.from_numpy(packet.arrays["distance"].astype(np.float32))
+        * packet.header["distanceStep"]
+    )
     camera, g = opened.camera(), browser_gaussians(packet, 0, 0)
     pictures = []
     for alpha, b in ((5.0, 0.8), (12.0, 0.8), (5.0, 0.2)):
-        seen = opened.shot(frame=0, wipe=1.0, overlay="raw", alpha=alpha, b=b, boundary=0.5)[..., 0] / 255
+        seen = (
+            opened.shot(frame=0, wipe=1.0, overlay="raw", alpha=alpha, b=b, boundary=0.5)[..., 0]
+            / 255
+        )
         w = weight(d, alpha) if b >= 0.5 else 1 - weight(d, alpha)
         truth = rasterize(
             g["means"],
@@ -208,7 +271,10 @@ def test_weights_in_the_browser_are_eq_8(opened, packet):
         )[0]
         assert np.abs(seen - truth[0, ..., 0].numpy()).max() < 0.02
         pictures.append(seen)
-    assert np.abs(pictures[0] - pictures[1]).max() > 0.2 and np.abs(pictures[0] - pictures[2]).max() > 0.5
+    assert (
+        np.abs(pictures[0] - pictures[1]).max() > 0.2
+        and np.abs(pictures[0] - pictures[2]).max() > 0.5
+    )
     opened.shot(overlay="none", b=0.8)
 
 
@@ -221,9 +287,13 @@ def test_a_slider_moves_the_mouth_and_not_the_hair(opened, packet):
     far = opened.shot(overlay="raw", alpha=5.0, b=0.8)[..., 0] < 0.1 * 255
     opened.shot(overlay="none")
     mouth = packet.header["mouth"]
-    near = np.hypot(*np.moveaxis(np.indices(change.shape) - np.array(mouth)[::-1, None, None], 0, 0)) < 0.08 * len(change)
+    near = np.hypot(
+        *np.moveaxis(np.indices(change.shape) - np.array(mouth)[::-1, None, None], 0, 0)
+    ) < 0.08 * len(change)
     assert change[near].mean() > 10 and change[near].max() > 60
-    assert (change[far] > 6).mean() < 0.005, "hair, clothes, background; the chin passes over a little of the neck"
+    assert (change[far] > 6).mean() < 0.005, (
+        "hair, clothes, background; the chin passes over a little of the neck"
+    )
     opened.page.get_by_role("button", name="Reset").click()
     assert np.abs(opened.shot(frame=0).astype(float) - before).max() <= 1
 
@@ -232,8 +302,15 @@ def test_head_pose_sliders_turn_as_the_library_does(opened, packet):
     """Positive pitch lowers the nose, positive yaw turns it to the subject's left: the browser equals Python's Euler angles."""
     opened.do("s.stage.view.yaw = 0; s.stage.view.pitch = 0;")
     pose = [20, 12, -8]
-    seen = torch.from_numpy(opened.shot(frame=0, wipe=1.0, pose=pose, sliders={"jaw": 0.5}).copy()).float() / 255
-    truth = draw(browser_gaussians(packet, 0, 0, {"jaw": 0.5}, pose), opened.camera())[0].clamp(0, 1)
+    seen = (
+        torch.from_numpy(
+            opened.shot(frame=0, wipe=1.0, pose=pose, sliders={"jaw": 0.5}).copy()
+        ).float()
+        / 255
+    )
+    truth = draw(browser_gaussians(packet, 0, 0, {"jaw": 0.5}, pose), opened.camera())[0].clamp(
+        0, 1
+    )
     assert psnr(seen, truth) > 40
     opened.shot(pose=[0, 0, 0], sliders={})
 
@@ -254,9 +331,14 @@ def test_it_plays_and_wipes(opened):
     opened.page.wait_for_function("() => document.querySelector('.stkit').stkit.state.frame >= 2")
     opened.page.get_by_role("button", name="Pause").click()
     assert np.abs(opened.shot().astype(float) - first).max() > 10
-    half, other = opened.shot(frame=0, wipe=0.5).astype(float), opened.shot(frame=0, wipe=0.0).astype(float)
+    half, other = (
+        opened.shot(frame=0, wipe=0.5).astype(float),
+        opened.shot(frame=0, wipe=0.0).astype(float),
+    )
     cut = half.shape[1] // 2
-    assert np.array_equal(half[:, :cut], first[:, :cut]) and np.array_equal(half[:, cut:], other[:, cut:])
+    assert np.array_equal(half[:, :cut], first[:, :cut]) and np.array_equal(
+        half[:, cut:], other[:, cut:]
+    )
 
 
 def test_the_keyboard_reaches_everything(opened):
@@ -272,8 +354,23 @@ def test_the_keyboard_reaches_everything(opened):
     names = set()
     for _ in range(wanted):
         opened.page.keyboard.press("Tab")
-        names.add(opened.page.evaluate("() => document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"))
-    assert {"Play", "frame", "wipe", "jaw", "yaw", "show", "alpha (1/dm)", "b", "boundary", "Reset"} <= names
+        names.add(
+            opened.page.evaluate(
+                "() => document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"
+            )
+        )
+    assert {
+        "Play",
+        "frame",
+        "wipe",
+        "jaw",
+        "yaw",
+        "show",
+        "alpha (1/dm)",
+        "b",
+        "boundary",
+        "Reset",
+    } <= names
 
 
 def test_nothing_complains_and_nothing_is_asked_for(opened):
@@ -285,7 +382,9 @@ def test_many_viewers_share_few_contexts(browser, packet, tmp_path):
     one = text[text.index("mount(document") : text.index("  .then")]
     many = one.replace('document.getElementById("view")', "e")
     head, tail = text.split("mount(document", 1)
-    again = "".join(f"<div style='height:700px'></div><main class='v' id='v{k}'></main>" for k in range(23))
+    again = "".join(
+        f"<div style='height:700px'></div><main class='v' id='v{k}'></main>" for k in range(23)
+    )
     head = head.replace('<main id="view"></main>', '<main class="v" id="view"></main>' + again)
     body = f"await Promise.all([...document.querySelectorAll('.v')].map(e => {many.strip()}));\ndocument.body.dataset.ready = 'yes';\nwindow.live = live;\n</script></body></html>"
     path = tmp_path / "many.html"
@@ -306,7 +405,11 @@ def test_many_viewers_share_few_contexts(browser, packet, tmp_path):
 def test_fifty_cycles_of_leaving_and_entering_leak_nothing(browser, packet, tmp_path):
     """A cell that is run again ends its widget and renders a new one: contexts, listeners, nodes and heap stay where they were."""
     path = tmp_path / "cycles.html"
-    path.write_text(page(packet, "cycles").replace("mount(document", "window.parts = { widget, live };\nmount(document"))
+    path.write_text(
+        page(packet, "cycles").replace(
+            "mount(document", "window.parts = { widget, live };\nmount(document"
+        )
+    )
     it = Open(browser, path)
     it.page.evaluate(f"() => {{ window.header = {json.dumps(packet.header)}; }}")
     it.page.evaluate(
@@ -331,14 +434,23 @@ def test_fifty_cycles_of_leaving_and_entering_leak_nothing(browser, packet, tmp_
             devtools.send("HeapProfiler.collectGarbage")
         return {m["name"]: m["value"] for m in devtools.send("Performance.getMetrics")["metrics"]}
 
-    run = lambda n: it.page.evaluate(f"async () => {{ for (let k = 0; k < {n}; k++) await window.cycle(); }}")
+    run = lambda n: it.page.evaluate(
+        f"async () => {{ for (let k = 0; k < {n}; k++) await window.cycle(); }}"
+    )
     run(5)
     before = counts()
     run(50)
     after = counts()
-    assert it.page.evaluate("() => window.parts.live.length") <= 1, "ended viewers hold no WebGL context"
-    assert after["Nodes"] - before["Nodes"] < 50 and after["JSEventListeners"] - before["JSEventListeners"] < 20
-    assert after["JSHeapUsedSize"] - before["JSHeapUsedSize"] < 2e6, "fifty viewers would hold 100 MB"
+    assert it.page.evaluate("() => window.parts.live.length") <= 1, (
+        "ended viewers hold no WebGL context"
+    )
+    assert (
+        after["Nodes"] - before["Nodes"] < 50
+        and after["JSEventListeners"] - before["JSEventListeners"] < 20
+    )
+    assert after["JSHeapUsedSize"] - before["JSHeapUsedSize"] < 2e6, (
+        "fifty viewers would hold 100 MB"
+    )
     assert it.complaints == []
     it.close()
 
@@ -366,7 +478,11 @@ def test_mesh_and_pictures_in_the_browser(browser, mesh, tmp_path):
     both = Compare([figure, figure], [1 - figure, figure], alt="Twice a head.")
     path.write_text(page(both.packet, "pictures"))
     it = Open(browser, path)
-    assert it.page.locator("img").count() == 2 and it.page.get_by_label("frame").count() == 1 and it.complaints == []
+    assert (
+        it.page.locator("img").count() == 2
+        and it.page.get_by_label("frame").count() == 1
+        and it.complaints == []
+    )
     it.close()
 
 
@@ -377,7 +493,10 @@ def test_a_viewer_carries_a_poster_for_readers_without_a_kernel(gaussians, track
     assert "application/vnd.jupyter.widget-view+json" in data and metadata["image/png"]["alt"]
     poster = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB"))
     truth = play(gaussians, tracked, part(own_motion(tracked), [0]))[0]
-    assert psnr(torch.from_numpy(poster.copy()).float() / 255, torch.from_numpy(truth).float() / 255) > 35
+    assert (
+        psnr(torch.from_numpy(poster.copy()).float() / 255, torch.from_numpy(truth).float() / 255)
+        > 35
+    )
 
 
 def test_the_turned_camera_reaches_python(gaussians, tracked):
@@ -387,7 +506,9 @@ def test_the_turned_camera_reaches_python(gaussians, tracked):
     turned = orbit_camera(tracked.camera, 30.0)
     viewer.camera = camera_header(turned)
     assert torch.allclose(viewer.view().viewmat, turned.viewmat) and viewer.view(64).width == 64
-    assert not torch.allclose(viewer.render(64), SplatViewer(gaussians, tracked, frames=6).render(64))
+    assert not torch.allclose(
+        viewer.render(64), SplatViewer(gaussians, tracked, frames=6).render(64)
+    )
     viewer.set(frame=3, alpha=8.0)
     assert viewer.state["frame"] == 3 and viewer.state["alpha"] == 8.0
 
@@ -407,7 +528,9 @@ def test_viewers_say_what_is_missing(gaussians, tracked):
         MeshViewer(torch.rand(3, 3), torch.tensor([[0, 1, 2]]), replace(tracked.camera, width=10))
     with pytest.raises(ValueError, match="slider 'wink'"):
         pack_head(gaussians, tracked, sliders=("wink",))
-    assert isinstance(MeshViewer(torch.rand(3, 3), torch.tensor([[0, 1, 2]]), tracked.camera), MeshViewer)
+    assert isinstance(
+        MeshViewer(torch.rand(3, 3), torch.tensor([[0, 1, 2]]), tracked.camera), MeshViewer
+    )
 
 
 def test_explore_shows_its_start_and_follows(capsys, monkeypatch):
@@ -455,7 +578,9 @@ def test_moving_a_slider_makes_a_draft_then_the_full_picture():
         await asyncio.sleep(module.SETTLE + 0.2)
         return box
 
-    loop = threading.Thread(target=lambda: asyncio.run(drag()))  # playwright's own loop may hold this thread
+    loop = threading.Thread(
+        target=lambda: asyncio.run(drag())
+    )  # playwright's own loop may hold this thread
     loop.start()
     loop.join()
     assert calls == [(6.0, True), (7.0, True), (8.0, True), (8.0, False)]
@@ -467,12 +592,20 @@ def test_scrubber_moves_picture_and_cursor_together(tracked, monkeypatch):
     from stkit.viewers import scrub, signals
 
     found = signals.curves(tracked)
-    assert len(found["beta"]) == 6 and set(found["degrees"]) == {"yaw", "pitch", "roll"} and len(found["degrees"]["yaw"]) == len(tracked)
+    assert (
+        len(found["beta"]) == 6
+        and set(found["degrees"]) == {"yaw", "pitch", "roll"}
+        and len(found["degrees"]["yaw"]) == len(tracked)
+    )
     box = signals._box(tracked, 0)
     (picture, slider), chart = box.children[0].children, box.children[1]
     before = picture.value
     slider.value = 7
-    assert picture.value != before and {s.x0 for s in chart.layout.shapes} == {7} and len(chart.data) == 9
+    assert (
+        picture.value != before
+        and {s.x0 for s in chart.layout.shapes} == {7}
+        and len(chart.data) == 9
+    )
     shown = []
     monkeypatch.setattr(IPython.display, "display", lambda data, **k: shown.append(data))
     scrub(tracked)
@@ -500,7 +633,10 @@ def test_losses_are_drawn_while_a_cell_trains_and_stay_as_a_picture():
     NotebookClient(book, timeout=120).execute()
     (chart,) = [o for o in book.cells[0].outputs if o.output_type == "display_data"]
     assert {"image/png", "application/vnd.jupyter.widget-view+json"} <= set(chart.data)
-    assert chart.metadata["image/png"]["alt"] == "Loss of 'training' against the step: from 1 to 0.025 in 39 steps"
+    assert (
+        chart.metadata["image/png"]["alt"]
+        == "Loss of 'training' against the step: from 1 to 0.025 in 39 steps"
+    )
 
 
 def test_charts_have_a_picture_alone_where_nobody_looks(tracked, mesh, monkeypatch):
@@ -510,12 +646,27 @@ def test_charts_have_a_picture_alone_where_nobody_looks(tracked, mesh, monkeypat
     from stkit.viewers import camera_chart, charts, strength_chart, weight_chart
 
     shown = []
-    monkeypatch.setattr(IPython.display, "display", lambda data, **k: shown.append((data, k["metadata"]["image/png"]["alt"])))
-    draw = [lambda: weight_chart((2.0, 5.0)), lambda: strength_chart({"truncate": torch.rand(200), "narrow": torch.rand(200)}, 0.3),
-            lambda: camera_chart(mesh[1], mesh[0], [orbit_camera(mesh[1].camera, a) for a in (-20.0, 20.0)], ["-20 deg", "+20 deg"])]  # fmt: skip
+    monkeypatch.setattr(
+        IPython.display,
+        "display",
+        lambda data, **k: shown.append((data, k["metadata"]["image/png"]["alt"])),
+    )
+    draw = [
+        lambda: weight_chart((2.0, 5.0)),
+        lambda: strength_chart({"truncate": torch.rand(200), "narrow": torch.rand(200)}, 0.3),
+        lambda: camera_chart(
+            mesh[1],
+            mesh[0],
+            [orbit_camera(mesh[1].camera, a) for a in (-20.0, 20.0)],
+            ["-20 deg", "+20 deg"],
+        ),
+    ]
     for chart in draw:
         chart()
-    assert all(set(data) == {"image/png", "text/plain"} and len(alt) > 40 for data, alt in shown) and len(shown) == 3
+    assert (
+        all(set(data) == {"image/png", "text/plain"} and len(alt) > 40 for data, alt in shown)
+        and len(shown) == 3
+    )
     monkeypatch.setattr(charts, "silent", lambda: False)
     for chart in draw:
         chart()
@@ -551,7 +702,11 @@ def test_a_film_plays_in_step_and_stops_where_asked(browser, tmp_path):
     tab = context.new_page()
     tab.goto(path.as_uri())
     tab.wait_for_selector("body[data-ready=yes]")
-    assert tab.locator("img").count() == 4 and tab.locator("figcaption").all_inner_texts() == ["driver", "tracked mesh", "before | after"]
+    assert tab.locator("img").count() == 4 and tab.locator("figcaption").all_inner_texts() == [
+        "driver",
+        "tracked mesh",
+        "before | after",
+    ]
     tab.get_by_role("button", name="Play").click()
     tab.wait_for_function("() => document.querySelector('.stkit').film.frame >= 3")
     tab.get_by_label("frame").fill("2")
@@ -580,7 +735,7 @@ viewer
 PYTHONS_WEIGHTS = """
 import numpy as np
 from stkit.editing.weights import weight
-from stkit.gaussian_head import draw
+from stkit.heads.gaussian import draw
 from stkit.viewers.pack import browser_gaussians
 packet = viewer.packet
 d = torch.from_numpy(packet.arrays["distance"].astype(np.float32)) * packet.header["distanceStep"]
@@ -607,7 +762,10 @@ def lab(tmp_path):
 
     code = nbformat.v4.new_code_cell
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    book = nbformat.v4.new_notebook(cells=[code(NOTEBOOK.strip()), code("print('alpha is', viewer.state.get('alpha'))")], metadata=kernel)
+    book = nbformat.v4.new_notebook(
+        cells=[code(NOTEBOOK.strip()), code("print('alpha is', viewer.state.get('alpha'))")],
+        metadata=kernel,
+    )
     nbformat.write(book, tmp_path / "viewer.ipynb")
     lesson = nbformat.read(repository() / "notebooks" / "04_weigh_landmarks.ipynb", 4)
     lesson.cells.append(code(PYTHONS_WEIGHTS.strip()))
@@ -623,9 +781,23 @@ def lab(tmp_path):
         "STKIT_RUNS": str(tmp_path / "runs"),
         "STKIT_QUIET": "1",
     }
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1", "--IdentityProvider.token=",
-               "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", f"--ServerApp.root_dir={tmp_path}"]  # fmt: skip
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        f"--port={port}",
+        "--ip=127.0.0.1",
+        "--IdentityProvider.token=",
+        "--LabApp.expose_app_in_browser=True",
+        "--LabApp.news_url=",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        f"--ServerApp.root_dir={tmp_path}",
+    ]
+    server = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     address = f"http://127.0.0.1:{port}"
     for _ in range(120):
         try:
@@ -659,7 +831,10 @@ def labtab(browser):
     tab = context.new_page()
     tab.on("pageerror", lambda e: complaints.append(str(e)))
     # a slow machine may be asked which kernel to take, or something else before the first click
-    tab.add_locator_handler(tab.locator(".jp-Dialog"), lambda dialog: dialog.locator("button.jp-mod-accept").first.click())
+    tab.add_locator_handler(
+        tab.locator(".jp-Dialog"),
+        lambda dialog: dialog.locator("button.jp-mod-accept").first.click(),
+    )
     yield tab, outside, complaints
     context.close()
 
@@ -694,20 +869,38 @@ def test_notebook_04_in_jupyterlab_weighs_as_python_does(lab, labtab, tmp_path):
     """The lesson itself, all of its cells, without the network: alpha dragged in the browser, w drawn there and in the kernel."""
     tab, outside, complaints = labtab
     jupyters_own = ("Failed to load resource", "restore the debugger state")
-    tab.on("console", lambda m: m.type == "error" and not any(text in m.text for text in jupyters_own) and complaints.append(m.text))
+    tab.on(
+        "console",
+        lambda m: (
+            m.type == "error"
+            and not any(text in m.text for text in jupyters_own)
+            and complaints.append(m.text)
+        ),
+    )
     open_lab(tab, f"{lab}/lab/tree/lesson.ipynb?reset")
     run_cell(tab, 1)
     tab.evaluate("async () => { await jupyterapp.commands.execute('notebook:run-all-cells'); }")
     book = "jupyterapp.shell.currentWidget.content"
-    at = tab.evaluate(f"() => {book}.widgets.findIndex(c => c.model.sharedModel.source.includes('viewer = SplatViewer'))")
-    tab.evaluate(f"async () => {{ {book}.activeCellIndex = {at}; await {book}.scrollToItem({at}, 'start'); }}")
+    at = tab.evaluate(
+        f"() => {book}.widgets.findIndex(c => c.model.sharedModel.source.includes('viewer = SplatViewer'))"
+    )
+    tab.evaluate(
+        f"async () => {{ {book}.activeCellIndex = {at}; await {book}.scrollToItem({at}, 'start'); }}"
+    )
     tab.wait_for_selector(".stkit canvas", timeout=60_000)
     tab.wait_for_function(f"({DRAWN})() > 0")
     tab.evaluate(
         "() => { const s = document.querySelector('.stkit').stkit; s.stage.header.size = s.stage.header.camera.width; s.change('overlay', 'raw'); }"
     )
     picture = "() => { const s = document.querySelector('.stkit').stkit; s.stage.draw(); return s.stage.canvas.toDataURL(); }"
-    read = lambda: np.asarray(Image.open(io.BytesIO(base64.b64decode(tab.evaluate(picture).split(",")[1]))).convert("RGB"))[..., 0] / 255
+    read = lambda: (
+        np.asarray(
+            Image.open(io.BytesIO(base64.b64decode(tab.evaluate(picture).split(",")[1]))).convert(
+                "RGB"
+            )
+        )[..., 0]
+        / 255
+    )
     before = read()
     (tmp_path / "w.npy").unlink()
     tab.get_by_label("alpha (1/dm)").first.fill("12")

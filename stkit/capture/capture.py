@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import face_models
-from ..cameras import Camera, front_camera
-from ..face_models.landmarks import openings
-from ..face_models.seated import Seated
-from ..geometry import nearest, so3_exp, yaw_pitch_roll
-
-NECK_TOP, NECK_BOTTOM = -1.00, -1.60  # canonical decimetres: above, points follow the head; below, the chest
+from stkit import face_models
+from stkit.cameras import Camera, front_camera, orbit_camera
+from stkit.face_models.landmarks import openings
+from stkit.face_models.seated import Seated
+from stkit.geometry import nearest, so3_exp, yaw_pitch_roll
+from stkit.space import HEAD_CENTRE, canonical_points, to_world
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,11 @@ class Capture:
 
     def to(self, device: torch.device | str) -> "Capture":
         """The capture with its tensors on another device; frames and mattes stay in main memory and travel one by one."""
-        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
+        moved = {
+            f.name: getattr(self, f.name).to(device)
+            for f in fields(self)
+            if isinstance(getattr(self, f.name), Tensor)
+        }
         return replace(self, **moved)
 
     def image(self, t: int) -> Tensor:
@@ -84,7 +87,9 @@ class Capture:
             return model
         seated = Seated(model, self.seat.cpu(), model.landmarks[:0])
         verts = seated.verts(self.identity.cpu(), self.beta[self.neutral].cpu())
-        return replace(seated, dense=nearest(self.hull.cpu()[face_models.get("builtin").dense], verts)[1][:, 0])
+        return replace(
+            seated, dense=nearest(self.hull.cpu()[face_models.get("builtin").dense], verts)[1][:, 0]
+        )
 
     def hull_verts(self) -> Tensor:
         """Canonical vertices (V, 3) of the built-in head as fitted to the neutral frame, on the CPU."""
@@ -99,48 +104,76 @@ class Capture:
 
     def save(self, path: Path) -> None:
         """Write one .npz (no pickled objects)."""
-        data = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
-        np.savez(path, **{k: v.cpu().numpy() if isinstance(v, Tensor) else np.asarray(v) for k, v in data.items()})
+        data = {
+            f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None
+        }
+        np.savez(
+            path,
+            **{
+                k: v.cpu().numpy() if isinstance(v, Tensor) else np.asarray(v)
+                for k, v in data.items()
+            },
+        )
 
     @staticmethod
     def load(path: Path) -> "Capture":
         """Read what `save` wrote. Raises ValueError naming the file if a field is missing or has the wrong shape."""
         try:
             with np.load(path, allow_pickle=False) as data:
-                values = {f.name: data[f.name] for f in fields(Capture) if f.name in data or f.default is MISSING}
+                values = {
+                    f.name: data[f.name]
+                    for f in fields(Capture)
+                    if f.name in data or f.default is MISSING
+                }
         except (KeyError, ValueError, OSError, zipfile.BadZipFile) as e:
-            raise ValueError(f"{path}: not a capture of this version ({e}); delete its stage folder and run again") from e
+            raise ValueError(
+                f"{path}: not a capture of this version ({e}); delete its stage folder and run again"
+            ) from e
         arrays = ("frames", "mattes")
-        out = {k: v if k in arrays else torch.from_numpy(v) for k, v in values.items() if v.ndim or k == "scale"}
-        out |= {"neutral": int(values["neutral"]), "focal": float(values["focal"]), "source": str(values["source"])}
+        out = {
+            k: v if k in arrays else torch.from_numpy(v)
+            for k, v in values.items()
+            if v.ndim or k == "scale"
+        }
+        out |= {
+            "neutral": int(values["neutral"]),
+            "focal": float(values["focal"]),
+            "source": str(values["source"]),
+        }
         out["face_model"] = str(values.get("face_model", "builtin"))
         capture = Capture(**out)
         n = len(capture.frames)
-        if capture.beta.shape != (n, 64) or capture.pose.shape != (n, 6) or capture.landmarks3d.shape != (n, 66, 3):
-            raise ValueError(f"{path}: shapes do not agree with {n} frames; delete its stage folder and run again")
+        if (
+            capture.beta.shape != (n, 64)
+            or capture.pose.shape != (n, 6)
+            or capture.landmarks3d.shape != (n, 66, 3)
+        ):
+            raise ValueError(
+                f"{path}: shapes do not agree with {n} frames; delete its stage folder and run again"
+            )
         return capture
 
     def subset(self, indices: list[int]) -> "Capture":
         """The same clip with only these frames; the neutral index moves along, or to the nearest kept frame."""
         index = torch.tensor(indices)
-        part = {k: getattr(self, k)[index] for k in ("landmarks", "dense", "beta", "pose", "torso", "landmarks3d", "times")}
+        part = {
+            k: getattr(self, k)[index]
+            for k in ("landmarks", "dense", "beta", "pose", "torso", "landmarks3d", "times")
+        }
         nearest = int((index - self.neutral).abs().argmin())
-        return replace(self, frames=self.frames[indices], mattes=self.mattes[indices], neutral=nearest, **part)
-
-
-HEAD_CENTRE = torch.tensor([[0.0, 0.1, -0.35]])  # canonical decimetres
-
-
-def skin_weight(points: Tensor) -> Tensor:
-    """How much canonical points (..., 3) follow the head: 1 above the jaw, 0 on the chest, smooth in between (..., 1)."""
-    h = points[..., 1:2] + 0.30 * (points[..., 2:3] + 0.55)  # the nape turns with the head a little lower than the throat
-    t = ((h - NECK_BOTTOM) / (NECK_TOP - NECK_BOTTOM)).clamp(0, 1)
-    return t * t * (3 - 2 * t)
+        return replace(
+            self, frames=self.frames[indices], mattes=self.mattes[indices], neutral=nearest, **part
+        )
 
 
 def head_transform(capture: Capture, t: int) -> dict[str, Tensor]:
     """What `to_world` needs for frame t: scale, head pose, chest motion and where the head stood when the chest was at rest."""
-    return {"scale": capture.scale, "pose": capture.pose[t], "torso": capture.torso[t], "rest": capture.rest}
+    return {
+        "scale": capture.scale,
+        "pose": capture.pose[t],
+        "torso": capture.torso[t],
+        "rest": capture.rest,
+    }
 
 
 def head_centre(capture: Capture, t: int) -> Tensor:
@@ -148,33 +181,18 @@ def head_centre(capture: Capture, t: int) -> Tensor:
     return to_world(HEAD_CENTRE.to(capture.device), **head_transform(capture, t))[0]
 
 
-def to_world(points: Tensor, scale: Tensor, pose: Tensor, torso: Tensor, rest: Tensor, follow: Tensor | None = None) -> Tensor:
-    """World points (N, 3), decimetres, of canonical points (N, 3).
-
-    The head moves by x_world = S R x + T (lineage.md 1.1). Shoulders do not turn with the head, so points below the neck
-    blend to the chest: its place at the neutral frame, moved by `torso`. The paper is silent on this; GHA crops shoulders.
-    `follow` (N, 1) says how much each point goes with the head (default: `skin_weight`).
-    """
-    head = scale * points @ so3_exp(pose[:3]).T + pose[3:]
-    still = scale * points @ so3_exp(rest[:3]).T + rest[3:]
-    chest = still @ so3_exp(torso[:3]).T + torso[3:]
-    w = skin_weight(points) if follow is None else follow
-    return w * head + (1 - w) * chest
-
-
-def canonical_points(world: Tensor, pose: Tensor, scale: Tensor) -> Tensor:
-    """x_can = R^T (x_world - T) / S of points (N, 3) that move with the head."""
-    return (world - pose[3:]) @ so3_exp(pose[:3]) / scale
-
-
-def choose_neutral(beta: Tensor, pose: Tensor, mouth: Tensor, frames: list[int] | None = None) -> int:
+def choose_neutral(
+    beta: Tensor, pose: Tensor, mouth: Tensor, frames: list[int] | None = None
+) -> int:
     """The frame with the smallest |beta| among near-frontal ones with a closed mouth (lineage.md 7, reading 19).
 
     mouth (F,): gap between the lips in units of the eye distance. A small |beta| alone may still be an open mouth.
     """
     yaw, pitch, roll = yaw_pitch_roll(so3_exp(pose[:, :3]))
     turned = yaw.abs() + roll.abs() + (pitch - pitch.median()).abs()
-    cost = beta.norm(dim=1) / beta.norm(dim=1).median().clamp_min(1e-6) + turned / 0.1 + mouth / 0.08
+    cost = (
+        beta.norm(dim=1) / beta.norm(dim=1).median().clamp_min(1e-6) + turned / 0.1 + mouth / 0.08
+    )
     if frames is not None:
         allowed = torch.full_like(cost, torch.inf)
         allowed[frames] = 0
@@ -188,7 +206,33 @@ def chances(capture: Capture, frames: list[int], rare: float = 0.5) -> Tensor:
     A blink fills a twentieth of a clip and a hundredth of a picture: drawn evenly, a head never learns to close its eyes.
     """
     state = openings(capture.landmarks[frames][..., :2].cpu())
-    state = (state - state.median(0).values) / (state.quantile(0.95, 0) - state.quantile(0.05, 0)).clamp_min(1e-6)
+    state = (state - state.median(0).values) / (
+        state.quantile(0.95, 0) - state.quantile(0.05, 0)
+    ).clamp_min(1e-6)
     density = torch.exp(-0.5 * (torch.cdist(state, state) / 0.15).square()).mean(1)
     seldom = 1 / density
     return (1 - rare) / len(frames) + rare * seldom / seldom.sum()
+
+
+def orbit_cameras(capture: Capture, azimuths: tuple[float, ...]) -> list[Camera]:
+    """Cameras around the middle of the head at the neutral frame."""
+    centre = head_centre(capture, capture.neutral)
+    return [orbit_camera(capture.camera, a, target=centre) for a in azimuths]
+
+
+def neutral_landmarks(capture: Capture) -> Tensor:
+    """The 66 landmarks of the neutral frame in canonical space (66, 3), decimetres."""
+    return canonical_landmarks(capture, capture.neutral)
+
+
+def canonical_landmarks(capture: Capture, t: int) -> Tensor:
+    """x_can = R^T (x_world - T) / S of frame t's 66 landmarks (66, 3): what the deformation must explain."""
+    return canonical_points(capture.landmarks3d[t], capture.pose[t], capture.scale)
+
+
+def dense_landmarks(capture: Capture, t: int) -> Tensor:
+    """The fitted model's denser landmark set at frame t in canonical space (M, 3); upstream uses every 100th vertex."""
+    face = capture.face()
+    return face.points(face.dense, capture.identity.cpu(), capture.beta[t : t + 1].cpu())[0].to(
+        capture.device
+    )

@@ -8,9 +8,11 @@ import os
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from ..face_models.landmarks import MEDIAPIPE_68
-from .video import VideoError
+from stkit.face_models.landmarks import MEDIAPIPE_68, openings
+from stkit.io.video import VideoError
 
 FACE_SHARE = 2.3  # the crop's side in face heights
 
@@ -44,7 +46,9 @@ def still_landmarks(images: list[np.ndarray]) -> list[np.ndarray | None]:
     with quiet(), mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
         found = [mesh.process(image).multi_face_landmarks for image in images]
     scale = [np.array([image.shape[1], image.shape[0]]) for image in images]
-    points = lambda face: np.array([(face[0].landmark[k].x, face[0].landmark[k].y) for k in MEDIAPIPE_68])
+    points = lambda face: np.array(
+        [(face[0].landmark[k].x, face[0].landmark[k].y) for k in MEDIAPIPE_68]
+    )
     return [points(face) * size if face else None for face, size in zip(found, scale)]
 
 
@@ -59,7 +63,12 @@ def detect(frames: np.ndarray, size: int, name: str, progress=lambda x, **k: x) 
 
     height, width = frames.shape[1:3]
     points, crowded = [], []
-    with quiet(), mp.solutions.face_mesh.FaceMesh(max_num_faces=2, refine_landmarks=True, min_detection_confidence=0.4) as mesh:
+    with (
+        quiet(),
+        mp.solutions.face_mesh.FaceMesh(
+            max_num_faces=2, refine_landmarks=True, min_detection_confidence=0.4
+        ) as mesh,
+    ):
         for t, frame in enumerate(progress(frames, desc="face landmarks")):
             found = mesh.process(frame).multi_face_landmarks
             if not found:
@@ -108,7 +117,9 @@ def square_crop(track: np.ndarray, height: int, width: int) -> tuple[int, int, i
 
 def _crop(frame, x0, y0, side, size, cv2):
     part = frame[y0 : y0 + side, x0 : x0 + side]
-    return cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
+    return cv2.resize(
+        part, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
+    )
 
 
 def mattes_of(crops: np.ndarray, progress=lambda x, **k: x) -> np.ndarray:
@@ -129,7 +140,9 @@ def mattes_of(crops: np.ndarray, progress=lambda x, **k: x) -> np.ndarray:
         matte = np.clip((guided - 0.25) / 0.5, 0, 1)
         _, labels, stats, _ = cv2.connectedComponentsWithStats((matte > 0.5).astype(np.uint8))
         main = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()) if len(stats) > 1 else 0
-        matte = matte * cv2.dilate((labels == main).astype(np.uint8), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
+        matte = matte * cv2.dilate(
+            (labels == main).astype(np.uint8), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+        )
         out[t] = np.round(matte * 255)
     return out
 
@@ -142,3 +155,33 @@ def _ranges(indices: list[int]) -> str:
             parts.append(str(a) if a == start else f"{start}-{a}")
             start = b
     return ", ".join(parts)
+
+
+def seen_points(frames: np.ndarray) -> np.ndarray:
+    """The points (F, 478, 2) in pixels that MediaPipe sees in a clip (F, H, W, 3) uint8; NaN where it sees no face."""
+    import mediapipe as mp
+
+    from stkit.capture.detect import quiet
+
+    size, out = np.array([frames.shape[2], frames.shape[1]]), []
+    with (
+        quiet(),
+        mp.solutions.face_mesh.FaceMesh(
+            refine_landmarks=True, min_detection_confidence=0.3
+        ) as mesh,
+    ):
+        for frame in frames:
+            found = mesh.process(frame).multi_face_landmarks
+            out.append(
+                np.array([(p.x, p.y) for p in found[0].landmark]) * size
+                if found
+                else np.full((478, 2), np.nan)
+            )
+    return np.stack(out)
+
+
+def seen_openings(frames: np.ndarray) -> Tensor:
+    """How far MediaPipe sees lips and lids open (F, 2) in frames (F, H, W, 3) uint8; NaN where it sees no face."""
+    from stkit.face_models.landmarks import MEDIAPIPE_68
+
+    return openings(torch.from_numpy(seen_points(frames)[:, MEDIAPIPE_68])).float()

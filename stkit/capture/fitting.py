@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..cameras import DISTANCE, Camera
-from ..face_models import FaceModel
-from ..face_models.landmarks import KEPT_66, MEDIAPIPE_68
-from ..geometry import so3_exp, vertex_normals
+from stkit.cameras import DISTANCE, Camera
+from stkit.face_models import FaceModel
+from stkit.face_models.landmarks import KEPT_66, MEDIAPIPE_68
+from stkit.geometry import so3_exp, vertex_normals
 
 # lids and lips, upper and lower: how far they are apart makes a blink or a word
-GAPS = torch.tensor([[37, 41], [38, 40], [43, 47], [44, 46], [61, 67], [62, 66], [63, 65], [51, 57]])
+GAPS = torch.tensor(
+    [[37, 41], [38, 40], [43, 47], [44, 46], [61, 67], [62, 66], [63, 65], [51, 57]]
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,13 @@ class Fit:
     losses: list[float]
 
 
-def fit_clip(points: np.ndarray, camera: Camera, model: FaceModel, settings: FitSettings, progress=lambda x, **k: x) -> Fit:
+def fit_clip(
+    points: np.ndarray,
+    camera: Camera,
+    model: FaceModel,
+    settings: FitSettings,
+    progress=lambda x, **k: x,
+) -> Fit:
     """Fit `model` to MediaPipe points (F, 478, 2) in pixels of `camera`."""
     F = len(points)
     target, base, ids = landmark_targets(points, model, settings)
@@ -57,31 +65,56 @@ def fit_clip(points: np.ndarray, camera: Camera, model: FaceModel, settings: Fit
     beta = torch.zeros(F, model.betas, requires_grad=True)
     pose = pose0.clone().requires_grad_()
     log_scale = torch.tensor(np.log(scale0), dtype=torch.float32, requires_grad=True)
-    groups = [{"params": [pose], "lr": 6e-3}, {"params": [log_scale], "lr": 2e-3}, {"params": [identity, beta], "lr": 4e-2}]
+    groups = [
+        {"params": [pose], "lr": 6e-3},
+        {"params": [log_scale], "lr": 2e-3},
+        {"params": [identity, beta], "lr": 4e-2},
+    ]
     optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: 0.5 * (1 + np.cos(np.pi * k / settings.steps)) + 0.02)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda k: 0.5 * (1 + np.cos(np.pi * k / settings.steps)) + 0.02
+    )
     normals = None
     losses = []
     for step in progress(range(settings.steps), desc="fit"):
-        data, prior, error = landmark_objective(model, ids, target, weight, camera, identity, log_scale.exp(), beta, pose, settings)
+        data, prior, error = landmark_objective(
+            model, ids, target, weight, camera, identity, log_scale.exp(), beta, pose, settings
+        )
         loss = data + prior
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         schedule.step()
         losses.append(loss.item())
-        if step in (settings.steps // 3, 2 * settings.steps // 3):  # points that face away are guesses: weigh them down
-            normals = facing(model, ids, identity.detach(), pose.detach(), camera, log_scale.detach().exp())
+        if step in (
+            settings.steps // 3,
+            2 * settings.steps // 3,
+        ):  # points that face away are guesses: weigh them down
+            normals = facing(
+                model, ids, identity.detach(), pose.detach(), camera, log_scale.detach().exp()
+            )
             weight = base * normals
     scores = normals[:, :68] if normals is not None else scores
     nme = error.detach().sqrt()[:, KEPT_66].mean(1)
-    return Fit(identity.detach(), log_scale.detach().exp(), beta.detach(), pose.detach(), scores, nme, losses)
+    return Fit(
+        identity.detach(),
+        log_scale.detach().exp(),
+        beta.detach(),
+        pose.detach(),
+        scores,
+        nme,
+        losses,
+    )
 
 
-def landmark_targets(points: np.ndarray, model: FaceModel, settings: FitSettings) -> tuple[Tensor, Tensor, Tensor]:
+def landmark_targets(
+    points: np.ndarray, model: FaceModel, settings: FitSettings
+) -> tuple[Tensor, Tensor, Tensor]:
     """Pixels (F, N, 2), weights (N,) and vertex ids (N,) of the 68 landmarks, then the model's denser set."""
     target = torch.as_tensor(points[:, MEDIAPIPE_68], dtype=torch.float32)
-    target = torch.cat([target, torch.as_tensor(points[:, model.dense_mediapipe.numpy()], dtype=torch.float32)], 1)
+    target = torch.cat(
+        [target, torch.as_tensor(points[:, model.dense_mediapipe.numpy()], dtype=torch.float32)], 1
+    )
     ids = torch.cat([model.landmarks, model.dense])
     weight = torch.ones(len(ids))
     weight[[48, 54]] = 0.0
@@ -95,7 +128,13 @@ def eye_distance(target: Tensor) -> Tensor:
 
 
 def posed_points(
-    model: FaceModel, ids: Tensor, identity: Tensor, scale: Tensor, beta: Tensor, pose: Tensor, bias: Tensor | float = 0.0
+    model: FaceModel,
+    ids: Tensor,
+    identity: Tensor,
+    scale: Tensor,
+    beta: Tensor,
+    pose: Tensor,
+    bias: Tensor | float = 0.0,
 ) -> Tensor:
     """Model points `ids`, moved by a constant bias (N, 3), of every frame in the world (F, N, 3)."""
     x = model.points(ids, identity, beta) + bias
@@ -121,9 +160,14 @@ def landmark_objective(
     error = miss.square().sum(-1)
     gaps = (miss[:, GAPS[:, 0]] - miss[:, GAPS[:, 1]]).square().sum(-1)
     prior = s.w_identity * identity.square().sum() + s.w_expression * beta.square().sum(1).mean()
-    prior = prior + s.w_depth * (pose[:, 5] - pose[:, 5].mean()).square().mean()  # depth shows only as size
+    prior = (
+        prior + s.w_depth * (pose[:, 5] - pose[:, 5].mean()).square().mean()
+    )  # depth shows only as size
     if len(beta) > 2:
-        smooth = 0.5 * beta.diff(n=2, dim=0).square().mean() + 300 * pose.diff(n=2, dim=0).square().mean()
+        smooth = (
+            0.5 * beta.diff(n=2, dim=0).square().mean()
+            + 300 * pose.diff(n=2, dim=0).square().mean()
+        )
         prior = prior + s.w_smooth * smooth
     data = (weight * error).sum(1) + s.w_gap * (weight[:, GAPS].amin(-1) * gaps).sum(1)
     return data.mean() / 66, prior, error
@@ -138,13 +182,23 @@ def _pnp(target: np.ndarray, model: np.ndarray, camera: Camera) -> tuple[Tensor,
     flip = np.diag([1.0, -1.0, -1.0])
     out = []
     for points in target:
-        ok, r, t = cv2.solvePnP(model[inner].astype(np.float64) @ flip, points[inner].astype(np.float64), K, None, flags=cv2.SOLVEPNP_SQPNP)
+        ok, r, t = cv2.solvePnP(
+            model[inner].astype(np.float64) @ flip,
+            points[inner].astype(np.float64),
+            K,
+            None,
+            flags=cv2.SOLVEPNP_SQPNP,
+        )
         rotation = flip @ cv2.Rodrigues(r)[0] @ flip
-        out.append(np.concatenate([cv2.Rodrigues(rotation)[0][:, 0], t[:, 0] if ok else [0, 0, DISTANCE]]))
+        out.append(
+            np.concatenate([cv2.Rodrigues(rotation)[0][:, 0], t[:, 0] if ok else [0, 0, DISTANCE]])
+        )
     out = np.array(out)
     scale = DISTANCE / np.median(out[:, 5])
     centre = out[:, 3:] * scale
-    centre[:, 2] = DISTANCE  # per-frame depth from PnP is noise at this focal length; the fit finds the motion
+    centre[:, 2] = (
+        DISTANCE  # per-frame depth from PnP is noise at this focal length; the fit finds the motion
+    )
     out[:, 3:] = (centre - [0, 0, DISTANCE]) @ flip
     return torch.tensor(out, dtype=torch.float32), float(scale)
 

@@ -7,18 +7,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import face_models
-from ..cameras import FOCAL, front_camera
-from ..face_models.landmarks import KEPT_66, MEDIAPIPE_68, mouth_opening
-from . import synthetic
-from .capture import Capture, choose_neutral
-from .chest import track_chest
-from .detect import detect
-from .face_fit import with_face_model
-from .fitting import FitSettings, fit_clip, posed_points
-from .refine import RefineSettings, refine
-from .tracked import is_tracked, tracked_capture
-from .video import read_video
+from stkit import face_models
+from stkit.cameras import FOCAL, front_camera
+from stkit.capture.capture import Capture, choose_neutral
+from stkit.capture.chest import track_chest
+from stkit.capture.detect import detect
+from stkit.capture.face_fit import with_face_model
+from stkit.capture.fitting import FitSettings, fit_clip, posed_points
+from stkit.capture.refine import RefineSettings, refine
+from stkit.driving.tracked import is_tracked, tracked_capture
+from stkit.face_models.landmarks import KEPT_66, MEDIAPIPE_68, mouth_opening
+from stkit.io.video import read_video
+from stkit.synthetic import subject as synthetic
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,10 @@ class PreprocessSettings:
 
 
 def preprocess(
-    source: str, settings: PreprocessSettings, progress=lambda x, **k: x, face_model: str = "builtin"
+    source: str,
+    settings: PreprocessSettings,
+    progress=lambda x, **k: x,
+    face_model: str = "builtin",
 ) -> tuple[Capture, list[list[float]]]:
     """Track `source`: the path of a video or image folder, or 'synthetic' (or 'synthetic:SEED').
 
@@ -47,7 +50,10 @@ def preprocess(
     if source.startswith("synthetic"):
         subject = synthetic_subject(source, settings.max_frames)
         frames = range(len(subject.performance.times))
-        shots = [synthetic.film(subject, settings.size, t) for t in progress(frames, desc="filming the synthetic subject")]
+        shots = [
+            synthetic.film(subject, settings.size, t)
+            for t in progress(frames, desc="filming the synthetic subject")
+        ]
         video = np.stack([(x * 255).round().byte().numpy() for x in shots])
         times = subject.performance.times.numpy()
     else:
@@ -55,8 +61,16 @@ def preprocess(
     found = detect(video, settings.size, source, progress)
     camera = front_camera(settings.size)
     model = face_models.get("builtin")
-    fit = fit_clip(found.points, camera, model, FitSettings(steps=settings.fit_steps, seed=settings.seed), progress)
-    train = range(len(found.kept) - max(1, round(0.2 * len(found.kept))))  # the neutral frame teaches: it may not be held out
+    fit = fit_clip(
+        found.points,
+        camera,
+        model,
+        FitSettings(steps=settings.fit_steps, seed=settings.seed),
+        progress,
+    )
+    train = range(
+        len(found.kept) - max(1, round(0.2 * len(found.kept)))
+    )  # the neutral frame teaches: it may not be held out
     points68 = torch.as_tensor(found.points[:, MEDIAPIPE_68], dtype=torch.float32)
     neutral = choose_neutral(fit.beta, fit.pose, mouth_opening(points68), list(train))
     landmarks = torch.cat([points68, fit.scores[..., None]], -1)
@@ -64,20 +78,44 @@ def preprocess(
     rest, losses, bias = fit.pose[neutral], [fit.losses], 0.0
     if settings.refine_steps:
         refined = refine(
-            fit, torso, rest, found.frames, found.mattes, found.points, camera, model, len(train),
-            RefineSettings(steps=settings.refine_steps, seed=settings.seed), progress,
-        )  # fmt: skip
+            fit,
+            torso,
+            rest,
+            found.frames,
+            found.mattes,
+            found.points,
+            camera,
+            model,
+            len(train),
+            RefineSettings(steps=settings.refine_steps, seed=settings.seed),
+            progress,
+        )
         fit, torso, rest, bias = refined.fit, refined.torso, refined.rest, refined.bias[KEPT_66]
         losses.append(refined.losses)
-    world = posed_points(model, model.landmarks[KEPT_66], fit.identity, fit.scale, fit.beta, fit.pose, bias)
+    world = posed_points(
+        model, model.landmarks[KEPT_66], fit.identity, fit.scale, fit.beta, fit.pose, bias
+    )
     capture = Capture(
-        frames=found.frames, mattes=found.mattes, landmarks=landmarks,
+        frames=found.frames,
+        mattes=found.mattes,
+        landmarks=landmarks,
         dense=torch.as_tensor(found.points[:, model.dense_mediapipe.numpy()], dtype=torch.float32),
-        identity=fit.identity, scale=fit.scale, beta=fit.beta, pose=fit.pose, torso=torso, rest=rest, landmarks3d=world,
-        times=torch.as_tensor(times[found.kept]), neutral=neutral, focal=FOCAL, source=str(source),
-    )  # fmt: skip
+        identity=fit.identity,
+        scale=fit.scale,
+        beta=fit.beta,
+        pose=fit.pose,
+        torso=torso,
+        rest=rest,
+        landmarks3d=world,
+        times=torch.as_tensor(times[found.kept]),
+        neutral=neutral,
+        focal=FOCAL,
+        source=str(source),
+    )
     if face_model != "builtin":
-        capture, told = with_face_model(capture, face_model, len(train), settings.fit_steps, settings.seed, progress)
+        capture, told = with_face_model(
+            capture, face_model, len(train), settings.fit_steps, settings.seed, progress
+        )
         losses.append(told)
     return capture, losses
 
@@ -85,7 +123,9 @@ def preprocess(
 def model_landmarks(capture: Capture) -> Tensor:
     """Where the fitted model itself has the 66 landmarks (F, 66, 3), world: `landmarks3d` without this person's offsets."""
     face = capture.face()
-    return posed_points(face, face.landmarks[KEPT_66], capture.identity, capture.scale, capture.beta, capture.pose)
+    return posed_points(
+        face, face.landmarks[KEPT_66], capture.identity, capture.scale, capture.beta, capture.pose
+    )
 
 
 def synthetic_subject(source: str, frames: int) -> synthetic.Subject:
@@ -94,4 +134,6 @@ def synthetic_subject(source: str, frames: int) -> synthetic.Subject:
     try:
         return synthetic.make_subject(int(seed or synthetic.DEMO_SEED), frames, seconds=6.0)
     except ValueError as e:
-        raise ValueError(f"{source!r}: write 'synthetic' or 'synthetic:SEED' with a whole number") from e
+        raise ValueError(
+            f"{source!r}: write 'synthetic' or 'synthetic:SEED' with a whole number"
+        ) from e

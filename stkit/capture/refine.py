@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..cameras import Camera
-from ..face_models.landmarks import KEPT_66
-from ..geometry import generator, vertex_normals
-from ..render import render_mesh
-from .capture import to_world
-from .fitting import Fit, FitSettings, facing, landmark_objective, landmark_targets
+from stkit.cameras import Camera
+from stkit.capture.fitting import Fit, FitSettings, facing, landmark_objective, landmark_targets
+from stkit.face_models.landmarks import KEPT_66
+from stkit.geometry import generator, vertex_normals
+from stkit.render import render_mesh
+from stkit.space import to_world
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,18 @@ class Refined:
 
 
 def refine(
-    fit: Fit, torso: Tensor, rest: Tensor, frames: np.ndarray, mattes: np.ndarray, points: np.ndarray, camera: Camera, model,
-    taught: int, settings: RefineSettings, progress=lambda x, **k: x,
-) -> Refined:  # fmt: skip
+    fit: Fit,
+    torso: Tensor,
+    rest: Tensor,
+    frames: np.ndarray,
+    mattes: np.ndarray,
+    points: np.ndarray,
+    camera: Camera,
+    model,
+    taught: int,
+    settings: RefineSettings,
+    progress=lambda x, **k: x,
+) -> Refined:
     """Move identity, scale, expressions and poses until the painted model looks like the clip.
 
     frames (F, S, S, 3) and mattes (F, S, S) uint8, points (F, 478, 2) MediaPipe's, in pixels of `camera`. Only the first
@@ -74,11 +83,18 @@ def refine(
     bare = [_beside_no_hair(target[t], camera.height, size) for t in range(n)]
     weight = weight * facing(model, ids, fit.identity, fit.pose, camera, fit.scale)
     free = lambda x: x.clone().requires_grad_()
-    identity, log_scale, beta, pose = free(fit.identity), free(fit.scale.log()), free(fit.beta), free(fit.pose)
+    identity, log_scale, beta, pose = (
+        free(fit.identity),
+        free(fit.scale.log()),
+        free(fit.beta),
+        free(fit.pose),
+    )
     chest, still = free(torso), free(rest)
     bias = torch.zeros(len(ids), 3, requires_grad=True)
     # lids and lips have no offsets: how far they are apart is expression, and with offsets small openings of a mouth were lost
-    habits = (torch.cdist(model.mean[ids], model.mean[model.landmarks[36:68]]).amin(1) > 0.1).float()[:, None]
+    habits = (
+        torch.cdist(model.mean[ids], model.mean[model.landmarks[36:68]]).amin(1) > 0.1
+    ).float()[:, None]
     light = torch.zeros(9)
     light[0] = 1.0
     light.requires_grad_()
@@ -86,20 +102,30 @@ def refine(
     def place(t: int) -> Tensor:
         learns = t < taught
         own = lambda x: x if learns else x.detach()
-        verts = model.verts(own(identity), beta[t].detach())  # what the lips do is left to the landmarks: paint cannot tell
+        verts = model.verts(
+            own(identity), beta[t].detach()
+        )  # what the lips do is left to the landmarks: paint cannot tell
         return to_world(verts, own(log_scale).exp(), pose[t], chest[t], own(still))
 
     with torch.no_grad():
         some = range(0, taught, max(1, taught // settings.paint_frames))
         albedo = gather_albedo([place(t) for t in some], [image[t] for t in some], faces, view)
     albedo.requires_grad_()
-    optimiser = torch.optim.Adam([
-        {"params": [pose, chest, still], "lr": settings.lr_pose}, {"params": [log_scale], "lr": 1e-3},
-        {"params": [identity, beta], "lr": settings.lr_shape}, {"params": [albedo], "lr": settings.lr_paint},
-        {"params": [light], "lr": 5e-3}, {"params": [bias], "lr": 2e-3},
-    ], betas=(0.9, 0.99))  # fmt: skip
+    optimiser = torch.optim.Adam(
+        [
+            {"params": [pose, chest, still], "lr": settings.lr_pose},
+            {"params": [log_scale], "lr": 1e-3},
+            {"params": [identity, beta], "lr": settings.lr_shape},
+            {"params": [albedo], "lr": settings.lr_paint},
+            {"params": [light], "lr": 5e-3},
+            {"params": [bias], "lr": 2e-3},
+        ],
+        betas=(0.9, 0.99),
+    )
     warm = lambda k: min(1.0, (k + 1) / 30)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: warm(k) * (0.5 * (1 + np.cos(np.pi * k / settings.steps)) + 0.02))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda k: warm(k) * (0.5 * (1 + np.cos(np.pi * k / settings.steps)) + 0.02)
+    )
     g = generator(settings.seed, "refine")
     losses = []
     for k in progress(range(settings.paint_steps + settings.steps), desc="refine"):
@@ -110,15 +136,35 @@ def refine(
         colour = paint * (harmonics(vertex_normals(world, faces)) @ light)[:, None]
         out = render_mesh(world, faces, colour, view, background=1.0)
         both = mask[t] * out.mask.detach()
-        photo = (both * ((out.image - image[t]).square() + 1e-4).sqrt()).sum() / both.sum().clamp_min(1)
+        photo = (
+            both * ((out.image - image[t]).square() + 1e-4).sqrt()
+        ).sum() / both.sum().clamp_min(1)
         over = out.mask - mask[t]
-        loss = photo + settings.w_silhouette * over.clamp_min(0).mean() + settings.w_missing * ((-over).clamp_min(0) * bare[t]).mean()
+        loss = (
+            photo
+            + settings.w_silhouette * over.clamp_min(0).mean()
+            + settings.w_missing * ((-over).clamp_min(0) * bare[t]).mean()
+        )
         if not painting:
             scale = log_scale.exp()
             data, prior, error = landmark_objective(
-                model, ids, target, weight, camera, identity, scale, beta, pose, settings.landmarks, habits * bias
+                model,
+                ids,
+                target,
+                weight,
+                camera,
+                identity,
+                scale,
+                beta,
+                pose,
+                settings.landmarks,
+                habits * bias,
             )
-            loss = loss + settings.w_landmarks * (data + prior) + settings.w_bias * bias.square().sum(1).mean()
+            loss = (
+                loss
+                + settings.w_landmarks * (data + prior)
+                + settings.w_bias * bias.square().sum(1).mean()
+            )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -126,8 +172,23 @@ def refine(
             schedule.step()
         losses.append(loss.item())
     nme = error.detach().sqrt()[:, KEPT_66].mean(1)
-    done = replace(fit, identity=identity.detach(), scale=log_scale.detach().exp(), beta=beta.detach(), pose=pose.detach(), nme=nme)
-    return Refined(done, chest.detach(), still.detach(), albedo.detach(), light.detach(), losses, (habits * bias).detach())
+    done = replace(
+        fit,
+        identity=identity.detach(),
+        scale=log_scale.detach().exp(),
+        beta=beta.detach(),
+        pose=pose.detach(),
+        nme=nme,
+    )
+    return Refined(
+        done,
+        chest.detach(),
+        still.detach(),
+        albedo.detach(),
+        light.detach(),
+        losses,
+        (habits * bias).detach(),
+    )
 
 
 def _beside_no_hair(landmarks: Tensor, height: int, size: int) -> Tensor:
@@ -137,7 +198,9 @@ def _beside_no_hair(landmarks: Tensor, height: int, size: int) -> Tensor:
     return ((y < brow) | (y > chin + 0.25 * (chin - brow))).float()[:, None, None]
 
 
-def gather_albedo(worlds: list[Tensor], images: list[Tensor], faces: Tensor, camera: Camera) -> Tensor:
+def gather_albedo(
+    worlds: list[Tensor], images: list[Tensor], faces: Tensor, camera: Camera
+) -> Tensor:
     """Mean colour (V, 3) that each vertex shows in the images (S, S, 3), weighted by how squarely it faces the camera."""
     total, weight = torch.full((len(worlds[0]), 3), 5e-4), torch.full((len(worlds[0]), 1), 1e-3)
     for world, image in zip(worlds, images):
@@ -145,7 +208,9 @@ def gather_albedo(worlds: list[Tensor], images: list[Tensor], faces: Tensor, cam
         depth = render_mesh(world, faces, torch.zeros(len(world), 1), camera, antialias=False).depth
         at = (camera.project(world) / camera.width * 2 - 1)[None, None]
         front = F.grid_sample(depth[None, None], at, mode="nearest", align_corners=False)[0, 0, 0]
-        seen = (front > 0) & ((camera.to_camera(world)[:, 2] - front).abs() < 0.05) & (facing > 0.25)
+        seen = (
+            (front > 0) & ((camera.to_camera(world)[:, 2] - front).abs() < 0.05) & (facing > 0.25)
+        )
         w = (seen * facing)[:, None]
         total += w * F.grid_sample(image.permute(2, 0, 1)[None], at, align_corners=False)[0, :, 0].T
         weight += w
@@ -155,7 +220,9 @@ def gather_albedo(worlds: list[Tensor], images: list[Tensor], faces: Tensor, cam
 def harmonics(n: Tensor) -> Tensor:
     """The nine spherical harmonics up to second order (V, 9), unnormalised, of unit normals (V, 3)."""
     x, y, z = n.unbind(-1)
-    return torch.stack([torch.ones_like(x), x, y, z, x * y, x * z, y * z, x * x - y * y, 3 * z * z - 1], -1)
+    return torch.stack(
+        [torch.ones_like(x), x, y, z, x * y, x * z, y * z, x * x - y * y, 3 * z * z - 1], -1
+    )
 
 
 def _shrink(picture: np.ndarray, size: int) -> Tensor:

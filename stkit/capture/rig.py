@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..cameras import Camera
-from ..face_models.landmarks import KEPT_66
-from .capture import Capture, head_centre
-from .detect import mattes_of, still_landmarks
-from .video import VideoError, frames_at
+from stkit.cameras import Camera
+from stkit.capture.capture import Capture, head_centre
+from stkit.capture.detect import mattes_of, still_landmarks
+from stkit.face_models.landmarks import KEPT_66
+from stkit.io.video import VideoError, frames_at
 
 HALF = 2.4  # decimetres from the head's centre to the border of a crop
 NERSEMBLE_TALL = 3208  # the height of the pictures its intrinsics are for
@@ -58,7 +58,9 @@ class Calibrated:
     tall: int | None = None
 
 
-def load_rig(folder: str | Path, capture: Capture, count: int = 40, progress=lambda x, **k: x) -> Rig:
+def load_rig(
+    folder: str | Path, capture: Capture, count: int = 40, progress=lambda x, **k: x
+) -> Rig:
     """Read `count` of the capture's training frames from every camera of `folder`, cropped around the head to the capture's size.
 
     One camera's pictures are in memory at a time.
@@ -67,9 +69,18 @@ def load_rig(folder: str | Path, capture: Capture, count: int = 40, progress=lam
     broken calibration, fewer than two cameras that see the face, or landmarks that do not lie on each other.
     """
     folder = Path(folder)
-    found = _nersemble(folder) if (folder / "images").is_dir() and any((folder / "images").glob("cam_*.mp4")) else _gha(folder)
+    found = (
+        _nersemble(folder)
+        if (folder / "images").is_dir() and any((folder / "images").glob("cam_*.mp4"))
+        else _gha(folder)
+    )
     train, _ = capture.split()
-    frames = sorted({train[k] for k in np.linspace(0, len(train) - 1, min(count, len(train))).round().astype(int)})
+    frames = sorted(
+        {
+            train[k]
+            for k in np.linspace(0, len(train) - 1, min(count, len(train))).round().astype(int)
+        }
+    )
     times = [float(capture.times[t]) for t in frames]
     looks = sorted({frames[int(k)] for k in np.linspace(0, len(frames) - 1, 5)})
     Ks, seen = found.Ks.clone(), []
@@ -81,13 +92,19 @@ def load_rig(folder: str | Path, capture: Capture, count: int = 40, progress=lam
     for i, t in enumerate(looks):
         who = [v for v in range(len(found.names)) if seen[v][i] is not None]
         if len(who) >= 2:
-            pixels = torch.stack([torch.as_tensor(seen[v][i], dtype=torch.float32)[KEPT_66] for v in who])
+            pixels = torch.stack(
+                [torch.as_tensor(seen[v][i], dtype=torch.float32)[KEPT_66] for v in who]
+            )
             points.append(triangulate(pixels, found.viewmats[who], Ks[who]))
             marks.append(capture.landmarks3d[t])
     if not points:
-        raise VideoError(f"{folder}: no moment at which two cameras see the face; is it the sequence that was tracked?")
+        raise VideoError(
+            f"{folder}: no moment at which two cameras see the face; is it the sequence that was tracked?"
+        )
     R, shift, scale = similarity(torch.cat(points), torch.cat(marks))
-    misfit = float((scale * torch.cat(points) @ R.T + shift - torch.cat(marks)).norm(dim=1).median())
+    misfit = float(
+        (scale * torch.cat(points) @ R.T + shift - torch.cat(marks)).norm(dim=1).median()
+    )
     if misfit > TRUSTED_DM:
         raise VideoError(
             f"{folder}: the cameras' landmarks miss the tracked ones by {100 * misfit:.0f} mm; is the capture one of this rig's videos?"
@@ -101,13 +118,18 @@ def load_rig(folder: str | Path, capture: Capture, count: int = 40, progress=lam
         K = Ks[v]
         x, y, z = (viewmat[:3, :3] @ centre + viewmat[:3, 3]).tolist()
         half = HALF * float(K[0, 0]) / z
-        left, top = float(K[0, 0]) * x / z + float(K[0, 2]) - half, float(K[1, 1]) * y / z + float(K[1, 2]) - half
+        left, top = (
+            float(K[0, 0]) * x / z + float(K[0, 2]) - half,
+            float(K[1, 1]) * y / z + float(K[1, 2]) - half,
+        )
         own = K.clone()
         own[0, 2], own[1, 2] = K[0, 2] - left, K[1, 2] - top
         own[:2] *= size / (2 * half)
         names.append(name)
         cameras.append(Camera(viewmat, own, size, size))
-        images.append(np.stack([_window(p, left, top, 2 * half, size) for p in found.read(v, times)]))
+        images.append(
+            np.stack([_window(p, left, top, 2 * half, size) for p in found.read(v, times)])
+        )
     mattes = [mattes_of(rows) for rows in progress(images, desc="mattes")]
     return Rig(names, cameras, frames, np.stack(images, 1), np.stack(mattes, 1))
 
@@ -116,7 +138,11 @@ def calibration_files(folder: str | Path) -> list[Path]:
     """The files that say where a rig's cameras stand and how they see colours: what its result depends on besides its pictures."""
     folder = Path(folder)
     calibration = folder.parent.parent / "calibration"
-    return sorted([*calibration.glob("*.json"), *(folder / "cameras").glob("*/camera_*.npz")]) if folder.is_dir() else []
+    return (
+        sorted([*calibration.glob("*.json"), *(folder / "cameras").glob("*/camera_*.npz")])
+        if folder.is_dir()
+        else []
+    )
 
 
 def triangulate(pixels: Tensor, viewmats: Tensor, Ks: Tensor) -> Tensor:
@@ -145,16 +171,24 @@ def correct_colours(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     the data set's own tool uses; ValueError otherwise.
     """
     levels = np.arange(256) / 255.0
-    table = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    table = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4).astype(
+        np.float32
+    )
     r, g, b = table[image].reshape(-1, 3).T
     one, product = np.ones_like(r), r * g * b
     pairs, squares = [r * g, r * b, g * b], [r * r, g * g, b * b]
     terms = {
-        3: [r, g, b], 5: [r, g, b, product, one], 7: [r, g, b, *pairs, one], 8: [r, g, b, *pairs, product, one],
-        10: [r, g, b, *pairs, *squares, one], 11: [r, g, b, *pairs, *squares, product, one],
-    }.get(matrix.shape[-1])  # fmt: skip
+        3: [r, g, b],
+        5: [r, g, b, product, one],
+        7: [r, g, b, *pairs, one],
+        8: [r, g, b, *pairs, product, one],
+        10: [r, g, b, *pairs, *squares, one],
+        11: [r, g, b, *pairs, *squares, product, one],
+    }.get(matrix.shape[-1])
     if terms is None or matrix.shape != (3, matrix.shape[-1]):
-        raise ValueError(f"a colour matrix of shape {matrix.shape}; 3 x 3, 5, 7, 8, 10 or 11 are read")
+        raise ValueError(
+            f"a colour matrix of shape {matrix.shape}; 3 x 3, 5, 7, 8, 10 or 11 are read"
+        )
     y = np.clip(np.stack(terms, 1) @ matrix.T.astype(np.float32), 0, 1)
     shown = np.where(y <= 0.0031308, 12.92 * y, 1.055 * y ** (1 / 2.4) - 0.055)
     return (shown.reshape(image.shape) * 255).round().astype(np.uint8)
@@ -164,10 +198,17 @@ def _nersemble(folder: Path) -> Calibrated:
     """`folder` is PARTICIPANT/sequences/NAME of the NeRSemble dataset, version 2."""
     calibration = folder.parent.parent / "calibration"
     told = _json(calibration / "camera_params.json")
-    colours = _json(calibration / "color_calibration.json") if (calibration / "color_calibration.json").exists() else {}
+    colours = (
+        _json(calibration / "color_calibration.json")
+        if (calibration / "color_calibration.json").exists()
+        else {}
+    )
     try:
         K = torch.tensor(told["intrinsics"], dtype=torch.float32).reshape(3, 3)
-        poses = {name: torch.tensor(m, dtype=torch.float32).reshape(4, 4) for name, m in told["world_2_cam"].items()}
+        poses = {
+            name: torch.tensor(m, dtype=torch.float32).reshape(4, 4)
+            for name, m in told["world_2_cam"].items()
+        }
         matrices = {name: np.array(m, np.float64) for name, m in colours.items()}
         for matrix in matrices.values():
             correct_colours(np.zeros((1, 1, 3), np.uint8), matrix)
@@ -183,33 +224,60 @@ def _nersemble(folder: Path) -> Calibrated:
 
     def read(v: int, times: list[float]) -> list[np.ndarray]:
         pictures = frames_at(folder / "images" / f"cam_{names[v]}.mp4", times)
-        return [correct_colours(p, matrices[names[v]]) for p in pictures] if names[v] in matrices else pictures
+        return (
+            [correct_colours(p, matrices[names[v]]) for p in pictures]
+            if names[v] in matrices
+            else pictures
+        )
 
-    return Calibrated(names, torch.stack([poses[n] for n in names]), K.expand(len(names), 3, 3), read, NERSEMBLE_TALL)
+    return Calibrated(
+        names,
+        torch.stack([poses[n] for n in names]),
+        K.expand(len(names), 3, 3),
+        read,
+        NERSEMBLE_TALL,
+    )
 
 
 def _gha(folder: Path) -> Calibrated:
     """`folder` holds images/FRAME/image_CAMERA.jpg and cameras/FRAME/camera_CAMERA.npz, taken as 25 frames a second."""
     from PIL import Image
 
-    moments = sorted(p for p in (folder / "images").glob("*") if p.is_dir()) if (folder / "images").is_dir() else []
+    moments = (
+        sorted(p for p in (folder / "images").glob("*") if p.is_dir())
+        if (folder / "images").is_dir()
+        else []
+    )
     files = sorted((folder / "cameras" / moments[0].name).glob("camera_*.npz")) if moments else []
     if not files:
         raise VideoError(f"{folder}: {LAYOUTS}")
-    picture = lambda moment, name: next((p for e in ("jpg", "png") if (p := moment / f"image_{name}.{e}").exists()), None)
+    picture = lambda moment, name: next(
+        (p for e in ("jpg", "png") if (p := moment / f"image_{name}.{e}").exists()), None
+    )
     names = [f.stem.removeprefix("camera_") for f in files]
     names = [n for n in names if all(picture(m, n) for m in moments)]
     if len(names) < 2:
-        raise VideoError(f"{folder}: {len(names)} cameras have a calibration and a picture of every frame, two are needed")
+        raise VideoError(
+            f"{folder}: {len(names)} cameras have a calibration and a picture of every frame, two are needed"
+        )
     viewmats, Ks = [], []
     for name in names:
         file = folder / "cameras" / moments[0].name / f"camera_{name}.npz"
         try:
             with np.load(file, allow_pickle=False) as data:
-                viewmats.append(torch.cat([torch.from_numpy(data["extrinsic"]).float().reshape(-1, 4)[:3], torch.tensor([[0, 0, 0, 1.0]])]))
+                viewmats.append(
+                    torch.cat(
+                        [
+                            torch.from_numpy(data["extrinsic"]).float().reshape(-1, 4)[:3],
+                            torch.tensor([[0, 0, 0, 1.0]]),
+                        ]
+                    )
+                )
                 Ks.append(torch.from_numpy(data["intrinsic"]).float().reshape(3, 3))
         except Exception as e:  # numpy and zipfile raise many kinds
-            raise VideoError(f"{file}: no camera ('intrinsic' 3 x 3, 'extrinsic' 3 x 4): {e}") from e
+            raise VideoError(
+                f"{file}: no camera ('intrinsic' 3 x 3, 'extrinsic' 3 x 4): {e}"
+            ) from e
 
     def read(v: int, times: list[float]) -> list[np.ndarray]:
         if times and round(25 * times[-1]) > len(moments):
@@ -235,5 +303,17 @@ def _window(picture: np.ndarray, left: float, top: float, side: float, size: int
 
     scale = size / side
     shrunk = cv2.GaussianBlur(picture, (0, 0), 0.35 / scale) if scale < 0.6 else picture
-    M = np.array([[scale, 0, -left * scale + 0.5 * scale - 0.5], [0, scale, -top * scale + 0.5 * scale - 0.5]])
-    return cv2.warpAffine(shrunk, M, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(255, 255, 255))
+    M = np.array(
+        [
+            [scale, 0, -left * scale + 0.5 * scale - 0.5],
+            [0, scale, -top * scale + 0.5 * scale - 0.5],
+        ]
+    )
+    return cv2.warpAffine(
+        shrunk,
+        M,
+        (size, size),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(255, 255, 255),
+    )

@@ -13,17 +13,28 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..safe_pickle import UnsafeFile, load_checkpoint
+from stkit.io.safe_pickle import UnsafeFile, load_checkpoint
 
 PREFIX = "model.diffusion_model."
 SHARD = 500_000_000  # bytes
 
 TOP = {
-    "conv_in": "input_blocks.0.0", "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2",
-    "add_embedding.linear_1": "label_emb.0.0", "add_embedding.linear_2": "label_emb.0.2", "conv_norm_out": "out.0", "conv_out": "out.2",
-}  # fmt: skip
-RESNET = {"norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1", "norm2": "out_layers.0", "conv2": "out_layers.3",
-          "conv_shortcut": "skip_connection"}  # fmt: skip
+    "conv_in": "input_blocks.0.0",
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+}
+RESNET = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "time_emb_proj": "emb_layers.1",
+    "norm2": "out_layers.0",
+    "conv2": "out_layers.3",
+    "conv_shortcut": "skip_connection",
+}
 
 
 def sgm_name(name: str, layers: int, up_attention: list[bool]) -> str:
@@ -34,14 +45,22 @@ def sgm_name(name: str, layers: int, up_attention: list[bool]) -> str:
     stem, _, leaf = name.rpartition(".")
     if stem in TOP:
         return f"{TOP[stem]}.{leaf}"
-    m = re.fullmatch(r"(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)", name)
+    m = re.fullmatch(
+        r"(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)", name
+    )
     if m:
         side, block, kind, index, rest = m[1], int(m[2]), m[3], int(m[4]), m[5]
         if kind == "downsamplers":
-            return f"input_blocks.{1 + block * (layers + 1) + layers}.0.{rest.replace('conv.', 'op.')}"
+            return (
+                f"input_blocks.{1 + block * (layers + 1) + layers}.0.{rest.replace('conv.', 'op.')}"
+            )
         if kind == "upsamplers":
             return f"output_blocks.{block * (layers + 1) + layers}.{2 if up_attention[block] else 1}.{rest}"
-        place = f"input_blocks.{1 + block * (layers + 1) + index}" if side == "down" else f"output_blocks.{block * (layers + 1) + index}"
+        place = (
+            f"input_blocks.{1 + block * (layers + 1) + index}"
+            if side == "down"
+            else f"output_blocks.{block * (layers + 1) + index}"
+        )
         return f"{place}.{0 if kind == 'resnets' else 1}.{_inner(kind, rest)}"
     m = re.fullmatch(r"mid_block\.(resnets|attentions)\.(\d+)\.(.+)", name)
     if m:
@@ -52,7 +71,9 @@ def sgm_name(name: str, layers: int, up_attention: list[bool]) -> str:
 def _inner(kind: str, rest: str) -> str:
     if kind == "attentions":
         rest = rest.replace("temporal_transformer_blocks.", "time_stack.")
-        return rest.replace("time_pos_embed.linear_1", "time_pos_embed.0").replace("time_pos_embed.linear_2", "time_pos_embed.2")
+        return rest.replace("time_pos_embed.linear_1", "time_pos_embed.0").replace(
+            "time_pos_embed.linear_2", "time_pos_embed.2"
+        )
     part, _, inside = rest.partition(".")
     if part == "time_mixer":
         return rest
@@ -72,7 +93,9 @@ def name_map(config: dict) -> dict[str, tuple[str, torch.Size]]:
     return {k: (sgm_name(k, layers, attention), v.shape) for k, v in unet.state_dict().items()}
 
 
-def convert_v3d(checkpoint: Path, svd: Path, out: Path, half: bool = True, progress=lambda x, **k: x) -> Path:
+def convert_v3d(
+    checkpoint: Path, svd: Path, out: Path, half: bool = True, progress=lambda x, **k: x
+) -> Path:
     """Write `out`, a StableVideoDiffusionPipeline folder: `checkpoint`'s UNet, all else from the diffusers folder `svd`.
 
     Raises UnsafeFile, ValueError or FileNotFoundError naming the file and what is wrong; `out` appears only when whole.
@@ -80,7 +103,12 @@ def convert_v3d(checkpoint: Path, svd: Path, out: Path, half: bool = True, progr
     checkpoint, svd, out = Path(checkpoint), Path(svd), Path(out)
     if out.exists():
         raise ValueError(f"{out}: exists already; give another --out, or delete it")
-    for part in ("model_index.json", "unet/config.json", "vae/config.json", "image_encoder/config.json"):
+    for part in (
+        "model_index.json",
+        "unet/config.json",
+        "vae/config.json",
+        "image_encoder/config.json",
+    ):
         if not (svd / part).is_file():
             raise FileNotFoundError(
                 f"{svd}: {part} is missing; --svd must be the diffusers folder of stabilityai/stable-video-diffusion-img2vid-xt"
@@ -89,12 +117,18 @@ def convert_v3d(checkpoint: Path, svd: Path, out: Path, half: bool = True, progr
         config = json.loads((svd / "unet" / "config.json").read_text())
         names = name_map(config)
     except (ValueError, TypeError, KeyError) as e:
-        raise ValueError(f"{svd}/unet/config.json: not the configuration of an SVD UNet ({e})") from e
+        raise ValueError(
+            f"{svd}/unet/config.json: not the configuration of an SVD UNet ({e})"
+        ) from e
     weights = unet_weights(checkpoint)
     _check(checkpoint, weights, names)
     work = out.with_name(out.name + ".part")
     shutil.rmtree(work, ignore_errors=True)
-    shutil.copytree(svd, work, ignore=shutil.ignore_patterns("unet", "*.msgpack", "*.ckpt", ".git*", "svd*.safetensors"))
+    shutil.copytree(
+        svd,
+        work,
+        ignore=shutil.ignore_patterns("unet", "*.msgpack", "*.ckpt", ".git*", "svd*.safetensors"),
+    )
     (work / "unet").mkdir()
     shutil.copy(svd / "unet" / "config.json", work / "unet")
     _write_shards(work / "unet", weights, names, torch.float16 if half else None, progress)
@@ -117,7 +151,9 @@ def unet_weights(checkpoint: Path) -> dict[str, Tensor]:
     return found
 
 
-def _check(checkpoint: Path, weights: dict[str, Tensor], names: dict[str, tuple[str, torch.Size]]) -> None:
+def _check(
+    checkpoint: Path, weights: dict[str, Tensor], names: dict[str, tuple[str, torch.Size]]
+) -> None:
     wanted = dict(names.values())
     missing = sorted(set(wanted) - set(weights))
     unknown = sorted(set(weights) - set(wanted))
@@ -128,10 +164,14 @@ def _check(checkpoint: Path, weights: dict[str, Tensor], names: dict[str, tuple[
         )
     for name, shape in wanted.items():
         if weights[name].shape != shape:
-            raise ValueError(f"{checkpoint}: {name} has shape {tuple(weights[name].shape)}, the configuration asks for {tuple(shape)}")
+            raise ValueError(
+                f"{checkpoint}: {name} has shape {tuple(weights[name].shape)}, the configuration asks for {tuple(shape)}"
+            )
 
 
-def _write_shards(folder: Path, weights: dict[str, Tensor], names, dtype: torch.dtype | None, progress) -> None:
+def _write_shards(
+    folder: Path, weights: dict[str, Tensor], names, dtype: torch.dtype | None, progress
+) -> None:
     """diffusers' sharded safetensors with their index: tensors are read, converted and written one shard at a time."""
     plan, room = [[]], 0
     for name, (_, shape) in names.items():
@@ -143,10 +183,19 @@ def _write_shards(folder: Path, weights: dict[str, Tensor], names, dtype: torch.
         room += size
     stem, place, total = "diffusion_pytorch_model", {}, 0
     for k, shard in enumerate(progress(plan, desc="converting")):
-        file = f"{stem}.safetensors" if len(plan) == 1 else f"{stem}-{k + 1:05d}-of-{len(plan):05d}.safetensors"
-        tensors = {n: weights[names[n][0]].to(dtype or weights[names[n][0]].dtype, copy=True).contiguous() for n in shard}
+        file = (
+            f"{stem}.safetensors"
+            if len(plan) == 1
+            else f"{stem}-{k + 1:05d}-of-{len(plan):05d}.safetensors"
+        )
+        tensors = {
+            n: weights[names[n][0]].to(dtype or weights[names[n][0]].dtype, copy=True).contiguous()
+            for n in shard
+        }
         if not all(torch.isfinite(t).all() for t in tensors.values()):
-            raise ValueError("the checkpoint holds values that are not finite (or too large for half precision: use --full)")
+            raise ValueError(
+                "the checkpoint holds values that are not finite (or too large for half precision: use --full)"
+            )
         save_file(tensors, folder / file, metadata={"format": "pt"})
         place |= dict.fromkeys(shard, file)
         total += sum(t.numel() * t.element_size() for t in tensors.values())

@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .editors import InstructPix2PixEditor, PromptError
+from stkit.diffusion.instruct_pix2pix import InstructPix2PixEditor
+from stkit.diffusion.protocols import PromptError
 
 
 class DepthEditor(InstructPix2PixEditor):
@@ -25,8 +26,12 @@ class DepthEditor(InstructPix2PixEditor):
         for folder in (base, control):
             if not Path(folder).is_dir():
                 raise ValueError(f"no folder {folder}")
-        controlnet = ControlNetModel.from_pretrained(control, torch_dtype=options["dtype"], use_safetensors=True)
-        return StableDiffusionControlNetPipeline.from_pretrained(base, controlnet=controlnet, **options)
+        controlnet = ControlNetModel.from_pretrained(
+            control, torch_dtype=options["dtype"], use_safetensors=True
+        )
+        return StableDiffusionControlNetPipeline.from_pretrained(
+            base, controlnet=controlnet, **options
+        )
 
     def edit(self, image, prompt, b, condition, generator, landmarks=None) -> Tensor:
         raise PromptError(
@@ -37,21 +42,36 @@ class DepthEditor(InstructPix2PixEditor):
         """Depth pictures (H, W, 3) as the ControlNet takes them (V, 3, h, w)."""
         size = self.working_size(*images[0].shape[:2])
         stack = torch.stack(images).permute(0, 3, 1, 2)
-        return torch.nn.functional.interpolate(stack, size, mode="bilinear", antialias=True).to(self.device, self.pipe.unet.dtype)
+        return torch.nn.functional.interpolate(stack, size, mode="bilinear", antialias=True).to(
+            self.device, self.pipe.unet.dtype
+        )
 
     def unguided(self, x: Tensor, t: int, original: Tensor, text: Tensor, views: int) -> Tensor:
         return self._answer(x, t, original, text[1:2].repeat_interleave(views, 0))
 
-    def predict(self, x: Tensor, t: int, original: Tensor, text: Tensor, views: int) -> tuple[Tensor, Tensor]:
+    def predict(
+        self, x: Tensor, t: int, original: Tensor, text: Tensor, views: int
+    ) -> tuple[Tensor, Tensor]:
         """Clean latents and noise in x (V, 4, h, w) at level t, guided by text."""
-        out = self._answer(x.repeat(2, 1, 1, 1), t, original.repeat(2, 1, 1, 1), text[:2].repeat_interleave(views, 0))
+        out = self._answer(
+            x.repeat(2, 1, 1, 1),
+            t,
+            original.repeat(2, 1, 1, 1),
+            text[:2].repeat_interleave(views, 0),
+        )
         e_text, e_none = out.chunk(2)
         return self.split(x, self.schedule.alphas_cumprod[t], e_none + self.s_T * (e_text - e_none))
 
     def _answer(self, x: Tensor, t: int, depth: Tensor, text: Tensor) -> Tensor:
-        down, middle = self.pipe.controlnet(x, t, encoder_hidden_states=text, controlnet_cond=depth, return_dict=False)
+        down, middle = self.pipe.controlnet(
+            x, t, encoder_hidden_states=text, controlnet_cond=depth, return_dict=False
+        )
         return self.pipe.unet(
-            x, t, encoder_hidden_states=text, down_block_additional_residuals=down, mid_block_additional_residual=middle
+            x,
+            t,
+            encoder_hidden_states=text,
+            down_block_additional_residuals=down,
+            mid_block_additional_residual=middle,
         ).sample.float()
 
 

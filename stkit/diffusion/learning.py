@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from ..training import cosine
+from stkit.training import cosine
 
 
 class State:
@@ -41,15 +41,29 @@ class State:
         self.folder.mkdir(parents=True, exist_ok=True)
         progress = {"step": self.step, "losses": self.losses, "seconds": round(self.seconds, 1)}
         parts = {name: part.state_dict() for name, part in self.parts.items()}
-        torch.save({**progress, "parts": parts, "random": torch.get_rng_state()}, self.folder / "checkpoint.tmp")
+        torch.save(
+            {**progress, "parts": parts, "random": torch.get_rng_state()},
+            self.folder / "checkpoint.tmp",
+        )
         (self.folder / "checkpoint.tmp").replace(self.folder / "checkpoint.pt")
         (self.folder / "progress.json").write_text(json.dumps(progress))
 
 
 def descend(
-    state: State, total: int, loss_of: Callable[[int], Tensor], accelerator: Accelerator, model: torch.nn.Module, optimiser: torch.optim.Optimizer,
-    rate: float, warm: int, floor: float, deadline: float, after: Callable[[], None] = lambda: None, progress=lambda x, **k: x, title: str = "",
-) -> bool:  # fmt: skip
+    state: State,
+    total: int,
+    loss_of: Callable[[int], Tensor],
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    rate: float,
+    warm: int,
+    floor: float,
+    deadline: float,
+    after: Callable[[], None] = lambda: None,
+    progress=lambda x, **k: x,
+    title: str = "",
+) -> bool:
     """Steps from where the state stands to `total`, or until `deadline` (time.monotonic()); True if all are done.
 
     The rate rises over `warm` steps and falls as a cosine to `floor` of itself; after() follows each step.
@@ -86,9 +100,9 @@ def picture_loss(x: Tensor, y: Tensor, posterior) -> Tensor:
 def latents(vae, pictures: Tensor) -> Tensor:
     """Latents (..., c, h, w) of pictures (..., 3, S, S), uint8."""
     flat = pictures.flatten(0, -4)
-    return torch.cat([vae.encode(signed(x).to(vae.device)).latent_dist.mode().cpu() for x in flat.split(64)]).unflatten(
-        0, pictures.shape[:-3]
-    )
+    return torch.cat(
+        [vae.encode(signed(x).to(vae.device)).latent_dist.mode().cpu() for x in flat.split(64)]
+    ).unflatten(0, pictures.shape[:-3])
 
 
 def signed(x: Tensor) -> Tensor:
@@ -100,12 +114,19 @@ def stages(folder: Path, *names: str) -> dict[str, dict]:
     """Steps, seconds and last losses of trainings whose states lie in `folder`; draws their curves there."""
     from PIL import Image
 
-    from ..plots import curves
+    from stkit.io.images import curves
 
     told = {name: json.loads((folder / name / "progress.json").read_text()) for name in names}
     for name, s in told.items():
         Image.fromarray(curves({name: s["losses"]}, name, smooth=100)).save(folder / f"{name}.png")
-    return {n: {"steps": s["step"], "seconds": s["seconds"], "loss": round(float(np.mean(s["losses"][-300:])), 4)} for n, s in told.items()}
+    return {
+        n: {
+            "steps": s["step"],
+            "seconds": s["seconds"],
+            "loss": round(float(np.mean(s["losses"][-300:])), 4),
+        }
+        for n, s in told.items()
+    }
 
 
 def millions(*parts: torch.nn.Module) -> dict[str, float]:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor
 
-from .editors import InstructPix2PixEditor
+from stkit.diffusion.instruct_pix2pix import InstructPix2PixEditor
 
 REFERENCES = 4
 OWN_SHARE = 0.6  # of a view's own attention; the rest is the mean over the references
@@ -24,12 +24,24 @@ class AlignedAttention:
     def __init__(self, views: int, references: list[int], own: float = OWN_SHARE):
         self.views, self.references, self.own = views, references, own
 
-    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, temb=None, **kwargs):
+    def __call__(
+        self,
+        attn,
+        hidden_states,
+        encoder_hidden_states=None,
+        attention_mask=None,
+        temb=None,
+        **kwargs,
+    ):
         heads = lambda x: x.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
         attend = torch.nn.functional.scaled_dot_product_attention
         q, k, v = (heads(f(hidden_states)) for f in (attn.to_q, attn.to_k, attn.to_v))
         out = self.own * attend(q, k, v)
-        pick = lambda x, r: x.unflatten(0, (-1, self.views))[:, r : r + 1].expand(-1, self.views, -1, -1, -1).flatten(0, 1)
+        pick = lambda x, r: (
+            x.unflatten(0, (-1, self.views))[:, r : r + 1]
+            .expand(-1, self.views, -1, -1, -1)
+            .flatten(0, 1)
+        )
         for r in self.references:
             out = out + (1 - self.own) / len(self.references) * attend(q, pick(k, r), pick(v, r))
         out = attn.to_out[0](out.transpose(1, 2).flatten(2))
@@ -40,7 +52,12 @@ class AlignedAttention:
 def aligned(unet, views: int, references: list[int], own: float = OWN_SHARE):
     """Within this block the network's self-attention looks at the references too."""
     before = unet.attn_processors
-    unet.set_attn_processor({name: AlignedAttention(views, references, own) if "attn1" in name else p for name, p in before.items()})
+    unet.set_attn_processor(
+        {
+            name: AlignedAttention(views, references, own) if "attn1" in name else p
+            for name, p in before.items()
+        }
+    )
     try:
         yield
     finally:
@@ -55,18 +72,29 @@ def reference_views(views: int, generator: torch.Generator) -> list[int]:
 
 @torch.no_grad()
 def edit_together(
-    editor: InstructPix2PixEditor, images: list[Tensor], prompt: str, conditions: list[Tensor], generator: torch.Generator, align: bool = True
-) -> list[Tensor]:  # fmt: skip
+    editor: InstructPix2PixEditor,
+    images: list[Tensor],
+    prompt: str,
+    conditions: list[Tensor],
+    generator: torch.Generator,
+    align: bool = True,
+) -> list[Tensor]:
     """Edited pictures (H, W, 3) of `images`, all at full strength and in agreement. `align` switches the attention, for comparison.
 
     DDIM inversion without text (20 steps up), then 20 guided steps down. All views are one batch; upstream takes chunks of five, which a
     full-size model needs.
     """
     views = len(images)
-    start, original, text = editor.encode(images), editor.condition(conditions), editor._encode(prompt)
+    start, original, text = (
+        editor.encode(images),
+        editor.condition(conditions),
+        editor._encode(prompt),
+    )
     steps = editor.timesteps(1.0)
     x, here = start, editor.levels(steps)[-1]
-    for t in steps.flip(0).tolist():  # the network is asked at the level it is brought to, as in diffusers' inverse DDIM
+    for t in steps.flip(
+        0
+    ).tolist():  # the network is asked at the level it is brought to, as in diffusers' inverse DDIM
         answer = editor.unguided(x, t, original, text, views)
         level = editor.schedule.alphas_cumprod[t]
         x = editor.move(*editor.split(x, here, answer), level)

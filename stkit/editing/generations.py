@@ -9,10 +9,15 @@ import math
 import torch
 from torch import Tensor
 
-from ..gaussian_head import GaussianHead
-from ..geometry import quat_to_rotation
+from stkit.geometry import quat_to_rotation
+from stkit.heads.gaussian import GaussianHead
 
-ANCHOR = {"feature": 5.0, "xyz": 50.0, "opacity_logits": 50.0, "log_scales": 50.0}  # GaussianEditor's lambdas
+ANCHOR = {
+    "feature": 5.0,
+    "xyz": 50.0,
+    "opacity_logits": 50.0,
+    "log_scales": 50.0,
+}  # GaussianEditor's lambdas
 POINTS = ("xyz", "feature", "log_scales", "quats", "opacity_logits", "follow_logits")
 GROWTH, CAP = 1.3, 10.0
 SHARE, FAINT, SHRINK = 0.01, 0.005, 1.6  # SHRINK is 3DGS's: two halves of a split Gaussian
@@ -24,7 +29,13 @@ class Generations:
     `first` is the newborns' anchor weight.
     """
 
-    def __init__(self, head: GaussianHead, optimiser: torch.optim.Optimizer, region: Tensor, first: float = 0.05):
+    def __init__(
+        self,
+        head: GaussianHead,
+        optimiser: torch.optim.Optimizer,
+        region: Tensor,
+        first: float = 0.05,
+    ):
         self.head, self.optimiser, self.region, self.first = head, optimiser, region, first
         self.age = torch.zeros_like(head.xyz[:, 0])
         self._anchor_here()
@@ -36,7 +47,9 @@ class Generations:
     def loss(self) -> Tensor:
         """Mean squared distance of the attributes to their anchors, each Gaussian's share by its age."""
         weight = (self.first * GROWTH**self.age).clamp_max(CAP)
-        distance = lambda name: (getattr(self.head, name) - self.start[name]).square().reshape(len(weight), -1).mean(1)
+        distance = lambda name: (
+            (getattr(self.head, name) - self.start[name]).square().reshape(len(weight), -1).mean(1)
+        )
         return sum(factor * (weight * distance(name)).mean() for name, factor in ANCHOR.items())
 
     def mask_gradients(self) -> None:
@@ -54,13 +67,24 @@ class Generations:
         faint = self.region & (self.head.opacity_logits.sigmoid() < FAINT)
         wanted = self.region & ~faint
         count = math.ceil(SHARE * int(wanted.sum()))
-        split = torch.where(wanted, self.pull, -1.0).topk(count).indices if self.looks and count else torch.zeros(0, dtype=torch.long)
-        from_axis = torch.randn(len(split), 3, generator=generator).to(self.head.xyz.device) * self.head.log_scales[split].exp()
+        split = (
+            torch.where(wanted, self.pull, -1.0).topk(count).indices
+            if self.looks and count
+            else torch.zeros(0, dtype=torch.long)
+        )
+        from_axis = (
+            torch.randn(len(split), 3, generator=generator).to(self.head.xyz.device)
+            * self.head.log_scales[split].exp()
+        )
         offset = (quat_to_rotation(self.head.quats[split]) @ from_axis[..., None])[..., 0]
         self.head.xyz[split] += offset
         self.head.log_scales[split] -= math.log(SHRINK)
         rows = torch.cat([torch.nonzero(~faint)[:, 0], split])
-        newborn = torch.cat([torch.zeros(len(rows) - len(split)), torch.ones(len(split))]).bool().to(rows.device)
+        newborn = (
+            torch.cat([torch.zeros(len(rows) - len(split)), torch.ones(len(split))])
+            .bool()
+            .to(rows.device)
+        )
         self._take(rows)
         self.head.xyz[newborn] -= 2 * offset
         self.region = self.region[rows]
@@ -83,9 +107,17 @@ class Generations:
 
     def state_dict(self) -> dict:
         """What a checkpoint keeps."""
-        return {"region": self.region, "age": self.age, "start": self.start, "pull": self.pull, "looks": self.looks}
+        return {
+            "region": self.region,
+            "age": self.age,
+            "start": self.start,
+            "pull": self.pull,
+            "looks": self.looks,
+        }
 
     def load_state_dict(self, state: dict) -> None:
         """Also gives the head as many points as it had then; their values follow with the head's own state."""
         self._take(torch.zeros(len(state["age"]), dtype=torch.long))
-        self.region, self.age, self.start, self.pull, self.looks = (state[k] for k in ("region", "age", "start", "pull", "looks"))
+        self.region, self.age, self.start, self.pull, self.looks = (
+            state[k] for k in ("region", "age", "start", "pull", "looks")
+        )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .strength import LOW, sample_strength
-from .weights import eq8
+from stkit.editing.strength import LOW, sample_strength
+from stkit.editing.weights import eq8
 
 EVERYTHING = ("feature", "xyz", "log_scales", "quats", "opacity_logits", "nets")
 
@@ -43,7 +43,11 @@ class Method:
         if isinstance(self.strength, tuple):
             low, high = self.strength
             return low + (high - low) * float(torch.rand(1, generator=generator))
-        return self.strength if self.strength is not None else float(sample_strength(1, generator, sampler)[0])
+        return (
+            self.strength
+            if self.strength is not None
+            else float(sample_strength(1, generator, sampler)[0])
+        )
 
     def weigh(self, difference: Tensor, w: Tensor, b: float, b_boundary: float) -> Tensor:
         """The per-pixel loss (H, W, 3) as this method counts it; w (H, W, 1)."""
@@ -60,15 +64,40 @@ METHODS = {
         Method("E2", "weak edits everywhere: b = 0.2, no weights", strength=0.2),
         Method("E3", "random b, no weights"),
         Method("E4", "random b, always times w", weighting="w"),
-        Method("in2n", "Instruct-NeRF2NeRF: b ~ U(0.02, 0.98), one picture at a time, starting from the unedited ones", strength=(LOW, 0.98),
-               refresh=False),
-        Method("igs2gs", "Instruct-GS2GS: the whole set in one go, b ~ U(0.70, 0.98), s_T 12.5", strength=(0.70, 0.98), rolling=False, s_T=12.5),
-        Method("gaussian-editor", "GaussianEditor: only the traced region's Gaussians move and split, anchored to where they were", strength=(LOW, 0.98), refresh=False,
-               moves=("feature", "xyz", "log_scales", "opacity_logits"), region=True, anchor=0.05, densify=100),
-        Method("gaussctrl", "GaussCtrl: all views inverted and edited once, together, each attending to four reference views; s_T 5", strength=1.0, rolling=False,
-               refresh=False, s_T=5.0, together=True),
+        Method(
+            "in2n",
+            "Instruct-NeRF2NeRF: b ~ U(0.02, 0.98), one picture at a time, starting from the unedited ones",
+            strength=(LOW, 0.98),
+            refresh=False,
+        ),
+        Method(
+            "igs2gs",
+            "Instruct-GS2GS: the whole set in one go, b ~ U(0.70, 0.98), s_T 12.5",
+            strength=(0.70, 0.98),
+            rolling=False,
+            s_T=12.5,
+        ),
+        Method(
+            "gaussian-editor",
+            "GaussianEditor: only the traced region's Gaussians move and split, anchored to where they were",
+            strength=(LOW, 0.98),
+            refresh=False,
+            moves=("feature", "xyz", "log_scales", "opacity_logits"),
+            region=True,
+            anchor=0.05,
+            densify=100,
+        ),
+        Method(
+            "gaussctrl",
+            "GaussCtrl: all views inverted and edited once, together, each attending to four reference views; s_T 5",
+            strength=1.0,
+            rolling=False,
+            refresh=False,
+            s_T=5.0,
+            together=True,
+        ),
     )
-}  # fmt: skip
+}
 
 
 def get_method(name: str) -> Method:
@@ -89,7 +118,8 @@ def trace_region(head, shots, masks: list[Tensor]) -> Tensor:
         value = torch.zeros_like(head.xyz[:, :1], requires_grad=True)
         image, _ = head.render(shot.camera, extra=value, **shot.frame)
         inside, seen = (
-            torch.autograd.grad((image[..., 3:] * m).sum(), value, retain_graph=True)[0][:, 0] for m in (mask, torch.ones_like(mask))
+            torch.autograd.grad((image[..., 3:] * m).sum(), value, retain_graph=True)[0][:, 0]
+            for m in (mask, torch.ones_like(mask))
         )
         votes, total = votes + inside, total + seen
     return votes > 0.5 * total.clamp_min(1e-6)
@@ -97,7 +127,7 @@ def trace_region(head, shots, masks: list[Tensor]) -> Tensor:
 
 def region_mask(image: Tensor, landmarks: Tensor, region: str) -> Tensor:
     """A face region (H, W, 1) in a picture (H, W, 3), by landmarks (66, 2) and colour. ValueError lists the regions."""
-    from ..diffusion.regions import find_regions
+    from stkit.diffusion.regions import find_regions
 
     regions = find_regions(image.double().numpy(), landmarks.detach().double().numpy())
     if region not in regions:

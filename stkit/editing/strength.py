@@ -11,7 +11,13 @@ LOW, HIGH = 0.02, 0.98
 SAMPLERS = ("truncate", "clip", "uniform", "narrow")
 
 
-def sample_strength(count: int, generator: torch.Generator, sampler: str = "truncate", mean: float = 0.5, std: float = 1.0) -> Tensor:
+def sample_strength(
+    count: int,
+    generator: torch.Generator,
+    sampler: str = "truncate",
+    mean: float = 0.5,
+    std: float = 1.0,
+) -> Tensor:
     """`count` strengths (count,) in [0.02, 0.98].
 
     truncate: N(mean, std), draws outside are drawn again (default). clip: they are moved to the ends (63 % of them).

@@ -7,11 +7,10 @@ landmark, 0.5 at 2.2 cm, 0.15 at 5 cm and 0.013 at 10 cm.
 import torch
 from torch import Tensor
 
-from ..capture import Capture
-from ..gaussian_head import GaussianHead
-from ..geometry import nearest
-from ..mesh_head import dense_landmarks, neutral_landmarks
-from ..render import rasterize
+from stkit.capture.capture import Capture, dense_landmarks, neutral_landmarks
+from stkit.geometry import nearest
+from stkit.heads.gaussian import GaussianHead
+from stkit.render import rasterize
 
 ALPHA = 5.0
 LANDMARK_SETS = ("66", "dense")
@@ -27,7 +26,9 @@ def landmark_set(capture: Capture, name: str = "66") -> Tensor:
     if name not in LANDMARK_SETS:
         raise ValueError(f"landmark set {name!r} is not one of {', '.join(LANDMARK_SETS)}")
     sparse = neutral_landmarks(capture)
-    return sparse if name == "66" else torch.cat([sparse, dense_landmarks(capture, capture.neutral)])
+    return (
+        sparse if name == "66" else torch.cat([sparse, dense_landmarks(capture, capture.neutral)])
+    )
 
 
 def point_weights(head: GaussianHead, landmarks: Tensor, alpha: float = ALPHA) -> Tensor:
@@ -40,9 +41,17 @@ def weight_image(head: GaussianHead, w: Tensor, camera, frame: dict[str, Tensor]
     """w (N,) splatted with the colours' own blending weights: (H, W, 1), 0 where no Gaussian is (reading 3)."""
     g = head.gaussians(**frame)
     image, _, _ = rasterize(
-        g["means"], g["quats"], g["scales"], g["opacities"], w[:, None], camera.viewmat[None], camera.K[None],
-        camera.width, camera.height, meta=False,
-    )  # fmt: skip
+        g["means"],
+        g["quats"],
+        g["scales"],
+        g["opacities"],
+        w[:, None],
+        camera.viewmat[None],
+        camera.K[None],
+        camera.width,
+        camera.height,
+        meta=False,
+    )
     return image[0]
 
 

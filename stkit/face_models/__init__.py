@@ -40,9 +40,11 @@ class FaceModel(Protocol):
 
 
 LOADERS = {
-    "bfm2009": ("files", "load_basel2009"), "bfm2017": ("files", "load_basel2017"), "faceverse": ("files", "load_faceverse"),
+    "bfm2009": ("files", "load_basel2009"),
+    "bfm2017": ("files", "load_basel2017"),
+    "faceverse": ("files", "load_faceverse"),
     "flame": ("flame", "load_flame"),
-}  # fmt: skip
+}
 
 
 @lru_cache(maxsize=4)
@@ -53,14 +55,17 @@ def get(name: str = "builtin") -> FaceModel:
     way to get what is missing.
     """
     if name == "builtin":
-        from .builtin import BuiltinHead
+        from stkit.face_models.builtin import BuiltinHead
 
         return BuiltinHead.load()
     kind, _, path = name.partition(":")
     if kind not in LOADERS:
-        raise ValueError(f"face model {name!r} is unknown; available: builtin, " + ", ".join(f"{k}:PATH" for k in LOADERS))
+        raise ValueError(
+            f"face model {name!r} is unknown; available: builtin, "
+            + ", ".join(f"{k}:PATH" for k in LOADERS)
+        )
     if not path:
-        from ..assets import asset_path, how_to_get
+        from stkit.assets import asset_path, how_to_get
 
         path = asset_path(kind)
         if path is None:

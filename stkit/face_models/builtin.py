@@ -12,11 +12,11 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from ..assets import cache_dir
-from . import builtin_motion, builtin_shape
-from .builtin_shape import EYE_HALF, EYE_X, EYE_Y, MOUTH_HALF, PARTS, Surface
-from .landmarks import MEDIAPIPE_68
-from .linear import LinearModel
+from stkit.assets import cache_dir
+from stkit.face_models import builtin_motion, builtin_shape
+from stkit.face_models.builtin_shape import EYE_HALF, EYE_X, EYE_Y, MOUTH_HALF, PARTS, Surface
+from stkit.face_models.landmarks import MEDIAPIPE_68
+from stkit.face_models.linear import LinearModel
 
 MAPPING = Path(__file__).with_name("builtin_mediapipe.npz")
 
@@ -32,7 +32,10 @@ class BuiltinHead(LinearModel):
     def load() -> "BuiltinHead":
         """Model the head, or read it from the cache (about 4 s the first time on a machine)."""
         sources = [Path(m.__file__).read_bytes() for m in (builtin_shape, builtin_motion)]
-        path = cache_dir() / f"builtin_head-{hashlib.sha256(b''.join(sources)).hexdigest()[:12]}.safetensors"
+        path = (
+            cache_dir()
+            / f"builtin_head-{hashlib.sha256(b''.join(sources)).hexdigest()[:12]}.safetensors"
+        )
         fields = list(Surface.__dataclass_fields__)
         if path.exists():
             data = load_file(path)
@@ -46,7 +49,10 @@ class BuiltinHead(LinearModel):
             names_i, identity = builtin_motion.identity_directions(surface)
             expression, identity = expression.astype(np.float32), identity.astype(np.float32)
             data = {k: np.ascontiguousarray(getattr(surface, k)) for k in fields}
-            text = {k: np.frombuffer(",".join(v).encode(), np.uint8) for k, v in (("names_e", names_e), ("names_i", names_i))}
+            text = {
+                k: np.frombuffer(",".join(v).encode(), np.uint8)
+                for k, v in (("names_e", names_e), ("names_i", names_i))
+            }
             temporary = path.with_suffix(f".{np.random.SeedSequence().entropy % 10**9}.tmp")
             save_file({**data, **text, "expression": expression, "identity": identity}, temporary)
             temporary.replace(path)
@@ -55,15 +61,26 @@ class BuiltinHead(LinearModel):
             with np.load(MAPPING, allow_pickle=False) as table:
                 dense, dense_mediapipe = table["vertex"], table["mediapipe"]
             by_index = dict(zip(dense_mediapipe.tolist(), dense.tolist()))
-            seen = [by_index.get(k) for k in MEDIAPIPE_68[:36]]  # jaw, brows, nose: where the detector means them
+            seen = [
+                by_index.get(k) for k in MEDIAPIPE_68[:36]
+            ]  # jaw, brows, nose: where the detector means them
             hand[:36] = [h if j is None else j for h, j in zip(hand[:36], seen)]
         else:
             dense, dense_mediapipe = hand[36:], np.array(MEDIAPIPE_68[36:])
         t = lambda a: torch.from_numpy(np.ascontiguousarray(a))
         return BuiltinHead(
-            "builtin", t(surface.verts.astype(np.float32)), t(surface.faces), t(identity), t(expression), t(hand),
-            t(dense.astype(np.int64)), t(dense_mediapipe.astype(np.int64)), tuple(names_e), tuple(names_i), surface,
-        )  # fmt: skip
+            "builtin",
+            t(surface.verts.astype(np.float32)),
+            t(surface.faces),
+            t(identity),
+            t(expression),
+            t(hand),
+            t(dense.astype(np.int64)),
+            t(dense_mediapipe.astype(np.int64)),
+            tuple(names_e),
+            tuple(names_i),
+            surface,
+        )
 
     def part(self, *names: str) -> Tensor:
         """Mask (V,) of the vertices that belong to the named parts."""
@@ -96,7 +113,16 @@ def hand_landmarks(s: Surface) -> np.ndarray:
     brow = [(0.47, 0.275), (0.39, 0.335), (0.30, 0.350), (0.21, 0.335), (0.125, 0.300)]
     out += [at(-x, y, space=xy) for x, y in brow] + [at(x, y, space=xy) for x, y in brow[::-1]]
     out += [at(0, y) for y in (0.14, 0.00, -0.14, -0.285)]
-    out += [at(x, y, space=xy) for x, y in ((-0.125, -0.385), (-0.065, -0.405), (0, -0.415), (0.065, -0.405), (0.125, -0.385))]
+    out += [
+        at(x, y, space=xy)
+        for x, y in (
+            (-0.125, -0.385),
+            (-0.065, -0.405),
+            (0, -0.415),
+            (0.065, -0.405),
+            (0.125, -0.385),
+        )
+    ]
     upper_lid, lower_lid = (ae > 0) & (ae < 1e-5), (ae < 0) & (ae > -1e-5)
     corner = np.abs(ae) < 2e-3
     for side in (-1, 1):
@@ -110,7 +136,20 @@ def hand_landmarks(s: Surface) -> np.ndarray:
     right, left = at(-MOUTH_HALF - 0.008, -0.62, corner), at(MOUTH_HALF + 0.008, -0.62, corner)
     tops = [(-0.16, -0.560), (-0.055, -0.530), (0, -0.540), (0.055, -0.530), (0.16, -0.560)]
     lows = [(0.16, -0.705), (0.08, -0.735), (0, -0.745), (-0.08, -0.735), (-0.16, -0.705)]
-    out += [right, *[at(x, y, am > 0, xy) for x, y in tops], left, *[at(x, y, am < 0, xy) for x, y in lows]]
-    inner_r, inner_l = at(-MOUTH_HALF + 0.025, -0.62, upper | lower), at(MOUTH_HALF - 0.025, -0.62, upper | lower)
-    out += [inner_r, *[at(x, -0.62, upper) for x in (-0.10, 0, 0.10)], inner_l, *[at(x, -0.62, lower) for x in (0.10, 0, -0.10)]]
+    out += [
+        right,
+        *[at(x, y, am > 0, xy) for x, y in tops],
+        left,
+        *[at(x, y, am < 0, xy) for x, y in lows],
+    ]
+    inner_r, inner_l = (
+        at(-MOUTH_HALF + 0.025, -0.62, upper | lower),
+        at(MOUTH_HALF - 0.025, -0.62, upper | lower),
+    )
+    out += [
+        inner_r,
+        *[at(x, -0.62, upper) for x in (-0.10, 0, 0.10)],
+        inner_l,
+        *[at(x, -0.62, lower) for x in (0.10, 0, -0.10)],
+    ]
     return np.array(out)

@@ -11,25 +11,316 @@ from scipy.interpolate import CubicSpline, PchipInterpolator
 
 # One ring a line, from chest to crown: front (y, z), three flank points (x, y, z), back flank (x, y, z), back (y, z).
 # Proportions after adult anthropometric means: head 15 cm wide, 23 cm high, 19 cm deep; eyes half-way up.
-RINGS = np.array([
-    [-2.90, .52,  .90, -2.90, .46, 1.60, -2.90, .12, 2.12, -2.90, -.50, 1.30, -2.90, -1.22, -2.90, -1.34],
-    [-2.40, .38,  .92, -2.36, .32, 1.62, -2.32, .00, 2.10, -2.28, -.50, 1.24, -2.20, -1.18, -2.22, -1.34],
-    [-1.98, .10,  .72, -1.93, .10, 1.30, -1.92, -.12, 1.76, -1.92, -.52, 1.06, -1.74, -1.06, -1.72, -1.20],
-    [-1.66, -.04, .42, -1.66, -.07, .64, -1.64, -.26, .80, -1.60, -.54, .62, -1.46, -.96, -1.40, -1.10],
-    [-1.36, -.14, .33, -1.36, -.19, .49, -1.33, -.34, .565, -1.26, -.58, .43, -1.12, -.93, -1.06, -1.03],
-    [-1.16, -.06, .29, -1.14, -.10, .46, -1.08, -.28, .54, -.96, -.58, .43, -.78, -.98, -.70, -1.06],
-    [-1.10, .28,  .30, -1.07, .17, .51, -.92, -.12, .61, -.74, -.54, .48, -.47, -1.08, -.38, -1.17],
-    [-.95, .44,   .325, -.90, .345, .57, -.73, .01, .665, -.52, -.52, .55, -.22, -1.16, -.12, -1.27],
-    [-.62, .455,  .375, -.60, .37, .63, -.47, .08, .68, -.29, -.50, .62, -.01, -1.21, .08, -1.34],
-    [-.38, .475,  .40, -.34, .42, .655, -.21, .13, .70, -.06, -.49, .66, .18, -1.21, .27, -1.38],
-    [-.10, .475,  .41, -.07, .435, .675, .01, .16, .72, .14, -.49, .69, .36, -1.19, .45, -1.39],
-    [.13, .465,   .41, .14, .41, .665, .19, .16, .74, .30, -.49, .71, .52, -1.13, .62, -1.34],
-    [.34, .505,   .39, .35, .445, .65, .39, .17, .755, .48, -.47, .70, .68, -1.01, .80, -1.23],
-    [.62, .49,    .385, .63, .41, .63, .66, .14, .74, .71, -.46, .66, .87, -.89, .98, -1.05],
-    [.90, .36,    .35, .90, .285, .555, .90, .05, .66, .93, -.45, .56, 1.04, -.78, 1.12, -.87],
-    [1.12, .12,   .27, 1.12, .06, .42, 1.11, -.10, .49, 1.11, -.44, .40, 1.17, -.66, 1.21, -.69],
-    [1.245, -.18, .14, 1.24, -.20, .20, 1.235, -.28, .23, 1.235, -.42, .20, 1.25, -.54, 1.255, -.55],
-])  # fmt: skip
+RINGS = np.array(
+    [
+        [
+            -2.90,
+            0.52,
+            0.90,
+            -2.90,
+            0.46,
+            1.60,
+            -2.90,
+            0.12,
+            2.12,
+            -2.90,
+            -0.50,
+            1.30,
+            -2.90,
+            -1.22,
+            -2.90,
+            -1.34,
+        ],
+        [
+            -2.40,
+            0.38,
+            0.92,
+            -2.36,
+            0.32,
+            1.62,
+            -2.32,
+            0.00,
+            2.10,
+            -2.28,
+            -0.50,
+            1.24,
+            -2.20,
+            -1.18,
+            -2.22,
+            -1.34,
+        ],
+        [
+            -1.98,
+            0.10,
+            0.72,
+            -1.93,
+            0.10,
+            1.30,
+            -1.92,
+            -0.12,
+            1.76,
+            -1.92,
+            -0.52,
+            1.06,
+            -1.74,
+            -1.06,
+            -1.72,
+            -1.20,
+        ],
+        [
+            -1.66,
+            -0.04,
+            0.42,
+            -1.66,
+            -0.07,
+            0.64,
+            -1.64,
+            -0.26,
+            0.80,
+            -1.60,
+            -0.54,
+            0.62,
+            -1.46,
+            -0.96,
+            -1.40,
+            -1.10,
+        ],
+        [
+            -1.36,
+            -0.14,
+            0.33,
+            -1.36,
+            -0.19,
+            0.49,
+            -1.33,
+            -0.34,
+            0.565,
+            -1.26,
+            -0.58,
+            0.43,
+            -1.12,
+            -0.93,
+            -1.06,
+            -1.03,
+        ],
+        [
+            -1.16,
+            -0.06,
+            0.29,
+            -1.14,
+            -0.10,
+            0.46,
+            -1.08,
+            -0.28,
+            0.54,
+            -0.96,
+            -0.58,
+            0.43,
+            -0.78,
+            -0.98,
+            -0.70,
+            -1.06,
+        ],
+        [
+            -1.10,
+            0.28,
+            0.30,
+            -1.07,
+            0.17,
+            0.51,
+            -0.92,
+            -0.12,
+            0.61,
+            -0.74,
+            -0.54,
+            0.48,
+            -0.47,
+            -1.08,
+            -0.38,
+            -1.17,
+        ],
+        [
+            -0.95,
+            0.44,
+            0.325,
+            -0.90,
+            0.345,
+            0.57,
+            -0.73,
+            0.01,
+            0.665,
+            -0.52,
+            -0.52,
+            0.55,
+            -0.22,
+            -1.16,
+            -0.12,
+            -1.27,
+        ],
+        [
+            -0.62,
+            0.455,
+            0.375,
+            -0.60,
+            0.37,
+            0.63,
+            -0.47,
+            0.08,
+            0.68,
+            -0.29,
+            -0.50,
+            0.62,
+            -0.01,
+            -1.21,
+            0.08,
+            -1.34,
+        ],
+        [
+            -0.38,
+            0.475,
+            0.40,
+            -0.34,
+            0.42,
+            0.655,
+            -0.21,
+            0.13,
+            0.70,
+            -0.06,
+            -0.49,
+            0.66,
+            0.18,
+            -1.21,
+            0.27,
+            -1.38,
+        ],
+        [
+            -0.10,
+            0.475,
+            0.41,
+            -0.07,
+            0.435,
+            0.675,
+            0.01,
+            0.16,
+            0.72,
+            0.14,
+            -0.49,
+            0.69,
+            0.36,
+            -1.19,
+            0.45,
+            -1.39,
+        ],
+        [
+            0.13,
+            0.465,
+            0.41,
+            0.14,
+            0.41,
+            0.665,
+            0.19,
+            0.16,
+            0.74,
+            0.30,
+            -0.49,
+            0.71,
+            0.52,
+            -1.13,
+            0.62,
+            -1.34,
+        ],
+        [
+            0.34,
+            0.505,
+            0.39,
+            0.35,
+            0.445,
+            0.65,
+            0.39,
+            0.17,
+            0.755,
+            0.48,
+            -0.47,
+            0.70,
+            0.68,
+            -1.01,
+            0.80,
+            -1.23,
+        ],
+        [
+            0.62,
+            0.49,
+            0.385,
+            0.63,
+            0.41,
+            0.63,
+            0.66,
+            0.14,
+            0.74,
+            0.71,
+            -0.46,
+            0.66,
+            0.87,
+            -0.89,
+            0.98,
+            -1.05,
+        ],
+        [
+            0.90,
+            0.36,
+            0.35,
+            0.90,
+            0.285,
+            0.555,
+            0.90,
+            0.05,
+            0.66,
+            0.93,
+            -0.45,
+            0.56,
+            1.04,
+            -0.78,
+            1.12,
+            -0.87,
+        ],
+        [
+            1.12,
+            0.12,
+            0.27,
+            1.12,
+            0.06,
+            0.42,
+            1.11,
+            -0.10,
+            0.49,
+            1.11,
+            -0.44,
+            0.40,
+            1.17,
+            -0.66,
+            1.21,
+            -0.69,
+        ],
+        [
+            1.245,
+            -0.18,
+            0.14,
+            1.24,
+            -0.20,
+            0.20,
+            1.235,
+            -0.28,
+            0.23,
+            1.235,
+            -0.42,
+            0.20,
+            1.25,
+            -0.54,
+            1.255,
+            -0.55,
+        ],
+    ]
+)
 ANGLES = np.array([0, 38, 66, 96, 138, 180]) / 180.0
 CROWN = (0.0, 1.28, -0.38)
 MOUTH_RING, EYE_RING = 8, 11
@@ -47,11 +338,15 @@ class Surface:
     verts: np.ndarray
     faces: np.ndarray
     part: np.ndarray  # (V,) index into PARTS
-    chart: np.ndarray  # (V, 2) x, y on the face before features, the coordinates features and motions are placed in
+    chart: (
+        np.ndarray
+    )  # (V, 2) x, y on the face before features, the coordinates features and motions are placed in
     above_mouth: np.ndarray  # (V,) height over the mouth line (dm), signed by the slit's side
     above_eye: np.ndarray  # (V,) height over the eye line (dm), signed by the lid
     front: np.ndarray  # (V,) 1 on the face, 0 on the back of the head
-    follow: np.ndarray  # (V, 2) for parts without a chart of their own: the two skin vertices they hang between
+    follow: (
+        np.ndarray
+    )  # (V, 2) for parts without a chart of their own: the two skin vertices they hang between
     share: np.ndarray  # (V,) weight of the second of these
     hair: np.ndarray  # (V,) 0..1, how much hair grows here
 
@@ -104,7 +399,12 @@ def _features(p: np.ndarray) -> np.ndarray:
     z -= 0.040 * bump(a, y, 0.13, 0.13, 0.05, 0.09)
     z += 0.050 * bump(a, y, 0.46, -0.10, 0.15, 0.13)
     z -= 0.030 * bump(a, y, 0.46, -0.50, 0.14, 0.20)
-    z -= 0.022 * np.exp(-(((a - 0.20 - 0.28 * (-0.36 - y)) / 0.045) ** 2)) * smooth(-0.72, -0.5, y) * smooth(-0.25, -0.4, y)
+    z -= (
+        0.022
+        * np.exp(-(((a - 0.20 - 0.28 * (-0.36 - y)) / 0.045) ** 2))
+        * smooth(-0.72, -0.5, y)
+        * smooth(-0.25, -0.4, y)
+    )
     # nose: a ridge that grows from the root, turns under at the tip; ball, wings
     ridge = 0.205 * smooth(0.20, -0.27, y) ** 1.1 * smooth(-0.45, -0.32, y)
     width = 0.062 + 0.055 * smooth(0.1, -0.3, y)
@@ -228,7 +528,10 @@ def build() -> Surface:
     eps = 1e-6
     am[rm * C + m_cols] = eps
     ae[re * C + e_cols] = eps
-    verts, chart_f = np.concatenate([verts, verts[extra_src]]), np.concatenate([chart_f, chart_f[extra_src]])
+    verts, chart_f = (
+        np.concatenate([verts, verts[extra_src]]),
+        np.concatenate([chart_f, chart_f[extra_src]]),
+    )
     am, ae = np.concatenate([am, am[extra_src]]), np.concatenate([ae, ae[extra_src]])
     am[R * C : R * C + len(m_cols)] = -eps
     ae[R * C + len(m_cols) :] = -eps
@@ -257,7 +560,14 @@ class _Pieces:
 
     def __init__(self, verts, faces, chart, above_mouth, above_eye, front):
         n = len(verts)
-        self.v, self.f, self.c, self.am, self.ae, self.fr = [verts], [faces], [chart], [above_mouth], [above_eye], [front]
+        self.v, self.f, self.c, self.am, self.ae, self.fr = (
+            [verts],
+            [faces],
+            [chart],
+            [above_mouth],
+            [above_eye],
+            [front],
+        )
         self.p = [np.zeros(n, int)]
         self.fo, self.sh = [np.stack([np.arange(n)] * 2, 1)], [np.zeros(n)]
         self.skin, self.skin_faces, self.chart, self.n = verts, faces, chart, n
@@ -266,7 +576,11 @@ class _Pieces:
     def add(self, name, verts, faces, follow, share, hair=0.0):
         n = len(verts)
         follow = np.asarray(follow)
-        self.v.append(verts), self.f.append(faces + self.n), self.p.append(np.full(n, PARTS.index(name)))
+        (
+            self.v.append(verts),
+            self.f.append(faces + self.n),
+            self.p.append(np.full(n, PARTS.index(name))),
+        )
         self.fo.append(follow), self.sh.append(share), self.h.append(np.broadcast_to(hair, n))
         for store in (self.c, self.am, self.ae, self.fr):
             store.append(store[0][follow[:, 0]])
@@ -284,7 +598,14 @@ class _Pieces:
         turn = np.arctan2(p[:, 0], p[:, 2] + 0.4)
         wave = 0.016 * np.sin(22 * turn + 5 * p[:, 1]) + 0.010 * np.sin(41 * turn - 9 * p[:, 1])
         thick = d * (0.085 + 0.075 * smooth(0.3, 1.1, p[:, 1]) + wave) - 0.02 * (1 - d)
-        self.add("hair", p + normals[ids] * thick[:, None], new[self.skin_faces[keep]], np.stack([ids, ids], 1), np.zeros(len(ids)), d)
+        self.add(
+            "hair",
+            p + normals[ids] * thick[:, None],
+            new[self.skin_faces[keep]],
+            np.stack([ids, ids], 1),
+            np.zeros(len(ids)),
+            d,
+        )
 
     def cavity(self, upper, lower):
         """A dark bag behind the lips: each column runs from the upper lip back and forward to the lower lip."""
@@ -299,28 +620,43 @@ class _Pieces:
         n = len(upper)
         i, j = np.meshgrid(np.arange(n - 1), np.arange(steps - 1), indexing="ij")
         a, b, c, d = i * steps + j, i * steps + j + 1, (i + 1) * steps + j, (i + 1) * steps + j + 1
-        faces = np.concatenate([np.stack([a, b, d], -1).reshape(-1, 3), np.stack([a, d, c], -1).reshape(-1, 3)])
+        faces = np.concatenate(
+            [np.stack([a, b, d], -1).reshape(-1, 3), np.stack([a, d, c], -1).reshape(-1, 3)]
+        )
         follow = np.stack([np.repeat(upper, steps), np.repeat(lower, steps)], 1)
         self.add("mouth", line.reshape(-1, 3), faces, follow, np.tile(np.linspace(0, 1, steps), n))
 
     def teeth(self, upper, lower):
         """Two curved bands; the upper hangs from the skull, the lower from the jaw."""
         t = np.linspace(-1, 1, 33)
-        for name, lip, top, height in (("teeth_upper", upper, -0.590, 0.085), ("teeth_lower", lower, -0.705, 0.07)):
+        for name, lip, top, height in (
+            ("teeth_upper", upper, -0.590, 0.085),
+            ("teeth_lower", lower, -0.705, 0.07),
+        ):
             rows = np.linspace(0, 1, 4)
             x = 0.205 * t[:, None] * np.ones(4)
             y = top - height * rows[None] * np.ones((33, 1))
             z = 0.415 - 0.16 * t[:, None] ** 2 + 0.012 * np.sin(np.pi * rows)[None]
             i, j = np.meshgrid(np.arange(32), np.arange(3), indexing="ij")
             a, b, c, d = i * 4 + j, i * 4 + j + 1, (i + 1) * 4 + j, (i + 1) * 4 + j + 1
-            faces = np.concatenate([np.stack([a, b, d], -1).reshape(-1, 3), np.stack([a, d, c], -1).reshape(-1, 3)])
+            faces = np.concatenate(
+                [np.stack([a, b, d], -1).reshape(-1, 3), np.stack([a, d, c], -1).reshape(-1, 3)]
+            )
             middle = lip[len(lip) // 2]
-            self.add(name, np.stack([x, y, z], -1).reshape(-1, 3), faces, np.full((33 * 4, 2), middle), np.zeros(33 * 4))
+            self.add(
+                name,
+                np.stack([x, y, z], -1).reshape(-1, 3),
+                faces,
+                np.full((33 * 4, 2), middle),
+                np.zeros(33 * 4),
+            )
 
     def eyes(self):
         th, ph = np.pi * np.linspace(0, 1, 37)[1:-1] ** 1.6, np.linspace(0, 2 * np.pi, 37)[:-1]
         T, P = np.meshgrid(th, ph, indexing="ij")
-        ball = np.stack([np.sin(T) * np.cos(P), np.sin(T) * np.sin(P), np.cos(T)], -1).reshape(-1, 3)
+        ball = np.stack([np.sin(T) * np.cos(P), np.sin(T) * np.sin(P), np.cos(T)], -1).reshape(
+            -1, 3
+        )
         ball = np.concatenate([ball, [[0, 0, 1], [0, 0, -1]]])
         faces = _grid_faces(35, 36)[:, ::-1]
         ring0, ring1, n = np.arange(36), 34 * 36 + np.arange(36), len(ball)
@@ -341,20 +677,47 @@ class _Pieces:
         up, back = Rr * np.cos(P), Rr * np.sin(P)
         high = 0.285 * up * (1 + 0.10 * up)
         deep = back * (0.165 + 0.035 * up)
-        lift = 0.075 * np.exp(-(((Rr - 0.86) / 0.13) ** 2)) - 0.075 * np.exp(-((Rr / 0.5) ** 2)) * (up < 0.5)
-        lift += 0.035 * np.exp(-(((Rr - 0.52) / 0.10) ** 2)) * (back > -0.15) - 0.05 * smooth(0.9, 1, Rr)
+        lift = 0.075 * np.exp(-(((Rr - 0.86) / 0.13) ** 2)) - 0.075 * np.exp(-((Rr / 0.5) ** 2)) * (
+            up < 0.5
+        )
+        lift += 0.035 * np.exp(-(((Rr - 0.52) / 0.10) ** 2)) * (back > -0.15) - 0.05 * smooth(
+            0.9, 1, Rr
+        )
         lift *= smooth(-1.2, -0.5, up)
         faces = _grid_faces(15, 40)
         for name, side in (("ear_r", -1), ("ear_l", 1)):
             out = 0.02 + 0.42 * (deep + 0.16) + lift
-            p = np.stack([side * (0.715 + out), high - 0.075 + 0.10 * deep, -0.50 - deep * 0.9 - 0.10 * high], -1).reshape(-1, 3)
+            p = np.stack(
+                [
+                    side * (0.715 + out),
+                    high - 0.075 + 0.10 * deep,
+                    -0.50 - deep * 0.9 - 0.10 * high,
+                ],
+                -1,
+            ).reshape(-1, 3)
             near = np.argmin(((self.skin - [side * 0.71, -0.05, -0.42]) ** 2).sum(1))
-            self.add(name, p, faces if side > 0 else faces[:, ::-1], np.full((len(p), 2), near), np.zeros(len(p)))
+            self.add(
+                name,
+                p,
+                faces if side > 0 else faces[:, ::-1],
+                np.full((len(p), 2), near),
+                np.zeros(len(p)),
+            )
 
     def surface(self) -> Surface:
         cat = np.concatenate
-        return Surface(cat(self.v), cat(self.f), cat(self.p), cat(self.c), cat(self.am), cat(self.ae), cat(self.fr),
-                       cat(self.fo), cat(self.sh), cat(self.h))  # fmt: skip
+        return Surface(
+            cat(self.v),
+            cat(self.f),
+            cat(self.p),
+            cat(self.c),
+            cat(self.am),
+            cat(self.ae),
+            cat(self.fr),
+            cat(self.fo),
+            cat(self.sh),
+            cat(self.h),
+        )
 
 
 def vertex_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..safe_pickle import UnsafeFile, guard, load_npy
-from .linear import LinearModel, canonical
+from stkit.face_models.linear import LinearModel, canonical
+from stkit.io.safe_pickle import UnsafeFile, guard, load_npy
 
 
 def load_basel2009(path: Path, identities: int = 80, expressions: int = 64) -> LinearModel:
@@ -22,8 +22,14 @@ def load_basel2009(path: Path, identities: int = 80, expressions: int = 64) -> L
 
     def build():
         mean = np.asarray(data["meanshape"], float).reshape(-1, 3)
-        identity, expression = (_basis(data[k], len(mean), n) for k, n in (("idBase", identities), ("exBase", expressions)))
-        faces, marks = np.asarray(data["tri"], np.int64) - 1, np.asarray(data["keypoints"], np.int64).reshape(-1) - 1
+        identity, expression = (
+            _basis(data[k], len(mean), n)
+            for k, n in (("idBase", identities), ("exBase", expressions))
+        )
+        faces, marks = (
+            np.asarray(data["tri"], np.int64) - 1,
+            np.asarray(data["keypoints"], np.int64).reshape(-1) - 1,
+        )
         return canonical("bfm2009", mean, faces, identity, expression, marks, 1.0)
 
     return _named(path, build)
@@ -40,11 +46,20 @@ def _basel_folder(folder: Path, identities: int, expressions: int) -> dict:
         at_expression = np.asarray(front["idx"], np.int64).reshape(-1) - 1
         at_shape = np.asarray(shape["trimIndex"], np.int64).reshape(-1)[at_expression] - 1
         pick = lambda a, at: a.reshape(-1, 3, a.shape[-1])[at].reshape(-1, a.shape[-1])
-        identity = np.asarray(raw["shapePC"], float)[:, :identities] * np.asarray(raw["shapeEV"], float).reshape(-1)[:identities] / 1e5
+        identity = (
+            np.asarray(raw["shapePC"], float)[:, :identities]
+            * np.asarray(raw["shapeEV"], float).reshape(-1)[:identities]
+            / 1e5
+        )
         expression = directions.T[:, :expressions] * std[:expressions] / 1e5
         mean = np.asarray(raw["shapeMU"], float).reshape(-1, 3)[at_shape] / 1e5
-        return {"meanshape": mean - mean.mean(0), "idBase": pick(identity, at_shape), "exBase": pick(expression, at_expression),
-                "tri": info["tri"], "keypoints": info["keypoints"]}  # fmt: skip
+        return {
+            "meanshape": mean - mean.mean(0),
+            "idBase": pick(identity, at_shape),
+            "exBase": pick(expression, at_expression),
+            "tri": info["tri"],
+            "keypoints": info["keypoints"],
+        }
 
     return _named(folder, build)
 
@@ -79,15 +94,20 @@ def load_basel2017(path: Path, identities: int = 80, expressions: int = 64) -> L
             points = get("shape/representer/points")
             V = points.shape[1] if points.shape[0] == 3 else len(points)
             mean = (get("shape/model/mean") + get("expression/model/mean")).reshape(V, 3)
-            scaled = lambda kind: get(f"{kind}/model/pcaBasis") * np.sqrt(get(f"{kind}/model/pcaVariance"))
-            identity, expression = _basis(scaled("shape"), V, identities), _basis(scaled("expression"), V, expressions)
+            scaled = lambda kind: (
+                get(f"{kind}/model/pcaBasis") * np.sqrt(get(f"{kind}/model/pcaVariance"))
+            )
+            identity, expression = (
+                _basis(scaled("shape"), V, identities),
+                _basis(scaled("expression"), V, expressions),
+            )
             cells = np.asarray(f["shape/representer/cells"], np.int64)
         faces = cells.T if cells.shape[0] == 3 else cells
         listed = path.with_name("landmarks68.txt")
         if listed.exists():
             marks = np.loadtxt(listed, dtype=np.int64).reshape(-1)
         else:
-            from .transfer import carry_landmarks
+            from stkit.face_models.transfer import carry_landmarks
 
             marks = carry_landmarks(mean / 100, faces)
         return canonical("bfm2017", mean, faces, identity, expression, marks, 0.01)
@@ -107,8 +127,13 @@ def load_faceverse(path: Path) -> LinearModel:
     def build():
         flip = np.array([1.0, -1.0, -1.0])
         mean = np.asarray(data["meanshape"], float).reshape(-1, 3) * flip
-        identity, expression = (_basis(data[k], len(mean), n) * flip for k, n in (("idBase", 150), ("exBase", 52)))
-        faces, marks = np.asarray(data["tri"], np.int64), np.asarray(data["keypoints"], np.int64).reshape(-1)
+        identity, expression = (
+            _basis(data[k], len(mean), n) * flip for k, n in (("idBase", 150), ("exBase", 52))
+        )
+        faces, marks = (
+            np.asarray(data["tri"], np.int64),
+            np.asarray(data["keypoints"], np.int64).reshape(-1),
+        )
         return canonical("faceverse", mean, faces, identity, expression, marks, None)
 
     return _named(path, build)

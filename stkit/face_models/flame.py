@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..geometry import so3_exp
-from ..safe_pickle import Inert, load_npy, load_pickle
-from .files import _named
-from .linear import LinearModel, canonical
+from stkit.face_models.files import _named
+from stkit.face_models.linear import LinearModel, canonical
+from stkit.geometry import so3_exp
+from stkit.io.safe_pickle import Inert, load_npy, load_pickle
 
 IDENTITIES, EXPRESSIONS = 100, 50
 JAW, EYES = 2, (3, 4)
@@ -33,7 +33,9 @@ class Flame:
 
     name = "flame"
     betas = EXPRESSIONS + 9
-    units = property(lambda self: torch.cat([self.joints.new_ones(EXPRESSIONS), self.joints.new_full((9,), 0.1)]))  # angles: 0.1 rad
+    units = property(
+        lambda self: torch.cat([self.joints.new_ones(EXPRESSIONS), self.joints.new_full((9,), 0.1)])
+    )  # angles: 0.1 rad
     expression_names = property(
         lambda self: (
             *(f"expression {k}" for k in range(EXPRESSIONS)),
@@ -58,7 +60,9 @@ class Flame:
         eye = torch.eye(3, device=beta.device)
         still = eye.expand(len(beta), 1, 3, 3)
         R = torch.cat([still, still, turn], 1)
-        x = x + torch.einsum("fp,nkp->fnk", (R[:, 1:] - eye).reshape(len(beta), -1), self.correctives[ids])
+        x = x + torch.einsum(
+            "fp,nkp->fnk", (R[:, 1:] - eye).reshape(len(beta), -1), self.correctives[ids]
+        )
         moved = torch.einsum("fjab,fnjb->fnja", R, x[:, :, None] - J[:, None]) + J[:, None]
         return (self.weights[ids][None, :, :, None] * moved).sum(2)
 
@@ -69,12 +73,19 @@ class Flame:
 
     def only(self, ids: Tensor) -> "Flame":
         """The same model with no other vertices than `ids` (N,), and so without triangles and landmarks."""
-        return replace(self, linear=self.linear.only(ids), weights=self.weights[ids], correctives=self.correctives[ids])
+        return replace(
+            self,
+            linear=self.linear.only(ids),
+            weights=self.weights[ids],
+            correctives=self.correctives[ids],
+        )
 
     def to(self, device: torch.device | str) -> "Flame":
         """The model on another device."""
         names = ("weights", "joints", "joints_identity", "joints_expression", "correctives")
-        return replace(self, linear=self.linear.to(device), **{n: getattr(self, n).to(device) for n in names})
+        return replace(
+            self, linear=self.linear.to(device), **{n: getattr(self, n).to(device) for n in names}
+        )
 
 
 def load_flame(path: Path) -> Flame:
@@ -89,22 +100,43 @@ def load_flame(path: Path) -> Flame:
         V = len(mean)
         if shapes.shape[:2] != (V, 3) or shapes.shape[2] < 150:
             raise ValueError(f"shapedirs is {shapes.shape}, expected ({V}, 3, at least 150)")
-        first = 300 if shapes.shape[2] >= 350 else shapes.shape[2] - EXPRESSIONS  # expressions follow 300 shapes
+        first = (
+            300 if shapes.shape[2] >= 350 else shapes.shape[2] - EXPRESSIONS
+        )  # expressions follow 300 shapes
         identity, expression = shapes[..., :IDENTITIES], shapes[..., first : first + EXPRESSIONS]
         faces = np.asarray(_array(data["f"]), np.int64)
         regressor, weights = _array(data["J_regressor"]), _array(data["weights"])
         correctives = _array(data["posedirs"])
-        for name, a, wanted in (("J_regressor", regressor, (5, V)), ("weights", weights, (V, 5)), ("posedirs", correctives, (V, 3, 36))):
+        for name, a, wanted in (
+            ("J_regressor", regressor, (5, V)),
+            ("weights", weights, (V, 5)),
+            ("posedirs", correctives, (V, 3, 36)),
+        ):
             if a.shape != wanted:
                 raise ValueError(f"{name} is {a.shape}, expected {wanted}")
             if not np.isfinite(a).all():
                 raise ValueError(f"{name} has values that are not finite")
         swap = lambda a: np.moveaxis(a, 2, 0)
-        linear = canonical("flame", mean, faces, swap(identity), swap(expression), landmarks68(path.parent, faces), 10.0)
+        linear = canonical(
+            "flame",
+            mean,
+            faces,
+            swap(identity),
+            swap(expression),
+            landmarks68(path.parent, faces),
+            10.0,
+        )
         t = lambda a: torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32))
         G = t(regressor)
         at = lambda basis: torch.einsum("jv,bvk->bjk", G, basis)
-        return Flame(linear, t(weights), G @ linear.mean, at(linear.identity), at(linear.expression), t(correctives * 10.0))
+        return Flame(
+            linear,
+            t(weights),
+            G @ linear.mean,
+            at(linear.identity),
+            at(linear.expression),
+            t(correctives * 10.0),
+        )
 
     return _named(path, build)
 
@@ -112,21 +144,42 @@ def load_flame(path: Path) -> Flame:
 def landmarks68(folder: Path, faces: np.ndarray) -> np.ndarray:
     """Vertices (68,) nearest to FLAME's landmarks, from `landmark_embedding.npy`, or from `flame_static_embedding.pkl` (51 points)
     and `flame_dynamic_embedding.npy` (the jaw's 17 at zero yaw)."""
-    whole, static, moving = (folder / n for n in ("landmark_embedding.npy", "flame_static_embedding.pkl", "flame_dynamic_embedding.npy"))
+    whole, static, moving = (
+        folder / n
+        for n in (
+            "landmark_embedding.npy",
+            "flame_static_embedding.pkl",
+            "flame_dynamic_embedding.npy",
+        )
+    )
     if whole.exists():
         data = load_npy(whole)
-        triangles, weights = np.asarray(data["full_lmk_faces_idx"]).reshape(-1), np.asarray(data["full_lmk_bary_coords"]).reshape(-1, 3)
+        triangles, weights = (
+            np.asarray(data["full_lmk_faces_idx"]).reshape(-1),
+            np.asarray(data["full_lmk_bary_coords"]).reshape(-1, 3),
+        )
     elif static.exists() and moving.exists():
         inner, jaw = load_pickle(static), load_npy(moving)
         if isinstance(inner, Inert):
             inner = inner.state
         first = lambda key: np.asarray(jaw[key])[0]
-        triangles = np.concatenate([first("lmk_face_idx").reshape(-1), np.asarray(inner["lmk_face_idx"]).reshape(-1)])
-        weights = np.concatenate([first("lmk_b_coords").reshape(-1, 3), np.asarray(inner["lmk_b_coords"]).reshape(-1, 3)])
+        triangles = np.concatenate(
+            [first("lmk_face_idx").reshape(-1), np.asarray(inner["lmk_face_idx"]).reshape(-1)]
+        )
+        weights = np.concatenate(
+            [first("lmk_b_coords").reshape(-1, 3), np.asarray(inner["lmk_b_coords"]).reshape(-1, 3)]
+        )
     else:
-        raise ValueError(f"needs {whole.name}, or {static.name} and {moving.name}, beside it for the landmarks")
+        raise ValueError(
+            f"needs {whole.name}, or {static.name} and {moving.name}, beside it for the landmarks"
+        )
     triangles = triangles.astype(np.int64)
-    if len(triangles) != 68 or len(weights) != 68 or triangles.min() < 0 or triangles.max() >= len(faces):
+    if (
+        len(triangles) != 68
+        or len(weights) != 68
+        or triangles.min() < 0
+        or triangles.max() >= len(faces)
+    ):
         raise ValueError(f"the landmark embedding in {folder} does not fit this mesh")
     return faces[triangles, weights.argmax(1)]
 
@@ -151,7 +204,11 @@ def _dense(state: dict) -> np.ndarray:
     if rows * columns > 10**8 or len(pointers) != columns + 1 or len(data) != len(indices):
         raise ValueError("a sparse matrix does not agree with itself")
     counts = np.diff(pointers)
-    if (counts < 0).any() or counts.sum() != len(data) or (len(indices) and (indices.min() < 0 or indices.max() >= rows)):
+    if (
+        (counts < 0).any()
+        or counts.sum() != len(data)
+        or (len(indices) and (indices.min() < 0 or indices.max() >= rows))
+    ):
         raise ValueError("a sparse matrix names entries outside itself")
     out = np.zeros((rows, columns))
     np.add.at(out, (indices, np.repeat(np.arange(columns), counts)), data)

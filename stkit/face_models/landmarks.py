@@ -8,13 +8,75 @@ import torch
 
 # MediaPipe FaceMesh index of each iBUG landmark, the correspondence in common use.
 MEDIAPIPE_68 = [
-    162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389,
-    71, 63, 105, 66, 107, 336, 296, 334, 293, 301,
-    168, 197, 5, 4, 75, 97, 2, 326, 305,
-    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
-    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181,
-    78, 82, 13, 312, 308, 317, 14, 87,
-]  # fmt: skip
+    162,
+    234,
+    93,
+    58,
+    172,
+    136,
+    149,
+    148,
+    152,
+    377,
+    378,
+    365,
+    397,
+    288,
+    323,
+    454,
+    389,
+    71,
+    63,
+    105,
+    66,
+    107,
+    336,
+    296,
+    334,
+    293,
+    301,
+    168,
+    197,
+    5,
+    4,
+    75,
+    97,
+    2,
+    326,
+    305,
+    33,
+    160,
+    158,
+    133,
+    153,
+    144,
+    362,
+    385,
+    387,
+    263,
+    373,
+    380,
+    61,
+    39,
+    37,
+    0,
+    267,
+    269,
+    291,
+    405,
+    314,
+    17,
+    84,
+    181,
+    78,
+    82,
+    13,
+    312,
+    308,
+    317,
+    14,
+    87,
+]
 
 DROPPED = (48, 54)
 KEPT_66 = torch.tensor([k for k in range(68) if k not in DROPPED])
@@ -28,7 +90,9 @@ EYE_CORNERS = (36, 45)  # outer corners, right and left
 def mouth_opening(landmarks: torch.Tensor) -> torch.Tensor:
     """Gap between the inner lips over the distance of the outer eye corners, from (..., 68, 2 or 3) landmarks."""
     gap = (landmarks[..., INNER_LIPS[0], :] - landmarks[..., INNER_LIPS[1], :]).norm(dim=-1)
-    return gap / (landmarks[..., EYE_CORNERS[0], :] - landmarks[..., EYE_CORNERS[1], :]).norm(dim=-1)
+    return gap / (landmarks[..., EYE_CORNERS[0], :] - landmarks[..., EYE_CORNERS[1], :]).norm(
+        dim=-1
+    )
 
 
 def eye_opening(landmarks: torch.Tensor) -> torch.Tensor:

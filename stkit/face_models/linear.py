@@ -49,19 +49,27 @@ class LinearModel:
 
 
 def canonical(
-    name: str, mean: np.ndarray, faces: np.ndarray, identity: np.ndarray, expression: np.ndarray, landmarks: np.ndarray, unit: float | None,
+    name: str,
+    mean: np.ndarray,
+    faces: np.ndarray,
+    identity: np.ndarray,
+    expression: np.ndarray,
+    landmarks: np.ndarray,
+    unit: float | None,
     names: tuple[str, ...] = (),
-) -> LinearModel:  # fmt: skip
+) -> LinearModel:
     """Check arrays mean (V, 3), faces (F, 3), identity (I, V, 3), expression (E, V, 3), landmarks (68,) and bring them to canonical space.
 
     `unit` is how many decimetres one of the file's units is; None scales the outer eye corners to the built-in head's
     distance. The landmarks' middle moves to the built-in head's. Raises ValueError saying which array does not fit.
     """
-    from . import get
+    from stkit.face_models import get
 
     V = len(mean)
     if mean.shape != (V, 3) or V < 68:
-        raise ValueError(f"the mean shape is {mean.shape}, expected (V, 3) with at least 68 vertices")
+        raise ValueError(
+            f"the mean shape is {mean.shape}, expected (V, 3) with at least 68 vertices"
+        )
     for label, basis in (("identity", identity), ("expression", expression)):
         if basis.ndim != 3 or basis.shape[1:] != (V, 3) or not 1 <= len(basis) <= 400:
             raise ValueError(f"the {label} basis is {basis.shape}, expected (directions, {V}, 3)")
@@ -72,18 +80,36 @@ def canonical(
     for label, index in (("triangles", faces), ("landmarks", landmarks)):
         if index.min() < 0 or index.max() >= V:
             raise ValueError(f"the {label} name vertices outside 0..{V - 1}")
-    for label, values in (("mean shape", mean), ("identity basis", identity), ("expression basis", expression)):
+    for label, values in (
+        ("mean shape", mean),
+        ("identity basis", identity),
+        ("expression basis", expression),
+    ):
         if not np.isfinite(values).all():
             raise ValueError(f"the {label} has values that are not finite")
     builtin = get("builtin")
     home = builtin.mean[builtin.landmarks].numpy()
     points = mean[landmarks]
     if unit is None:
-        unit = float(np.linalg.norm(home[36] - home[45]) / max(np.linalg.norm(points[36] - points[45]), 1e-9))
+        unit = float(
+            np.linalg.norm(home[36] - home[45]) / max(np.linalg.norm(points[36] - points[45]), 1e-9)
+        )
     if not 0.02 < np.linalg.norm(points[36] - points[45]) * unit < 10:
-        raise ValueError("the eyes are an impossible distance apart: is the file of another kind or unit?")
+        raise ValueError(
+            "the eyes are an impossible distance apart: is the file of another kind or unit?"
+        )
     t = lambda a: torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32))
     move = home.mean(0) - points.mean(0) * unit
     i64 = lambda a: torch.from_numpy(np.ascontiguousarray(a, dtype=np.int64))
     none = torch.zeros(0, dtype=torch.int64)
-    return LinearModel(name, t(mean * unit + move), i64(faces), t(identity * unit), t(expression * unit), i64(landmarks), none, none, names)
+    return LinearModel(
+        name,
+        t(mean * unit + move),
+        i64(faces),
+        t(identity * unit),
+        t(expression * unit),
+        i64(landmarks),
+        none,
+        none,
+        names,
+    )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..geometry import so3_exp
-from . import FaceModel
+from stkit.face_models import FaceModel
+from stkit.geometry import so3_exp
 
 BETAS = 64  # what every capture and net holds; shorter models leave the rest at zero
 
@@ -28,7 +28,11 @@ class Seated:
     faces = property(lambda self: self.model.faces)
     landmarks = property(lambda self: self.model.landmarks)
     identity = property(lambda self: self.model.identity)  # of the unseated model
-    expression_names = property(lambda self: (tuple(self.model.expression_names) + tuple(f"beta {k}" for k in range(BETAS)))[:BETAS])
+    expression_names = property(
+        lambda self: (
+            tuple(self.model.expression_names) + tuple(f"beta {k}" for k in range(BETAS))
+        )[:BETAS]
+    )
 
     def points(self, ids: Tensor, identity: Tensor, beta: Tensor) -> Tensor:
         """Canonical vertices `ids` (N,) for identity (I,) and every row of beta (F, 64): (F, N, 3)."""
@@ -38,7 +42,9 @@ class Seated:
     def verts(self, identity: Tensor, beta: Tensor | None = None) -> Tensor:
         """All canonical vertices (V, 3) of identity (I,) and one expression (64,)."""
         beta = self.seat.new_zeros(BETAS) if beta is None else beta
-        return self.points(torch.arange(len(self.model.mean), device=self.seat.device), identity, beta[None])[0]
+        return self.points(
+            torch.arange(len(self.model.mean), device=self.seat.device), identity, beta[None]
+        )[0]
 
     def only(self, ids: Tensor) -> "Seated":
         """The same model with no other vertices than `ids`."""
@@ -51,11 +57,13 @@ class Seated:
 
 def first_seat(points: Tensor, goal: Tensor) -> Tensor:
     """Seat (7,) that brings points (N, 3) closest to `goal` (N, 3): the similarity of least squares."""
-    from ..geometry import so3_log
+    from stkit.geometry import so3_log
 
     a, b = points - points.mean(0), goal - goal.mean(0)
     U, S, Vt = torch.linalg.svd(b.T @ a)
     D = torch.tensor([1.0, 1.0, float(torch.sign(torch.det(U @ Vt)))])
     R = (U * D) @ Vt
     scale = (S * D).sum() / a.square().sum()
-    return torch.cat([scale.log()[None], so3_log(R[None])[0], goal.mean(0) - scale * points.mean(0) @ R.T])
+    return torch.cat(
+        [scale.log()[None], so3_log(R[None])[0], goal.mean(0) - scale * points.mean(0) @ R.T]
+    )

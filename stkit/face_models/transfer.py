@@ -5,8 +5,8 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from . import FaceModel
-from .landmarks import KEPT_66
+from stkit.face_models import FaceModel
+from stkit.face_models.landmarks import KEPT_66
 
 
 def carry_landmarks(mean: np.ndarray, faces: np.ndarray, rounds: int = 40) -> np.ndarray:
@@ -15,7 +15,7 @@ def carry_landmarks(mean: np.ndarray, faces: np.ndarray, rounds: int = 40) -> np
     The built-in head is fitted to the surface. Starts with both nose tips together; each round moves the built-in head by a similarity and its identity directions
     towards the nearest surface points.
     """
-    from . import get
+    from stkit.face_models import get
 
     head = get("builtin")
     used = np.unique(faces)
@@ -24,9 +24,16 @@ def carry_landmarks(mean: np.ndarray, faces: np.ndarray, rounds: int = 40) -> np
     if not middle.any():
         raise ValueError("the mesh has no middle line: is it a face, upright and looking along +z?")
     tip = target[middle][target[middle][:, 2].argmax()]
-    face = np.flatnonzero((head.surface.front > 0.3) & (head.surface.part == 0) & (np.abs(head.surface.above_mouth) > 0.02))
+    face = np.flatnonzero(
+        (head.surface.front > 0.3)
+        & (head.surface.part == 0)
+        & (np.abs(head.surface.above_mouth) > 0.02)
+    )
     face = face[:: max(1, len(face) // 3000)]
-    base, basis = head.mean[face].numpy().astype(float), head.identity[:, face].numpy().astype(float)
+    base, basis = (
+        head.mean[face].numpy().astype(float),
+        head.identity[:, face].numpy().astype(float),
+    )
     nose = head.mean[head.landmarks[30]].numpy()
     tree = cKDTree(target)
     coefficients, scale, R, shift = np.zeros(len(basis)), 1.0, np.eye(3), tip - nose
@@ -60,7 +67,9 @@ def beta_of(points: Tensor, neutral: Tensor, face: FaceModel, stiffness: float =
     eyes = lambda x: (x[36] - x[45]).norm()
     move = (points - neutral) * eyes(still) / eyes(neutral).clamp_min(1e-6)
     A = (face.points(ids, identity, torch.eye(64)) - still).reshape(64, -1)
-    return torch.linalg.solve(A @ A.T + stiffness * 66 * torch.eye(64), A @ move.reshape(len(move), -1).T).T
+    return torch.linalg.solve(
+        A @ A.T + stiffness * 66 * torch.eye(64), A @ move.reshape(len(move), -1).T
+    ).T
 
 
 def carry_expressions(beta: Tensor, source: FaceModel, target: FaceModel) -> Tensor:
@@ -77,7 +86,7 @@ def carry_expressions(beta: Tensor, source: FaceModel, target: FaceModel) -> Ten
 
 def named_expression(moves: dict[str, float], face: FaceModel) -> Tensor:
     """The expression (64,) of `face` for named directions of the built-in head, such as {"jaw_open": 2.0}."""
-    from . import get
+    from stkit.face_models import get
 
     head = get("builtin")
     beta = torch.zeros(1, 64)

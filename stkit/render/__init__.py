@@ -3,11 +3,18 @@
 import torch
 from torch import Tensor
 
-from .meshes import MeshImage, render_mesh
+from stkit.render.mesh_image import MeshImage
+from stkit.render.meshes import render_mesh
 
 __all__ = ["rasterize", "render_mesh", "MeshImage", "backends", "pick_device"]
 
-MODES = {"RGB": (True, None), "D": (False, "sum"), "ED": (False, "mean"), "RGB+D": (True, "sum"), "RGB+ED": (True, "mean")}
+MODES = {
+    "RGB": (True, None),
+    "D": (False, "sum"),
+    "ED": (False, "mean"),
+    "RGB+D": (True, "sum"),
+    "RGB+ED": (True, "mean"),
+}
 
 
 def backends() -> list[str]:
@@ -34,28 +41,48 @@ def pick_device(name: str = "auto") -> str:
     if name not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device {name!r} is not one of auto, cpu, cuda")
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device 'cuda': torch sees no GPU here; `stkit doctor` says more. Leave --device out to run on the CPU")
+        raise ValueError(
+            "device 'cuda': torch sees no GPU here; `stkit doctor` says more. Leave --device out to run on the CPU"
+        )
     if name == "cuda" and missing:
-        raise ValueError(f"device 'cuda' needs {' and '.join(missing)}, not installed here; environment.yml has them")
+        raise ValueError(
+            f"device 'cuda' needs {' and '.join(missing)}, not installed here; environment.yml has them"
+        )
     return "cuda" if name != "cpu" and torch.cuda.is_available() and not missing else "cpu"
 
 
 def _check(means, quats, scales, opacities, colors, viewmats, Ks, backgrounds):
     n, c = len(means), len(viewmats)
-    wanted = [("means", means, (n, 3)), ("quats", quats, (n, 4)), ("scales", scales, (n, 3)), ("opacities", opacities, (n,)),
-              ("viewmats", viewmats, (c, 4, 4)), ("Ks", Ks, (c, 3, 3))]  # fmt: skip
+    wanted = [
+        ("means", means, (n, 3)),
+        ("quats", quats, (n, 4)),
+        ("scales", scales, (n, 3)),
+        ("opacities", opacities, (n,)),
+        ("viewmats", viewmats, (c, 4, 4)),
+        ("Ks", Ks, (c, 3, 3)),
+    ]
     if backgrounds is not None:
         wanted.append(("backgrounds", backgrounds, (c, colors.shape[-1])))
     for name, x, shape in wanted:
         if tuple(x.shape) != shape:
             raise ValueError(f"rasterize: {name} has shape {tuple(x.shape)}, expected {shape}")
     if colors.ndim != 2 or len(colors) != n:
-        raise ValueError(f"rasterize: colors has shape {tuple(colors.shape)}, expected ({n}, channels)")
-    for name, x in (("means", means), ("quats", quats), ("scales", scales), ("opacities", opacities), ("colors", colors)):
+        raise ValueError(
+            f"rasterize: colors has shape {tuple(colors.shape)}, expected ({n}, channels)"
+        )
+    for name, x in (
+        ("means", means),
+        ("quats", quats),
+        ("scales", scales),
+        ("opacities", opacities),
+        ("colors", colors),
+    ):
         if not torch.isfinite(x.detach().sum()):
             bad = torch.nonzero(~torch.isfinite(x.detach()).reshape(n, -1).all(1))
             if len(bad):
-                raise ValueError(f"rasterize: {name}[{int(bad[0])}] is not finite ({len(bad)} of {n} rows); check the step before")
+                raise ValueError(
+                    f"rasterize: {name}[{int(bad[0])}] is not finite ({len(bad)} of {n} rows); check the step before"
+                )
     for name, x in (("viewmats", viewmats), ("Ks", Ks), ("backgrounds", backgrounds)):
         if x is not None and not torch.isfinite(x.detach()).all():
             bad = int(torch.nonzero(~torch.isfinite(x.detach()).flatten(1).all(1))[0])
@@ -63,10 +90,25 @@ def _check(means, quats, scales, opacities, colors, viewmats, Ks, backgrounds):
 
 
 def rasterize(
-    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, colors: Tensor, viewmats: Tensor, Ks: Tensor,
-    width: int, height: int, near_plane: float = 0.01, far_plane: float = 1e10, eps2d: float = 0.3, packed: bool = False,
-    backgrounds: Tensor | None = None, render_mode: str = "RGB", rasterize_mode: str = "classic", backend: str = "auto", meta: bool = True,
-):  # fmt: skip
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    eps2d: float = 0.3,
+    packed: bool = False,
+    backgrounds: Tensor | None = None,
+    render_mode: str = "RGB",
+    rasterize_mode: str = "classic",
+    backend: str = "auto",
+    meta: bool = True,
+):
     """Render Gaussians from C cameras, with the argument names and shapes of `gsplat.rasterization`.
 
     means (N, 3) and scales (N, 3) in world units, quats (N, 4) w,x,y,z (need not be unit), opacities (N,) in [0, 1],
@@ -82,7 +124,9 @@ def rasterize(
     if render_mode not in MODES:
         raise ValueError(f"rasterize: render_mode {render_mode!r} is not one of {', '.join(MODES)}")
     if rasterize_mode not in ("classic", "antialiased"):
-        raise ValueError(f"rasterize: rasterize_mode {rasterize_mode!r} is not 'classic' or 'antialiased'")
+        raise ValueError(
+            f"rasterize: rasterize_mode {rasterize_mode!r} is not 'classic' or 'antialiased'"
+        )
     _check(means, quats, scales, opacities, colors, viewmats, Ks, backgrounds)
     if backend == "auto":
         backend = "gsplat" if means.is_cuda else "cpu"
@@ -90,25 +134,53 @@ def rasterize(
         import gsplat
 
         renders, alphas, info = gsplat.rasterization(
-            means, quats, scales, opacities, colors, viewmats, Ks, width, height, near_plane=near_plane, far_plane=far_plane,
-            eps2d=eps2d, render_mode=render_mode, rasterize_mode=rasterize_mode, packed=packed,
-        )  # fmt: skip
+            means,
+            quats,
+            scales,
+            opacities,
+            colors,
+            viewmats,
+            Ks,
+            width,
+            height,
+            near_plane=near_plane,
+            far_plane=far_plane,
+            eps2d=eps2d,
+            render_mode=render_mode,
+            rasterize_mode=rasterize_mode,
+            packed=packed,
+        )
         return _over(renders, alphas, backgrounds if MODES[render_mode][0] else None), alphas, info
     if backend == "cpu":
-        from .gaussians_cpu import rasterize as run
+        from stkit.render.gaussians_cpu import rasterize as run
     elif backend == "reference":
-        from .gaussians_reference import rasterize as run
+        from stkit.render.gaussians_reference import rasterize as run
     else:
-        raise ValueError(f"rasterize: backend {backend!r} is not one of auto, {', '.join(backends())}")
+        raise ValueError(
+            f"rasterize: backend {backend!r} is not one of auto, {', '.join(backends())}"
+        )
     with_colour, depth = MODES[render_mode]
     values = colors if with_colour else colors[:, :0]
     images, alphas, infos = [], [], []
     for viewmat, K in zip(viewmats, Ks):
         info = {} if meta else None
         image, alpha = run(
-            means, quats, scales, opacities, values, viewmat, K, width, height, depth is not None, eps2d, near_plane, far_plane,
-            rasterize_mode == "antialiased", info,
-        )  # fmt: skip
+            means,
+            quats,
+            scales,
+            opacities,
+            values,
+            viewmat,
+            K,
+            width,
+            height,
+            depth is not None,
+            eps2d,
+            near_plane,
+            far_plane,
+            rasterize_mode == "antialiased",
+            info,
+        )
         if depth == "mean":
             image = torch.cat([image[..., :-1], image[..., -1:] / alpha.clamp_min(1e-10)], -1)
         images.append(image)
@@ -116,7 +188,11 @@ def rasterize(
         infos.append(info)
     stack = lambda x: torch.stack(x) if len(x) > 1 else x[0][None]
     alphas = stack(alphas)
-    return _over(stack(images), alphas, backgrounds if with_colour else None), alphas, {"cameras": infos}
+    return (
+        _over(stack(images), alphas, backgrounds if with_colour else None),
+        alphas,
+        {"cameras": infos},
+    )
 
 
 def _over(renders: Tensor, alphas: Tensor, backgrounds: Tensor | None) -> Tensor:

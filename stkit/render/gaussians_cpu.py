@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import gaussians_projection as projection
-from . import gaussians_tiles as tiles
-from .gaussians_common import TILE
-from .threads import parallel, parallel_blocks
+from stkit.render import gaussians_projection as projection
+from stkit.render import gaussians_tiles as tiles
+from stkit.render.gaussians_common import TILE
+from stkit.render.threads import parallel, parallel_blocks
 
 
 def _np(x: Tensor) -> np.ndarray:
@@ -38,7 +38,9 @@ def available_memory() -> float:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
         return float("inf")
-    return next((1024.0 * int(x.split()[1]) for x in lines if x.startswith("MemAvailable")), float("inf"))
+    return next(
+        (1024.0 * int(x.split()[1]) for x in lines if x.startswith("MemAvailable")), float("inf")
+    )
 
 
 def announce_compilation() -> None:
@@ -49,7 +51,11 @@ def announce_compilation() -> None:
     _announced = True
     cache = tiles.render_tiles_backward._cache
     if not any(Path(cache.cache_path).glob(f"{cache._impl.filename_base}*.nbi")):
-        print("stkit: compiling the CPU kernels, once on this machine (about 10 seconds)", file=sys.stderr, flush=True)
+        print(
+            "stkit: compiling the CPU kernels, once on this machine (about 10 seconds)",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 _announced = False
@@ -60,7 +66,22 @@ class _Rasterize(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, means, quats, scales, opacities, colors, viewmat, depth_channel, K, width, height, eps2d, near, far, antialiased, info
+        ctx,
+        means,
+        quats,
+        scales,
+        opacities,
+        colors,
+        viewmat,
+        depth_channel,
+        K,
+        width,
+        height,
+        eps2d,
+        near,
+        far,
+        antialiased,
+        info,
     ):
         arrays = [_np(x) for x in (means, quats, scales, opacities, colors)]
         view = _np(viewmat)[:3]
@@ -69,7 +90,19 @@ class _Rasterize(torch.autograd.Function):
         flat, depths = np.zeros((n, 8), np.float32), np.zeros(n, np.float32)
         box = np.empty((n, 4), np.int32)
         lens = (fx, fy, cx, cy, width, height, np.float32(eps2d))
-        parallel_blocks(projection.project, n, *arrays[:4], view, *lens, np.float32(near), np.float32(far), antialiased, flat, depths, box)
+        parallel_blocks(
+            projection.project,
+            n,
+            *arrays[:4],
+            view,
+            *lens,
+            np.float32(near),
+            np.float32(far),
+            antialiased,
+            flat,
+            depths,
+            box,
+        )
         tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
         starts = np.empty(tiles_x * tiles_y + 1, np.int64)
         counts = np.empty(n + 1, np.int64)
@@ -85,10 +118,41 @@ class _Rasterize(torch.autograd.Function):
         image = np.empty((height, width, values.shape[1]), np.float32)
         trans = np.empty((height, width), np.float32)
         last = np.empty((height, width), np.int32)
-        parallel(tiles.render_tiles, len(starts) - 1, starts, ids, flat, arrays[3], values, width, height, image, trans, last)
-        ctx.saved = (arrays, view, lens, antialiased, depth_channel, flat, counts, rows, starts, ids, values, trans, last)
+        parallel(
+            tiles.render_tiles,
+            len(starts) - 1,
+            starts,
+            ids,
+            flat,
+            arrays[3],
+            values,
+            width,
+            height,
+            image,
+            trans,
+            last,
+        )
+        ctx.saved = (
+            arrays,
+            view,
+            lens,
+            antialiased,
+            depth_channel,
+            flat,
+            counts,
+            rows,
+            starts,
+            ids,
+            values,
+            trans,
+            last,
+        )
         if info is not None:
-            info.update(means2d=torch.from_numpy(flat[:, :2].copy()), depths=torch.from_numpy(depths), entries=int(total))
+            info.update(
+                means2d=torch.from_numpy(flat[:, :2].copy()),
+                depths=torch.from_numpy(depths),
+                entries=int(total),
+            )
             ctx.info = info
         else:
             ctx.info = None
@@ -96,21 +160,65 @@ class _Rasterize(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, d_image, d_alpha):
-        arrays, view, lens, antialiased, depth_channel, flat, counts, rows, starts, ids, values, trans, last = ctx.saved
+        (
+            arrays,
+            view,
+            lens,
+            antialiased,
+            depth_channel,
+            flat,
+            counts,
+            rows,
+            starts,
+            ids,
+            values,
+            trans,
+            last,
+        ) = ctx.saved
         width, height = lens[4], lens[5]
         d_image = _np(d_image)
         d_trans = -_np(d_alpha)[..., 0]
         grads = np.empty((len(ids), 6 + values.shape[1]), np.float32)
-        parallel(tiles.render_tiles_backward, len(starts) - 1, starts, ids, rows, flat, arrays[3], values, width, height,
-                 trans, last, d_image, d_trans, grads)  # fmt: skip
+        parallel(
+            tiles.render_tiles_backward,
+            len(starts) - 1,
+            starts,
+            ids,
+            rows,
+            flat,
+            arrays[3],
+            values,
+            width,
+            height,
+            trans,
+            last,
+            d_image,
+            d_trans,
+            grads,
+        )
         out = [np.zeros_like(a) for a in arrays[:4]]
         d_values = np.zeros_like(values)
         n = len(arrays[0])
         want_view = ctx.needs_input_grad[5]
         d_view = np.zeros((n if want_view else 0, 12), np.float32)
         d_flat = np.zeros((n, 2), np.float32)
-        parallel_blocks(projection.project_backward, n, *arrays[:4], view, *lens, antialiased, flat, counts, grads, depth_channel,
-                        want_view, *out, d_values, d_view, d_flat)  # fmt: skip
+        parallel_blocks(
+            projection.project_backward,
+            n,
+            *arrays[:4],
+            view,
+            *lens,
+            antialiased,
+            flat,
+            counts,
+            grads,
+            depth_channel,
+            want_view,
+            *out,
+            d_values,
+            d_view,
+            d_flat,
+        )
         if ctx.info is not None:
             ctx.info["means2d_grad"] = torch.from_numpy(d_flat)
         d_colors = d_values[:, :-1] if depth_channel else d_values
@@ -122,7 +230,23 @@ class _Rasterize(torch.autograd.Function):
         return (*back, d_viewmat, *([None] * 9))
 
 
-def rasterize(means, quats, scales, opacities, colors, viewmat, K, width, height, depth, eps2d, near_plane, far_plane, antialiased, info):
+def rasterize(
+    means,
+    quats,
+    scales,
+    opacities,
+    colors,
+    viewmat,
+    K,
+    width,
+    height,
+    depth,
+    eps2d,
+    near_plane,
+    far_plane,
+    antialiased,
+    info,
+):
     """One camera: image (H, W, D [+1 accumulated depth]) without background, and alpha (H, W, 1)."""
     announce_compilation()
     return _Rasterize.apply(

@@ -8,18 +8,43 @@ import math
 import numpy as np
 from numba import njit
 
-from .gaussians_common import ALPHA_MIN, JIT, TILE
+from stkit.render.gaussians_common import ALPHA_MIN, JIT, TILE
 
 
 @njit(**JIT)
 def project(
-    begin, end, means, quats, scales, opacities, view, fx, fy, cx, cy, width, height, eps2d, near, far, antialiased, flat, depths, box
+    begin,
+    end,
+    means,
+    quats,
+    scales,
+    opacities,
+    view,
+    fx,
+    fy,
+    cx,
+    cy,
+    width,
+    height,
+    eps2d,
+    near,
+    far,
+    antialiased,
+    flat,
+    depths,
+    box,
 ):
     """Fill flat (N, 8): u, v, conic a b c, opacity factor, reach in x and y (pixels); depths (N,); box (N, 4): tile x0 x1 y0 y1 (empty = culled)."""
     tiles_x = (width + TILE - 1) // TILE
     tiles_y = (height + TILE - 1) // TILE
-    pos_x, neg_x = (width - cx) / fx + np.float32(0.15) * width / fx, cx / fx + np.float32(0.15) * width / fx
-    pos_y, neg_y = (height - cy) / fy + np.float32(0.15) * height / fy, cy / fy + np.float32(0.15) * height / fy
+    pos_x, neg_x = (
+        (width - cx) / fx + np.float32(0.15) * width / fx,
+        cx / fx + np.float32(0.15) * width / fx,
+    )
+    pos_y, neg_y = (
+        (height - cy) / fy + np.float32(0.15) * height / fy,
+        cy / fy + np.float32(0.15) * height / fy,
+    )
     for i in range(begin, end):
         box[i, 0] = 0
         box[i, 1] = 0
@@ -83,15 +108,27 @@ def project(
 @njit(inline="always", **JIT)
 def _rotation(quats, i):
     w, x, y, z = quats[i, 0], quats[i, 1], quats[i, 2], quats[i, 3]
-    n = np.float32(1.0) / np.float32(math.sqrt(max(w * w + x * x + y * y + z * z, np.float32(1e-24))))
+    n = np.float32(1.0) / np.float32(
+        math.sqrt(max(w * w + x * x + y * y + z * z, np.float32(1e-24)))
+    )
     w, x, y, z = w * n, x * n, y * n, z * n
     one, two = np.float32(1), np.float32(2)
     return (
-        one - two * (y * y + z * z), two * (x * y - w * z), two * (x * z + w * y),
-        two * (x * y + w * z), one - two * (x * x + z * z), two * (y * z - w * x),
-        two * (x * z - w * y), two * (y * z + w * x), one - two * (x * x + y * y),
-        w, x, y, z, n,
-    )  # fmt: skip
+        one - two * (y * y + z * z),
+        two * (x * y - w * z),
+        two * (x * z + w * y),
+        two * (x * y + w * z),
+        one - two * (x * x + z * z),
+        two * (y * z - w * x),
+        two * (x * z - w * y),
+        two * (y * z + w * x),
+        one - two * (x * x + y * y),
+        w,
+        x,
+        y,
+        z,
+        n,
+    )
 
 
 @njit(inline="always", **JIT)
@@ -157,8 +194,14 @@ def project_backward(
     """Sum each Gaussian's entries in order, then chain through the projection. Adds to d_*; d_view is (N, 12) rows."""
     one, two, half = np.float32(1), np.float32(2), np.float32(0.5)
     D = d_colors.shape[1]
-    pos_x, neg_x = (width - cx) / fx + np.float32(0.15) * width / fx, cx / fx + np.float32(0.15) * width / fx
-    pos_y, neg_y = (height - cy) / fy + np.float32(0.15) * height / fy, cy / fy + np.float32(0.15) * height / fy
+    pos_x, neg_x = (
+        (width - cx) / fx + np.float32(0.15) * width / fx,
+        cx / fx + np.float32(0.15) * width / fx,
+    )
+    pos_y, neg_y = (
+        (height - cy) / fy + np.float32(0.15) * height / fy,
+        cy / fy + np.float32(0.15) * height / fy,
+    )
     for i in range(begin, end):
         if counts[i + 1] == counts[i]:
             continue
@@ -221,7 +264,9 @@ def project_backward(
         d_j12 = two * (j11 * c12 + j12 * c22) * vc + (j00 * c02 + j02 * c22) * vb
         gx = g_u * fx * rz
         gy = g_v * fy * rz
-        gz = -(g_u * fx * x + g_v * fy * y) * rz * rz + (d_colors[i, D - 1] if depth_channel else np.float32(0))
+        gz = -(g_u * fx * x + g_v * fy * y) * rz * rz + (
+            d_colors[i, D - 1] if depth_channel else np.float32(0)
+        )
         gz += -(d_j00 * fx + d_j11 * fy) * rz * rz
         if in_x:
             gx += -d_j02 * fx * rz * rz

@@ -10,8 +10,8 @@ import math
 import numpy as np
 from numba import njit
 
-from .gaussians_common import ALPHA_MAX, ALPHA_MIN, JIT, T_STOP, TILE
-from .lanes import add_product, add_scaled, as_bits, as_float, lowest_bit, run_sum
+from stkit.render.gaussians_common import ALPHA_MAX, ALPHA_MIN, JIT, T_STOP, TILE
+from stkit.render.lanes import add_product, add_scaled, as_bits, as_float, lowest_bit, run_sum
 
 BLOCK = 4
 SIDE = TILE // BLOCK
@@ -125,7 +125,9 @@ def _in_tile(flat, opacities, i, ox, oy):
 
 
 @njit(**JIT)
-def render_tiles(first, step, starts, ids, flat, opacities, colors, width, height, image, trans, last):
+def render_tiles(
+    first, step, starts, ids, flat, opacities, colors, width, height, image, trans, last
+):
     """Composite front to back. image (H, W, D) without background, trans (H, W) left over, last (H, W) list positions."""
     tiles_x = (width + TILE - 1) // TILE
     D = colors.shape[1]
@@ -139,7 +141,10 @@ def render_tiles(first, step, starts, ids, flat, opacities, colors, width, heigh
         for b in range(SIDE * SIDE):
             base = np.uint64(b) * run
             for p in range(BLOCK * BLOCK):
-                inside = ox + (b % SIDE) * BLOCK + p % BLOCK < width and oy + (b // SIDE) * BLOCK + p // BLOCK < height
+                inside = (
+                    ox + (b % SIDE) * BLOCK + p % BLOCK < width
+                    and oy + (b // SIDE) * BLOCK + p // BLOCK < height
+                )
                 ws[base + np.uint64(p)] = one if inside else -one
                 ws[base + LANES + np.uint64(p)] = -one
         live = np.uint32(0xFFFF)
@@ -178,7 +183,9 @@ def render_tiles(first, step, starts, ids, flat, opacities, colors, width, heigh
                     add_scaled(ws, base + np.uint64(3 + c) * LANES, ws, base + L2, colors[i, c])
         for y in range(min(TILE, height - oy)):
             for x in range(min(TILE, width - ox)):
-                p = np.uint64((y // BLOCK) * SIDE + x // BLOCK) * run + np.uint64((y % BLOCK) * BLOCK + x % BLOCK)
+                p = np.uint64((y // BLOCK) * SIDE + x // BLOCK) * run + np.uint64(
+                    (y % BLOCK) * BLOCK + x % BLOCK
+                )
                 trans[oy + y, ox + x] = abs(ws[p])
                 last[oy + y, ox + x] = np.int32(ws[p + LANES])
                 for c in range(D):
@@ -186,7 +193,23 @@ def render_tiles(first, step, starts, ids, flat, opacities, colors, width, heigh
 
 
 @njit(**JIT)
-def render_tiles_backward(first, step, starts, ids, rows, flat, opacities, colors, width, height, trans, last, d_image, d_trans, grads):
+def render_tiles_backward(
+    first,
+    step,
+    starts,
+    ids,
+    rows,
+    flat,
+    opacities,
+    colors,
+    width,
+    height,
+    trans,
+    last,
+    d_image,
+    d_trans,
+    grads,
+):
     """grads (entries, 6 + D): u, v, conic a b c, effective opacity, colours, one row per (tile, Gaussian) entry, grouped by Gaussian."""
     tiles_x = (width + TILE - 1) // TILE
     D = colors.shape[1]
@@ -237,7 +260,13 @@ def render_tiles_backward(first, step, starts, ids, rows, flat, opacities, color
                 base = np.uint64(b) * run
                 dots[:] = zero
                 for c in range(D):
-                    add_scaled(dots, np.uint64(c & 1) * LANES, ws, base + np.uint64(4 + c) * LANES, colors[i, c])
+                    add_scaled(
+                        dots,
+                        np.uint64(c & 1) * LANES,
+                        ws,
+                        base + np.uint64(4 + c) * LANES,
+                        colors[i, c],
+                    )
                 dx0, dy0 = np.float32((b % SIDE) * BLOCK) - u, np.float32((b // SIDE) * BLOCK) - v
                 for p in range(LANES):
                     dx, dy = dx0 + LANE_X[p], dy0 + LANE_Y[p]
@@ -265,7 +294,13 @@ def render_tiles_backward(first, step, starts, ids, rows, flat, opacities, color
                     sums[L4 + p] += gain * dx * dy
                     sums[L5 + p] += gain * dy * dy
                 for c in range(D):
-                    add_product(sums, np.uint64(6 + c) * LANES, ws, base + L3, base + np.uint64(4 + c) * LANES)
+                    add_product(
+                        sums,
+                        np.uint64(6 + c) * LANES,
+                        ws,
+                        base + L3,
+                        base + np.uint64(4 + c) * LANES,
+                    )
             g_x, g_y = run_sum(sums, LANES), run_sum(sums, L2)
             # d sigma = -o vis d alpha, and sigma is quadratic in (dx, dy)
             ca, cb, cc = flat[i, 2], flat[i, 3], flat[i, 4]

@@ -25,7 +25,9 @@ def _load(builder, pointer):
 
 
 def _add(builder, pointer, product):
-    builder.store(builder.fadd(_load(builder, pointer), product, flags=("fast",)), pointer).align = 4
+    builder.store(
+        builder.fadd(_load(builder, pointer), product, flags=("fast",)), pointer
+    ).align = 4
 
 
 @intrinsic
@@ -34,9 +36,17 @@ def add_scaled(typingctx, a, to, b, of, factor):
 
     def codegen(context, builder, signature, args):
         run = _load(builder, _pointer(context, builder, signature.args[2], *args[2:4]))
-        spread = builder.insert_element(ir.Constant(_RUN, ir.Undefined), args[4], ir.Constant(ir.IntType(32), 0))
-        spread = builder.shuffle_vector(spread, spread, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
-        _add(builder, _pointer(context, builder, signature.args[0], *args[:2]), builder.fmul(run, spread, flags=("fast",)))
+        spread = builder.insert_element(
+            ir.Constant(_RUN, ir.Undefined), args[4], ir.Constant(ir.IntType(32), 0)
+        )
+        spread = builder.shuffle_vector(
+            spread, spread, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        )
+        _add(
+            builder,
+            _pointer(context, builder, signature.args[0], *args[:2]),
+            builder.fmul(run, spread, flags=("fast",)),
+        )
         return context.get_dummy_value()
 
     return types.void(a, types.uint64, b, types.uint64, types.float32), codegen
@@ -47,8 +57,15 @@ def add_product(typingctx, a, to, b, x, y):
     """a[to : to + 16] += b[x : x + 16] * b[y : y + 16] of float32 arrays (n,)."""
 
     def codegen(context, builder, signature, args):
-        x, y = (_load(builder, _pointer(context, builder, signature.args[2], args[2], k)) for k in args[3:])
-        _add(builder, _pointer(context, builder, signature.args[0], *args[:2]), builder.fmul(x, y, flags=("fast",)))
+        x, y = (
+            _load(builder, _pointer(context, builder, signature.args[2], args[2], k))
+            for k in args[3:]
+        )
+        _add(
+            builder,
+            _pointer(context, builder, signature.args[0], *args[:2]),
+            builder.fmul(x, y, flags=("fast",)),
+        )
         return context.get_dummy_value()
 
     return types.void(a, types.uint64, b, types.uint64, types.uint64), codegen
@@ -61,7 +78,9 @@ def run_sum(typingctx, a, at):
     def codegen(context, builder, signature, args):
         run = _load(builder, _pointer(context, builder, signature.args[0], args[0], args[1]))
         reduce = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.FloatType(), [ir.FloatType(), _RUN]), f"llvm.vector.reduce.fadd.v{LANES}f32"
+            builder.module,
+            ir.FunctionType(ir.FloatType(), [ir.FloatType(), _RUN]),
+            f"llvm.vector.reduce.fadd.v{LANES}f32",
         )
         return builder.call(reduce, [ir.Constant(ir.FloatType(), 0.0), run], fastmath=("fast",))
 

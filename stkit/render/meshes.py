@@ -4,25 +4,14 @@ The CPU path is our own (numba). On CUDA with kaolin installed the same call run
 mesh's silhouette edges, not from the triangle under each pixel, so that fine meshes still feel their outline.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..cameras import Camera
-from . import meshes_kernels as kernels
-from .threads import parallel
-
-
-class MeshImage(NamedTuple):
-    """image (H, W, D) over the background, mask (H, W, 1) in [0, 1], face_id (H, W; -1 empty), bary (H, W, 3), depth (H, W)."""
-
-    image: Tensor
-    mask: Tensor
-    face_id: Tensor
-    bary: Tensor
-    depth: Tensor
+from stkit.cameras import Camera
+from stkit.render import meshes_kernels as kernels
+from stkit.render.mesh_image import MeshImage
+from stkit.render.threads import parallel
 
 
 class _RenderMesh(torch.autograd.Function):
@@ -38,7 +27,16 @@ class _RenderMesh(torch.autograd.Function):
         face_id = np.empty((height, width), np.int64)
         bary = np.zeros((height, width, 3), np.float32)
         depth = np.empty((height, width), np.float32)
-        parallel(kernels.rasterize, -(-height // kernels.BAND), inverse, rows, *lens, face_id, bary, depth)
+        parallel(
+            kernels.rasterize,
+            -(-height // kernels.BAND),
+            inverse,
+            rows,
+            *lens,
+            face_id,
+            bary,
+            depth,
+        )
         image = np.empty((height, width, a.shape[1] + 1), np.float32)
         parallel(kernels.interpolate, height, f, a, face_id, bary, image)
         pairs = where = None
@@ -70,8 +68,21 @@ class _RenderMesh(torch.autograd.Function):
         d_source = d_image.copy()
         if n:
             flat = d_source.reshape(source.shape)
-            kernels.blend_backward(pairs, where, n, source, v, lens[0], lens[1], d_image.reshape(source.shape), flat, d_verts)
-        kernels.interpolate_backward(f, a, inverse, face_id, bary, depth, d_source, d_values, d_verts, move)
+            kernels.blend_backward(
+                pairs,
+                where,
+                n,
+                source,
+                v,
+                lens[0],
+                lens[1],
+                d_image.reshape(source.shape),
+                flat,
+                d_verts,
+            )
+        kernels.interpolate_backward(
+            f, a, inverse, face_id, bary, depth, d_source, d_values, d_verts, move
+        )
         return torch.from_numpy(d_verts), torch.from_numpy(d_values), *([None] * 6)
 
 
@@ -80,9 +91,15 @@ def _np(x: Tensor) -> np.ndarray:
 
 
 def render_mesh(
-    verts: Tensor, faces: Tensor, values: Tensor, camera: Camera, background: float | None = None,
-    antialias: bool = True, move: bool = True, backend: str = "auto",
-) -> MeshImage:  # fmt: skip
+    verts: Tensor,
+    faces: Tensor,
+    values: Tensor,
+    camera: Camera,
+    background: float | None = None,
+    antialias: bool = True,
+    move: bool = True,
+    backend: str = "auto",
+) -> MeshImage:
     """Render vertex values (V, D) on a mesh, verts (V, 3) in world units, faces (F, 3).
 
     Gradients reach `values` always, `verts` through silhouettes and, with `move`, through interpolation. Faces seen from
@@ -90,19 +107,33 @@ def render_mesh(
     non-finite mesh. Sources: perspective-correct interpolation; edge antialiasing after nvdiffrast (Laine et al. 2020).
     """
     if len(faces) == 0:
-        raise ValueError("render_mesh: the mesh has no faces; if it comes from marching tetrahedra, the SDF lost its sign change")
+        raise ValueError(
+            "render_mesh: the mesh has no faces; if it comes from marching tetrahedra, the SDF lost its sign change"
+        )
     if not torch.isfinite(verts.detach().sum()):
-        raise ValueError("render_mesh: a vertex is not finite; lower the learning rate of the step before")
+        raise ValueError(
+            "render_mesh: a vertex is not finite; lower the learning rate of the step before"
+        )
     if backend == "auto":
         backend = "kaolin" if verts.is_cuda else "cpu"
     if backend == "kaolin":
-        from .meshes_kaolin import render
+        from stkit.render.meshes_kaolin import render
 
         return render(verts, faces, values, camera, background)
     out, face_id, bary, depth = _RenderMesh.apply(
-        camera.to_camera(verts), values, faces, camera.K.detach().numpy(), camera.width, camera.height, antialias, move
+        camera.to_camera(verts),
+        values,
+        faces,
+        camera.K.detach().numpy(),
+        camera.width,
+        camera.height,
+        antialias,
+        move,
     )
-    image, mask = out[..., :-1], out[..., -1:].clamp(0, 1)  # two edges may both add to a pixel at a corner
+    image, mask = (
+        out[..., :-1],
+        out[..., -1:].clamp(0, 1),
+    )  # two edges may both add to a pixel at a corner
     if background is not None:
         image = image + (1 - mask) * background
     return MeshImage(image, mask, face_id, bary, depth)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..cameras import Camera
+from stkit.cameras import Camera
 
 
 def render(verts: Tensor, faces: Tensor, values: Tensor, camera: Camera, background: float | None):
@@ -15,9 +15,11 @@ def render(verts: Tensor, faces: Tensor, values: Tensor, camera: Camera, backgro
             "rendering meshes on CUDA needs kaolin: pip install kaolin==0.18.0 -f "
             "https://nvidia-kaolin.s3.us-east-2.amazonaws.com/torch-2.8.0_cu128.html (or run with device='cpu')"
         ) from e
-    from .meshes import MeshImage
+    from stkit.render.mesh_image import MeshImage
 
-    x = camera.to_camera(verts) * torch.tensor([1.0, -1.0, -1.0], device=verts.device)  # kaolin looks along -z with y up
+    x = camera.to_camera(verts) * torch.tensor(
+        [1.0, -1.0, -1.0], device=verts.device
+    )  # kaolin looks along -z with y up
     K = camera.K.to(verts)
     ndc_x = (2 * (K[0, 0] * x[:, 0] / -x[:, 2] + K[0, 2]) / camera.width) - 1
     ndc_y = (2 * (K[1, 1] * x[:, 1] / -x[:, 2] - K[1, 2]) / camera.height) + 1
@@ -27,7 +29,12 @@ def render(verts: Tensor, faces: Tensor, values: Tensor, camera: Camera, backgro
     normal_z = torch.linalg.cross(b - a, c - a)[:, 2]
     features = torch.cat([values, torch.ones_like(values[:, :1])], -1)[f]
     out, soft, face_id = dibr_rasterization(
-        camera.height, camera.width, x[f][None, ..., 2], image_verts[f][None], features[None], normal_z[None]
+        camera.height,
+        camera.width,
+        x[f][None, ..., 2],
+        image_verts[f][None],
+        features[None],
+        normal_z[None],
     )
     image, hard, mask = out[0, ..., :-1], out[0, ..., -1:], soft[0, ..., None]
     if background is not None:

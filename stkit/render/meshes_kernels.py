@@ -10,7 +10,13 @@ import numpy as np
 from numba import njit
 
 BAND = 16
-JIT = dict(nogil=True, cache=True, fastmath={"nsz", "arcp", "contract"}, boundscheck=False, error_model="numpy")
+JIT = dict(
+    nogil=True,
+    cache=True,
+    fastmath={"nsz", "arcp", "contract"},
+    boundscheck=False,
+    error_model="numpy",
+)
 
 
 @njit(**JIT)
@@ -70,7 +76,9 @@ def rasterize(first, step, inverse, rows, fx, fy, cx, cy, face_id, bary, depth):
                     u1 = inverse[f, 3] * rx + inverse[f, 4] * ry + inverse[f, 5]
                     u2 = inverse[f, 6] * rx + inverse[f, 7] * ry + inverse[f, 8]
                     s = u0 + u1 + u2
-                    least = -np.float32(3e-5) * s  # closes the cracks that rounding leaves between neighbours
+                    least = (
+                        -np.float32(3e-5) * s
+                    )  # closes the cracks that rounding leaves between neighbours
                     if u0 < least or u1 < least or u2 < least:
                         continue
                     r = np.float32(1) / s
@@ -97,13 +105,17 @@ def interpolate(first, step, faces, values, face_id, bary, image):
                 continue
             for c in range(D):
                 image[y, x, c] = (
-                    bary[y, x, 0] * values[faces[f, 0], c] + bary[y, x, 1] * values[faces[f, 1], c] + bary[y, x, 2] * values[faces[f, 2], c]
+                    bary[y, x, 0] * values[faces[f, 0], c]
+                    + bary[y, x, 1] * values[faces[f, 1], c]
+                    + bary[y, x, 2] * values[faces[f, 2], c]
                 )
             image[y, x, D] = np.float32(1)
 
 
 @njit(**JIT)
-def interpolate_backward(faces, values, inverse, face_id, bary, depth, d_image, d_values, d_verts, move):
+def interpolate_backward(
+    faces, values, inverse, face_id, bary, depth, d_image, d_values, d_verts, move
+):
     D = values.shape[1]
     for y in range(face_id.shape[0]):
         for x in range(face_id.shape[1]):

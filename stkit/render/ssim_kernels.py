@@ -8,8 +8,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from .gaussians_common import JIT
-from .threads import parallel
+from stkit.render.gaussians_common import JIT
+from stkit.render.threads import parallel
 
 REACH = 5
 WINDOW = np.exp(-(np.arange(-REACH, REACH + 1) ** 2) / (2 * 1.5**2))
@@ -77,7 +77,9 @@ def ssim_channels(first, step, x, y, total, grad):
         _blur(maps[4], between, padded, product)
         for i in range(H):
             for j in range(np.uint64(W)):
-                grad[c, i, j] = maps[1, i, j] + two * x[c, i, j] * maps[3, i, j] + y[c, i, j] * product[i, j]
+                grad[c, i, j] = (
+                    maps[1, i, j] + two * x[c, i, j] * maps[3, i, j] + y[c, i, j] * product[i, j]
+                )
 
 
 class _Ssim(torch.autograd.Function):

@@ -7,15 +7,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..cameras import Camera
-from ..capture import Capture, head_transform, to_world
-from ..editing.weights import weight
-from ..mesh_head import MeshHead
-from ..plots import figure, png
-from ..progress import silent
+from stkit.cameras import Camera
+from stkit.capture.capture import Capture, head_transform
+from stkit.editing.weights import weight
+from stkit.heads.mesh import MeshHead
+from stkit.io.images import figure, png
+from stkit.progress import silent
+from stkit.space import to_world
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito: told apart by colour-blind people
-LAYOUT = {"template": "simple_white", "height": 380, "width": 640, "margin": {"l": 55, "r": 10, "t": 30, "b": 45}}
+COLOURS = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+)  # Okabe and Ito: told apart by colour-blind people
+LAYOUT = {
+    "template": "simple_white",
+    "height": 380,
+    "width": 640,
+    "margin": {"l": 55, "r": 10, "t": 30, "b": 45},
+}
 
 
 def show_live(live: Callable[[], object], still, alt: str) -> None:
@@ -25,7 +38,11 @@ def show_live(live: Callable[[], object], still, alt: str) -> None:
     bundle = {} if silent() else live()._repr_mimebundle_()
     bundle = bundle[0] if isinstance(bundle, tuple) else bundle
     picture = base64.b64encode(png(still)).decode()
-    display({**bundle, "image/png": picture, "text/plain": alt}, metadata={"image/png": {"alt": alt}}, raw=True)
+    display(
+        {**bundle, "image/png": picture, "text/plain": alt},
+        metadata={"image/png": {"alt": alt}},
+        raw=True,
+    )
 
 
 def weight_chart(alphas: Sequence[float] = (1.0, 2.5, 5.0, 10.0, 20.0), reach: float = 1.5) -> None:
@@ -39,8 +56,16 @@ def weight_chart(alphas: Sequence[float] = (1.0, 2.5, 5.0, 10.0, 20.0), reach: f
         chart = go.FigureWidget(layout={**LAYOUT, "hovermode": "x unified"})
         for (a, w), colour in zip(lines.items(), COLOURS):
             chart.add_scatter(x=10 * d, y=w, name=f"w, alpha {a:g}", line={"color": colour})
-            chart.add_scatter(x=10 * d, y=1 - w, name=f"1 - w, alpha {a:g}", line={"color": colour, "dash": "dash"}, visible="legendonly")
-        chart.update_layout(xaxis_title="distance to the nearest landmark, cm", yaxis_title="weight")
+            chart.add_scatter(
+                x=10 * d,
+                y=1 - w,
+                name=f"1 - w, alpha {a:g}",
+                line={"color": colour, "dash": "dash"},
+                visible="legendonly",
+            )
+        chart.update_layout(
+            xaxis_title="distance to the nearest landmark, cm", yaxis_title="weight"
+        )
         return chart
 
     def still(fig):
@@ -68,16 +93,24 @@ def strength_chart(samples: dict[str, Tensor], b_boundary: float = 0.5, bins: in
         import plotly.graph_objects as go
         from plotly.subplots import make_subplots
 
-        chart = go.FigureWidget(make_subplots(1, len(counts), shared_yaxes=True, subplot_titles=titles))
+        chart = go.FigureWidget(
+            make_subplots(1, len(counts), shared_yaxes=True, subplot_titles=titles)
+        )
         for k, (name, count) in enumerate(counts.items(), 1):
-            chart.add_bar(x=edges[:-1] + 0.5 / bins, y=count, name=name, marker_color=tints, row=1, col=k)
+            chart.add_bar(
+                x=edges[:-1] + 0.5 / bins, y=count, name=name, marker_color=tints, row=1, col=k
+            )
             chart.add_vline(x=b_boundary, line={"dash": "dash"}, row=1, col=k)
-        chart.update_layout(**{**LAYOUT, "width": 220 * len(counts) + 80, "height": 300}, showlegend=False, bargap=0)
+        chart.update_layout(
+            **{**LAYOUT, "width": 220 * len(counts) + 80, "height": 300}, showlegend=False, bargap=0
+        )
         chart.update_xaxes(title_text="b")
         return chart
 
     def still(fig):
-        for ax, count, title in zip(fig.subplots(1, len(counts), sharey=True, squeeze=False)[0], counts.values(), titles):
+        for ax, count, title in zip(
+            fig.subplots(1, len(counts), sharey=True, squeeze=False)[0], counts.values(), titles
+        ):
             ax.bar(edges[:-1], count, 1 / bins, align="edge", color=tints)
             ax.axvline(b_boundary, color="k", ls="--")
             ax.set_title(title, fontsize=9)
@@ -87,7 +120,13 @@ def strength_chart(samples: dict[str, Tensor], b_boundary: float = 0.5, bins: in
     show_live(live, figure(still, 2.3 * len(counts), 2.4), alt)
 
 
-def camera_chart(capture: Capture, mesh: MeshHead, cameras: Sequence[Camera], names: Sequence[str], length: float = 2.5) -> None:
+def camera_chart(
+    capture: Capture,
+    mesh: MeshHead,
+    cameras: Sequence[Camera],
+    names: Sequence[str],
+    length: float = 2.5,
+) -> None:
     """The mesh head at the neutral frame with cameras as pyramids, to be turned. Axes in world decimetres, x to the subject's left."""
     m = capture.neutral
     with torch.no_grad():
@@ -102,14 +141,52 @@ def camera_chart(capture: Capture, mesh: MeshHead, cameras: Sequence[Camera], na
         import plotly.graph_objects as go
 
         x, y, z = points.T
-        chart = go.FigureWidget([go.Mesh3d(x=x, y=-z, z=y, i=faces[:, 0], j=faces[:, 1], k=faces[:, 2], color="#bbbbbb", hoverinfo="skip")])
+        chart = go.FigureWidget(
+            [
+                go.Mesh3d(
+                    x=x,
+                    y=-z,
+                    z=y,
+                    i=faces[:, 0],
+                    j=faces[:, 1],
+                    k=faces[:, 2],
+                    color="#bbbbbb",
+                    hoverinfo="skip",
+                )
+            ]
+        )
         for (apex, corners), name, tint in zip(pyramids, names, tints):
             path = np.array(
-                [apex, corners[0], corners[1], apex, corners[2], corners[3], apex, corners[0], corners[3], corners[2], corners[1]]
+                [
+                    apex,
+                    corners[0],
+                    corners[1],
+                    apex,
+                    corners[2],
+                    corners[3],
+                    apex,
+                    corners[0],
+                    corners[3],
+                    corners[2],
+                    corners[1],
+                ]
             )
-            chart.add_scatter3d(x=path[:, 0], y=-path[:, 2], z=path[:, 1], mode="lines", line={"color": tint, "width": 4}, name=name)
+            chart.add_scatter3d(
+                x=path[:, 0],
+                y=-path[:, 2],
+                z=path[:, 1],
+                mode="lines",
+                line={"color": tint, "width": 4},
+                name=name,
+            )
         chart.update_layout(
-            **{**LAYOUT, "height": 480}, scene={"aspectmode": "data", "xaxis_title": "x", "yaxis_title": "-z", "zaxis_title": "y"}
+            **{**LAYOUT, "height": 480},
+            scene={
+                "aspectmode": "data",
+                "xaxis_title": "x",
+                "yaxis_title": "-z",
+                "zaxis_title": "y",
+            },
         )
         return chart
 
@@ -131,7 +208,9 @@ def camera_chart(capture: Capture, mesh: MeshHead, cameras: Sequence[Camera], na
 
 def _pyramid(camera: Camera, length: float) -> tuple[np.ndarray, np.ndarray]:
     """A camera's centre (3,) and the corners (4, 3) of its picture, `length` decimetres away, in the world."""
-    corners = torch.tensor([[0.0, 0], [camera.width, 0], [camera.width, camera.height], [0, camera.height]])
+    corners = torch.tensor(
+        [[0.0, 0], [camera.width, 0], [camera.width, camera.height], [0, camera.height]]
+    )
     rays = torch.cat([corners, torch.ones(4, 1)], 1) @ torch.linalg.inv(camera.K).T * length
     R, t = camera.viewmat[:3, :3], camera.viewmat[:3, 3]
     return camera.centre().numpy(), ((rays - t) @ R).numpy()

@@ -7,9 +7,9 @@ import math
 import shlex
 from collections.abc import Callable
 
-from ..plots import png, show
-from ..progress import silent
-from .charts import show_live
+from stkit.io.images import png, show
+from stkit.progress import silent
+from stkit.viewers.charts import show_live
 
 SETTLE = 0.35  # seconds without a move after which the full picture is made
 
@@ -39,11 +39,21 @@ def parameter_line(values: dict) -> str:
 def _control(name: str, spec):
     import ipywidgets as w
 
-    look = {"description": name, "style": {"description_width": "8em"}, "layout": {"width": "420px"}}
+    look = {
+        "description": name,
+        "style": {"description_width": "8em"},
+        "layout": {"width": "420px"},
+    }
     if isinstance(spec, (list, tuple)) and spec and isinstance(spec[0], str):
         return w.Dropdown(options=list(spec), value=spec[0], **look)
-    if not (isinstance(spec, tuple) and len(spec) == 3 and all(isinstance(v, (int, float)) for v in spec)):
-        raise ValueError(f"explore: {name}={spec!r} is neither (low, high, start) nor a list of words")
+    if not (
+        isinstance(spec, tuple)
+        and len(spec) == 3
+        and all(isinstance(v, (int, float)) for v in spec)
+    ):
+        raise ValueError(
+            f"explore: {name}={spec!r} is neither (low, high, start) nor a list of words"
+        )
     low, high, start = spec
     if not low <= start <= high:
         raise ValueError(f"explore: {name} starts at {start}, outside {low} to {high}")
@@ -53,11 +63,15 @@ def _control(name: str, spec):
     return w.FloatSlider(min=low, max=high, value=start, step=step, **look)
 
 
-def _box(f: Callable, full: Callable, takes_draft: bool, controls: dict, start: bytes, caption: str):
+def _box(
+    f: Callable, full: Callable, takes_draft: bool, controls: dict, start: bytes, caption: str
+):
     import ipywidgets as w
 
     picture, button, said = (
-        w.Image(value=start, format="png", layout={"align_self": "flex-start", "max_width": "100%"}),
+        w.Image(
+            value=start, format="png", layout={"align_self": "flex-start", "max_width": "100%"}
+        ),
         w.Button(description="as parameters"),
         w.HTML(),
     )
@@ -72,7 +86,11 @@ def _box(f: Callable, full: Callable, takes_draft: bool, controls: dict, start: 
             picture.value = png(full(now()))
             return
         picture.value = png(f(**now(), draft=True))
-        waiting.append(asyncio.get_event_loop().call_later(SETTLE, lambda: setattr(picture, "value", png(full(now())))))
+        waiting.append(
+            asyncio.get_event_loop().call_later(
+                SETTLE, lambda: setattr(picture, "value", png(full(now())))
+            )
+        )
 
     def pressed(_):
         said.value = f"<code>{html.escape(parameter_line(now()))}</code>"
@@ -80,4 +98,11 @@ def _box(f: Callable, full: Callable, takes_draft: bool, controls: dict, start: 
     for c in controls.values():
         c.observe(moved, "value")
     button.on_click(pressed)
-    return w.VBox([*controls.values(), picture, w.HTML(f"<i>{html.escape(caption)}</i>"), w.HBox([button, said])])
+    return w.VBox(
+        [
+            *controls.values(),
+            picture,
+            w.HTML(f"<i>{html.escape(caption)}</i>"),
+            w.HBox([button, said]),
+        ]
+    )

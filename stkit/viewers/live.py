@@ -3,9 +3,9 @@
 import base64
 import time
 
-from ..plots import figure, png
-from ..progress import bar
-from .charts import COLOURS, LAYOUT
+from stkit.io.images import figure, png
+from stkit.progress import bar
+from stkit.viewers.charts import COLOURS, LAYOUT
 
 EVERY = 0.7  # seconds between two redraws
 
@@ -31,7 +31,9 @@ class live_bar:
         finally:
             if self.handle is not None:
                 self._draw()
-                self.handle.update(self._bundle(), raw=True, metadata={"image/png": {"alt": self._alt()}})
+                self.handle.update(
+                    self._bundle(), raw=True, metadata={"image/png": {"alt": self._alt()}}
+                )
 
     def set_postfix(self, loss: str, refresh: bool = False) -> None:
         """Note the loss at this step."""
@@ -47,10 +49,19 @@ class live_bar:
         from IPython.display import display
 
         if self.chart is None:
-            self.chart = go.FigureWidget(layout={**LAYOUT, "height": 260, "title": {"text": self.desc, "font": {"size": 13}}})
-            self.chart.add_scatter(x=self.steps, y=self.losses, line={"color": COLOURS[0], "width": 1.4}, name="loss")
+            self.chart = go.FigureWidget(
+                layout={**LAYOUT, "height": 260, "title": {"text": self.desc, "font": {"size": 13}}}
+            )
+            self.chart.add_scatter(
+                x=self.steps, y=self.losses, line={"color": COLOURS[0], "width": 1.4}, name="loss"
+            )
             self.chart.update_layout(xaxis_title="step", yaxis_title="loss", yaxis_type="log")
-            self.handle = display(self._bundle(), raw=True, metadata={"image/png": {"alt": self._alt()}}, display_id=True)
+            self.handle = display(
+                self._bundle(),
+                raw=True,
+                metadata={"image/png": {"alt": self._alt()}},
+                display_id=True,
+            )
         else:
             line = self.chart.data[0]
             with self.chart.batch_update():

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from ..animate import Motion
-from ..capture import Capture
-from ..gaussian_head import GaussianHead, draw
-from ..metrics import psnr
-from .pack import Packet, browser_gaussians, pack_head
-from .widgets import SCRIPT
+from stkit.capture.capture import Capture
+from stkit.driving.motion import Motion
+from stkit.heads.gaussian import GaussianHead, draw
+from stkit.metrics import psnr
+from stkit.viewers.pack import Packet, browser_gaussians, pack_head
+from stkit.viewers.widgets import SCRIPT
 
 LIMIT = 3_000_000  # bytes
 
@@ -30,16 +30,29 @@ class Avatar:
 
 
 def save_avatar(
-    head: GaussianHead, capture: Capture, path: Path, edited: GaussianHead | None = None, motion: Motion | None = None,
-    title: str = "stkit avatar", prompt: str = "", editor: str = "", provenance: str = "", frames: int = 50, limit: int = LIMIT,
-) -> Avatar:  # fmt: skip
+    head: GaussianHead,
+    capture: Capture,
+    path: Path,
+    edited: GaussianHead | None = None,
+    motion: Motion | None = None,
+    title: str = "stkit avatar",
+    prompt: str = "",
+    editor: str = "",
+    provenance: str = "",
+    frames: int = 50,
+    limit: int = LIMIT,
+) -> Avatar:
     """Write a self-contained page with playback, sliders, before/after wipe and weight overlay; at most `limit` bytes.
 
     The motion is rounded more coarsely until it fits. Raises ValueError if it does not.
     """
-    alt = f"A talking head of {len(head.xyz)} 3D Gaussians" + (f", before and after the edit {prompt!r}." if prompt else ".")
+    alt = f"A talking head of {len(head.xyz)} 3D Gaussians" + (
+        f", before and after the edit {prompt!r}." if prompt else "."
+    )
     script = len(SCRIPT.read_bytes()) + 20_000
-    packet = pack_head(head, capture, edited, motion, frames, limit=int((limit - script) * 3 / 4), alt=alt)
+    packet = pack_head(
+        head, capture, edited, motion, frames, limit=int((limit - script) * 3 / 4), alt=alt
+    )
     if prompt:
         packet.header["looks"] = ["head", prompt][: len(packet.header["looks"])]
     packet.header["state"] = {"playing": True, "wipe": 0.5}
@@ -51,38 +64,60 @@ def save_avatar(
     temporary = Path(path).with_suffix(".tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
-    return Avatar(Path(path), len(text.encode()), packet.header["fault"], quality(packet, edited or head, capture, motion, frames))
+    return Avatar(
+        Path(path),
+        len(text.encode()),
+        packet.header["fault"],
+        quality(packet, edited or head, capture, motion, frames),
+    )
 
 
 @torch.no_grad()
-def quality(packet: Packet, head: GaussianHead, capture: Capture, motion: Motion | None, frames: int) -> list[float]:
+def quality(
+    packet: Packet, head: GaussianHead, capture: Capture, motion: Motion | None, frames: int
+) -> list[float]:
     """PSNR (dB) of what the browser draws (its Gaussians, by the Python renderer) against the head itself, frame by frame."""
     import numpy as np
 
-    from ..animate import own_motion, part, play
+    from stkit.driving.motion import own_motion, part, play
 
     motion = motion or own_motion(capture)
     index = np.linspace(0, len(motion) - 1, min(frames, len(motion))).round().astype(int).tolist()
     truth = play(head, capture, part(motion, index))
     look = len(packet.header["looks"]) - 1
     return [
-        psnr(draw(browser_gaussians(packet, k, look), capture.camera)[0].clamp(0, 1), torch.from_numpy(truth[k]).float() / 255)
+        psnr(
+            draw(browser_gaussians(packet, k, look), capture.camera)[0].clamp(0, 1),
+            torch.from_numpy(truth[k]).float() / 255,
+        )
         for k in range(len(index))
     ]
 
 
-def page(packet: Packet, title: str, prompt: str = "", editor: str = "", provenance: str = "") -> str:
+def page(
+    packet: Packet, title: str, prompt: str = "", editor: str = "", provenance: str = ""
+) -> str:
     """The page's text: script, style and data inside, everything else forbidden by its content security policy."""
     data = base64.b64encode(gzip.compress(packet.bytes(), 9, mtime=0)).decode()
     script = (
-        SCRIPT.read_text(encoding="utf-8").replace("export default", "const widget =").replace("export async function", "async function")
+        SCRIPT.read_text(encoding="utf-8")
+        .replace("export default", "const widget =")
+        .replace("export async function", "async function")
     )
     header = json.dumps(packet.header).replace("<", "\\u003c")
     e = html.escape
-    said = f"<p>Edited with the words <b>{e(prompt)}</b>" + (f" by {e(editor)}" if editor else "") + ".</p>" if prompt else ""
+    said = (
+        f"<p>Edited with the words <b>{e(prompt)}</b>"
+        + (f" by {e(editor)}" if editor else "")
+        + ".</p>"
+        if prompt
+        else ""
+    )
     count = len(packet.header.get("components", ()))
     linear = (
-        f" Expressions move on a linear basis of the head's answers ({count} components), so extremes are approximate." if count else ""
+        f" Expressions move on a linear basis of the head's answers ({count} components), so extremes are approximate."
+        if count
+        else ""
     )
     policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">

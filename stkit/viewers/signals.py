@@ -2,10 +2,10 @@
 
 import torch
 
-from ..capture import Capture
-from ..geometry import so3_exp, yaw_pitch_roll
-from ..plots import figure, png, u8
-from .charts import COLOURS, show_live
+from stkit.capture.capture import Capture
+from stkit.geometry import so3_exp, yaw_pitch_roll
+from stkit.io.images import figure, png, u8
+from stkit.viewers.charts import COLOURS, show_live
 
 LIVELIEST = 6
 
@@ -36,12 +36,22 @@ def _box(capture: Capture, frame: int):
     chart = go.FigureWidget(make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.08))
     for row, (unit, lines) in enumerate(curves(capture).items(), 1):
         for (name, values), colour in zip(lines.items(), COLOURS):
-            chart.add_trace(go.Scatter(y=values, name=name, line={"width": 1.3, "color": colour}, legendgroup=unit), row=row, col=1)
+            chart.add_trace(
+                go.Scatter(
+                    y=values, name=name, line={"width": 1.3, "color": colour}, legendgroup=unit
+                ),
+                row=row,
+                col=1,
+            )
         chart.update_yaxes(title_text=unit, row=row, col=1)
     chart.add_vline(x=frame, line={"color": "black", "width": 1}, row="all", col=1)
-    chart.update_layout(height=420, width=560, margin={"l": 50, "r": 10, "t": 10, "b": 30}, template="simple_white")
+    chart.update_layout(
+        height=420, width=560, margin={"l": 50, "r": 10, "t": 10, "b": 30}, template="simple_white"
+    )
     picture = w.Image(value=png(_marked(capture, frame)), format="png", width=320)
-    slider = w.IntSlider(value=frame, max=len(capture) - 1, description="frame", layout={"width": "320px"})
+    slider = w.IntSlider(
+        value=frame, max=len(capture) - 1, description="frame", layout={"width": "320px"}
+    )
 
     def moved(change):
         picture.value = png(_marked(capture, change["new"]))
@@ -54,10 +64,14 @@ def _box(capture: Capture, frame: int):
 
 
 def _marked(capture: Capture, t: int):
-    from ..stage_pictures import marked
+    from stkit.io.images import marked
 
     fitted = capture.camera.project(capture.landmarks3d[t])
-    return marked(torch.from_numpy(capture.frames[t]) / 255, (capture.landmarks[t, :, :2], (86, 180, 233)), (fitted, (213, 94, 0)))
+    return marked(
+        torch.from_numpy(capture.frames[t]) / 255,
+        (capture.landmarks[t, :, :2], (86, 180, 233)),
+        (fitted, (213, 94, 0)),
+    )
 
 
 def _poster(capture: Capture, frame: int):

@@ -9,15 +9,24 @@ import torch
 import traitlets
 from torch import Tensor
 
-from ..cameras import Camera, orbit_camera
-from ..capture import Capture, head_centre, head_transform, to_world
-from ..editing.weights import landmark_set
-from ..gaussian_head import GaussianHead, draw
-from ..geometry import nearest, vertex_normals
-from ..mesh_head import MeshHead
-from ..plots import jpeg, png, sheet, u8
-from ..render import render_mesh
-from .pack import Packet, browser_gaussians, camera_from, camera_header, pack_gaussians, pack_head, square
+from stkit.cameras import Camera, orbit_camera
+from stkit.capture.capture import Capture, head_centre, head_transform
+from stkit.editing.weights import landmark_set
+from stkit.geometry import nearest, vertex_normals
+from stkit.heads.gaussian import GaussianHead, draw
+from stkit.heads.mesh import MeshHead
+from stkit.io.images import jpeg, png, sheet, u8
+from stkit.render import render_mesh
+from stkit.space import to_world
+from stkit.viewers.pack import (
+    Packet,
+    browser_gaussians,
+    camera_from,
+    camera_header,
+    pack_gaussians,
+    pack_head,
+    square,
+)
 
 SCRIPT = Path(__file__).parent / "static" / "viewer.js"
 
@@ -38,7 +47,9 @@ class Viewer(anywidget.AnyWidget):
     def __init__(self, packet: Packet, **state):
         self.packet = packet
         data = packet.bytes()
-        super().__init__(header=packet.header, data=data, state=state, camera=packet.header.get("camera") or {})
+        super().__init__(
+            header=packet.header, data=data, state=state, camera=packet.header.get("camera") or {}
+        )
 
     def set(self, **values) -> None:
         """Change control values, as a person at the controls would."""
@@ -71,16 +82,30 @@ class SplatViewer(Viewer):
     Sliders and playback run in the browser on a linear basis (see `pack.pack_head`), which `render` draws in Python.
     """
 
-    def __init__(self, what: GaussianHead | dict[str, Tensor], capture: Capture | None = None, edited=None, camera: Camera | None = None,
-                 distance: Tensor | None = None, alt: str = "", caption: str = "", state: dict | None = None, **options):  # fmt: skip
+    def __init__(
+        self,
+        what: GaussianHead | dict[str, Tensor],
+        capture: Capture | None = None,
+        edited=None,
+        camera: Camera | None = None,
+        distance: Tensor | None = None,
+        alt: str = "",
+        caption: str = "",
+        state: dict | None = None,
+        **options,
+    ):
         alt = alt or "A head of 3D Gaussians that can be turned."
         if isinstance(what, GaussianHead):
             if capture is None:
-                raise ValueError("SplatViewer(head, capture): a head needs the capture that says how it stands and moves")
+                raise ValueError(
+                    "SplatViewer(head, capture): a head needs the capture that says how it stands and moves"
+                )
             packet = pack_head(what, capture, edited, alt=alt, caption=caption, **options)
         else:
             if camera is None:
-                raise ValueError("SplatViewer(gaussians, camera=...): still Gaussians need a camera to start from")
+                raise ValueError(
+                    "SplatViewer(gaussians, camera=...): still Gaussians need a camera to start from"
+                )
             packet = pack_gaussians(what, camera, distance, edited, alt)
         super().__init__(packet, **(state or {}))
 
@@ -88,7 +113,9 @@ class SplatViewer(Viewer):
         """This view (H, W, 3) by the Python renderer, from the Gaussians the browser has: current frame, sliders and head pose."""
         s = self.state
         with torch.no_grad():
-            g = browser_gaussians(self.packet, int(s.get("frame", 0)), look, s.get("sliders"), s.get("pose"))
+            g = browser_gaussians(
+                self.packet, int(s.get("frame", 0)), look, s.get("sliders"), s.get("pose")
+            )
             return draw(g, self.view(size))[0].clamp(0, 1)
 
     def poster(self) -> np.ndarray:
@@ -107,9 +134,21 @@ class MeshViewer(Viewer):
     `unlit` marks vertices shown without shading, such as those of a slice through the SDF.
     """
 
-    def __init__(self, verts: Tensor, faces: Tensor, camera: Camera, colours: Tensor | None = None, distance: Tensor | None = None,
-                 landmarks: Tensor | None = None, names: list[str] | None = None, unlit: Tensor | None = None, pivot: Tensor | None = None,
-                 alt: str = "A triangle mesh that can be turned.", caption: str = "", **state):  # fmt: skip
+    def __init__(
+        self,
+        verts: Tensor,
+        faces: Tensor,
+        camera: Camera,
+        colours: Tensor | None = None,
+        distance: Tensor | None = None,
+        landmarks: Tensor | None = None,
+        names: list[str] | None = None,
+        unlit: Tensor | None = None,
+        pivot: Tensor | None = None,
+        alt: str = "A triangle mesh that can be turned.",
+        caption: str = "",
+        **state,
+    ):
         grey = torch.full_like(verts, 0.75) if colours is None else colours
         marks = torch.zeros(0, 3) if landmarks is None else landmarks
         lit = torch.ones(len(verts)) if unlit is None else 1.0 - unlit.float()
@@ -117,14 +156,23 @@ class MeshViewer(Viewer):
         self.mesh = (verts, faces, grey, lit, camera)
         square(camera)
         header = {
-            "kind": "mesh", "camera": camera_header(camera), "pivot": (verts.mean(0) if pivot is None else pivot).tolist(), "alt": alt,
-            "caption": caption, "weights": distance is not None, "names": names or [str(k) for k in range(len(marks))],
-        }  # fmt: skip
+            "kind": "mesh",
+            "camera": camera_header(camera),
+            "pivot": (verts.mean(0) if pivot is None else pivot).tolist(),
+            "alt": alt,
+            "caption": caption,
+            "weights": distance is not None,
+            "names": names or [str(k) for k in range(len(marks))],
+        }
         arrays = {
-            "verts": verts.numpy().astype(np.float32), "faces": faces.numpy().astype(np.uint32),
-            "colours": (255 * colour).round().numpy().astype(np.uint8), "landmarks": marks.numpy().astype(np.float32),
-            "distance": (torch.zeros(len(verts)) if distance is None else distance).numpy().astype(np.float32),
-        }  # fmt: skip
+            "verts": verts.numpy().astype(np.float32),
+            "faces": faces.numpy().astype(np.uint32),
+            "colours": (255 * colour).round().numpy().astype(np.uint8),
+            "landmarks": marks.numpy().astype(np.float32),
+            "distance": (torch.zeros(len(verts)) if distance is None else distance)
+            .numpy()
+            .astype(np.float32),
+        }
         super().__init__(Packet(header, arrays), **state)
 
     def poster(self) -> np.ndarray:
@@ -133,7 +181,9 @@ class MeshViewer(Viewer):
         camera = self.view()
         facing = (vertex_normals(verts, faces) @ camera.viewmat[:3, :3].T)[:, 2:].abs()
         shade = torch.where(lit[:, None] > 0.5, 0.35 + 0.65 * facing, torch.ones_like(facing))
-        return u8(render_mesh(verts, faces, colours * shade, camera, background=1.0).image.clamp(0, 1))
+        return u8(
+            render_mesh(verts, faces, colours * shade, camera, background=1.0).image.clamp(0, 1)
+        )
 
 
 def mesh_viewer(head: MeshHead, capture: Capture, slice_sdf: bool = False, **state) -> MeshViewer:
@@ -141,7 +191,7 @@ def mesh_viewer(head: MeshHead, capture: Capture, slice_sdf: bool = False, **sta
 
     With `slice_sdf` the subject's left half is cut away and the signed distance field shows on the cut (see `sdf_slice`).
     """
-    from ..face_models.landmarks import KEPT_66, region_name
+    from stkit.face_models.landmarks import KEPT_66, region_name
 
     m = capture.neutral
     with torch.no_grad():
@@ -156,17 +206,32 @@ def mesh_viewer(head: MeshHead, capture: Capture, slice_sdf: bool = False, **sta
         plane, plane_faces, plane_colours = sdf_slice(head)
         faces = torch.cat([faces[verts[faces][:, :, 0].mean(1) < 0], plane_faces + len(verts)])
         unlit = torch.cat([torch.zeros(len(verts)), torch.ones(len(plane))])
-        verts, moved, colours = torch.cat([verts, plane]), torch.cat([moved, plane]), torch.cat([colours, plane_colours])
+        verts, moved, colours = (
+            torch.cat([verts, plane]),
+            torch.cat([moved, plane]),
+            torch.cat([colours, plane_colours]),
+        )
         camera = orbit_camera(camera, 50.0, 10.0, head_centre(capture, m))
         alt = "Half of the mesh head, cut from crown to chest; on the cut the signed distance, blue inside and orange outside; it can be turned."
     return MeshViewer(
-        to_world(moved, **place), faces, camera, colours, nearest(verts, marks)[0][:, 0], to_world(marks, **place),
-        [region_name(k) for k in KEPT_66], unlit, pivot=head_centre(capture, m), alt=alt, **state,
-    )  # fmt: skip
+        to_world(moved, **place),
+        faces,
+        camera,
+        colours,
+        nearest(verts, marks)[0][:, 0],
+        to_world(marks, **place),
+        [region_name(k) for k in KEPT_66],
+        unlit,
+        pivot=head_centre(capture, m),
+        alt=alt,
+        **state,
+    )
 
 
 @torch.no_grad()
-def sdf_slice(head: MeshHead, points: int = 200, reach: float = 0.4) -> tuple[Tensor, Tensor, Tensor]:
+def sdf_slice(
+    head: MeshHead, points: int = 200, reach: float = 0.4
+) -> tuple[Tensor, Tensor, Tensor]:
     """The plane x = 0 of the head's box: vertices (P, 3), faces, colours (P, 3): blue inside, orange outside, a dark line at 0.
 
     Colour reaches its end at `reach` decimetres from the surface; thin lines stand 0.1 dm apart.
@@ -180,12 +245,24 @@ def sdf_slice(head: MeshHead, points: int = 200, reach: float = 0.4) -> tuple[Te
     ends = torch.where(t < 0, torch.tensor([0.0, 0.27, 0.70]), torch.tensor([0.84, 0.37, 0.0]))
     colours = 1 - t.abs() * (1 - ends)
     step = float((high - low)[1:].max()) / points
-    steep = torch.stack(torch.gradient(sdf.reshape(points, points), spacing=(y, z))).norm(dim=0).reshape(-1).clamp_min(0.3)
+    steep = (
+        torch.stack(torch.gradient(sdf.reshape(points, points), spacing=(y, z)))
+        .norm(dim=0)
+        .reshape(-1)
+        .clamp_min(0.3)
+    )
     tenth = (sdf / 0.1 - (sdf / 0.1).round()).abs() * 0.1
     colours = torch.where((tenth < 0.4 * step * steep)[:, None], 0.8 * colours, colours)
-    colours = torch.where((sdf.abs() < 0.9 * step * steep)[:, None], torch.full_like(colours, 0.1), colours)
+    colours = torch.where(
+        (sdf.abs() < 0.9 * step * steep)[:, None], torch.full_like(colours, 0.1), colours
+    )
     k = torch.arange(points * points).reshape(points, points)
-    a, b, c, d = k[:-1, :-1].reshape(-1), k[:-1, 1:].reshape(-1), k[1:, :-1].reshape(-1), k[1:, 1:].reshape(-1)
+    a, b, c, d = (
+        k[:-1, :-1].reshape(-1),
+        k[:-1, 1:].reshape(-1),
+        k[1:, :-1].reshape(-1),
+        k[1:, 1:].reshape(-1),
+    )
     return plane, torch.cat([torch.stack([a, b, c], 1), torch.stack([b, d, c], 1)]), colours
 
 
@@ -196,25 +273,58 @@ class Compare(Viewer):
     play are kept as JPEG, single ones as PNG. ValueError where numbers of pictures do not fit together or `alt` is empty.
     """
 
-    def __init__(self, before, after, labels: tuple[str, str] = ("before", "after"), frames: list[int] | None = None, alt: str = "",
-                 caption: str = "", width: int = 420, beside: dict[str, list] | None = None, fps: float | None = None):  # fmt: skip
+    def __init__(
+        self,
+        before,
+        after,
+        labels: tuple[str, str] = ("before", "after"),
+        frames: list[int] | None = None,
+        alt: str = "",
+        caption: str = "",
+        width: int = 420,
+        beside: dict[str, list] | None = None,
+        fps: float | None = None,
+    ):
         listed = isinstance(before, (list, tuple)) or getattr(before, "ndim", 3) == 4
         rows = {f"beside{k}_": list(v) for k, v in enumerate((beside or {}).values())}
-        rows |= {"before": list(before) if listed else [before], "after": list(after) if listed else [after]}
+        rows |= {
+            "before": list(before) if listed else [before],
+            "after": list(after) if listed else [after],
+        }
         count = len(rows["before"])
         if not alt.strip():
             raise ValueError("Compare: say in alt what the two pictures show")
-        if not count or {len(v) for v in rows.values()} != {count} or (frames and len(frames) != count):
+        if (
+            not count
+            or {len(v) for v in rows.values()} != {count}
+            or (frames and len(frames) != count)
+        ):
             numbers = ", ".join(str(len(v)) for v in rows.values())
-            raise ValueError(f"Compare: {numbers} pictures and {len(frames or [])} frame numbers do not fit together")
+            raise ValueError(
+                f"Compare: {numbers} pictures and {len(frames or [])} frame numbers do not fit together"
+            )
         self.first = sheet([[v[0] for v in rows.values()]], height=u8(rows["before"][0]).shape[0])
         encode = png if fps is None else jpeg
         header = {
-            "kind": "compare", "looks": list(labels), "beside": list(beside or {}), "alt": alt, "caption": caption, "width": width, "fps": fps,
-            "frames": frames or list(range(count)), "type": "image/png" if fps is None else "image/jpeg",
-        }  # fmt: skip
+            "kind": "compare",
+            "looks": list(labels),
+            "beside": list(beside or {}),
+            "alt": alt,
+            "caption": caption,
+            "width": width,
+            "fps": fps,
+            "frames": frames or list(range(count)),
+            "type": "image/png" if fps is None else "image/jpeg",
+        }
         super().__init__(
-            Packet(header, {f"{name}{k}": np.frombuffer(encode(x), np.uint8) for name, row in rows.items() for k, x in enumerate(row)})
+            Packet(
+                header,
+                {
+                    f"{name}{k}": np.frombuffer(encode(x), np.uint8)
+                    for name, row in rows.items()
+                    for k, x in enumerate(row)
+                },
+            )
         )
 
     def poster(self) -> np.ndarray:

@@ -11,24 +11,33 @@ import pytest
 import torch
 
 from stkit.capture.preprocess import PreprocessSettings, preprocess
+from stkit.diffusion.mesh_prior import mesh_prior_views
 from stkit.diffusion.paint import PaintEditor
-from stkit.diffusion.views import mesh_prior_views
 from stkit.editing.loop import EditSettings, edit_head
-from stkit.fit_gaussians import fit_gaussians
-from stkit.fit_mesh import fit_mesh
-from stkit.profiles import PAPER
+from stkit.heads.fit_gaussians import fit_gaussians
+from stkit.heads.fit_mesh import fit_mesh
 from stkit.render import pick_device
+from stkit.runs.profiles import PAPER
 
-pytestmark = pytest.mark.skipif(pick_device() != "cuda", reason="needs an NVIDIA GPU, gsplat and kaolin")
+pytestmark = pytest.mark.skipif(
+    pick_device() != "cuda", reason="needs an NVIDIA GPU, gsplat and kaolin"
+)
 STEPS = int(os.environ.get("STKIT_GPU_STEPS", "20"))
-PAPER_MS = {"mesh": 60, "gaussians": 150, "edit": 180}  # a step of the paper's stages on an RTX 4090
+PAPER_MS = {
+    "mesh": 60,
+    "gaussians": 150,
+    "edit": 180,
+}  # a step of the paper's stages on an RTX 4090
 
 
 @pytest.fixture(scope="module")
 def capture():
-    return preprocess("synthetic", PreprocessSettings(size=PAPER.preprocess.size, max_frames=24, fit_steps=200, refine_steps=120))[0].to(
-        "cuda"
-    )
+    return preprocess(
+        "synthetic",
+        PreprocessSettings(
+            size=PAPER.preprocess.size, max_frames=24, fit_steps=200, refine_steps=120
+        ),
+    )[0].to("cuda")
 
 
 def timed(name: str, run, steps: int):
@@ -51,8 +60,12 @@ def test_every_stage_runs_at_the_papers_size(capture):
     assert history["loss"][-1] < history["loss"][0]
     views = mesh_prior_views(capture.to("cpu"), mesh.cpu())
     settings = replace(PAPER.gaussians, steps=STEPS, track_steps=2)
-    head, tracked, history = timed("gaussians", lambda: fit_gaussians(capture, mesh.to("cuda"), views, settings, train), STEPS)
+    head, tracked, history = timed(
+        "gaussians", lambda: fit_gaussians(capture, mesh.to("cuda"), views, settings, train), STEPS
+    )
     assert torch.isfinite(torch.tensor(history["loss"])).all()
     settings = EditSettings("turn him into a clown", steps=STEPS, frames=4)
-    history, _, log = timed("edit", lambda: edit_head(head, tracked, views, PaintEditor(), settings, train), STEPS)
+    history, _, log = timed(
+        "edit", lambda: edit_head(head, tracked, views, PaintEditor(), settings, train), STEPS
+    )
     assert torch.isfinite(torch.tensor(history["loss"])).all() and log

@@ -11,8 +11,13 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an 
 
 def scene(device: str) -> list[torch.Tensor]:
     g = torch.Generator().manual_seed(0)
-    parts = [torch.randn(500, 3, generator=g), torch.randn(500, 4, generator=g), torch.rand(500, 3, generator=g) * 0.1 + 0.01,
-             torch.rand(500, generator=g) * 0.9 + 0.05, torch.rand(500, 3, generator=g)]  # fmt: skip
+    parts = [
+        torch.randn(500, 3, generator=g),
+        torch.randn(500, 4, generator=g),
+        torch.rand(500, 3, generator=g) * 0.1 + 0.01,
+        torch.rand(500, generator=g) * 0.9 + 0.05,
+        torch.rand(500, 3, generator=g),
+    ]
     return [x.to(device).requires_grad_() for x in parts]
 
 
@@ -22,7 +27,12 @@ def test_gsplat_and_the_cpu_kernels_agree():
     for device in ("cpu", "cuda"):
         parts = scene(device)
         image, alpha, _ = rasterize(
-            *parts, camera.viewmat[None].to(device), camera.K[None].to(device), 96, 96, backgrounds=torch.ones(1, 3, device=device)
+            *parts,
+            camera.viewmat[None].to(device),
+            camera.K[None].to(device),
+            96,
+            96,
+            backgrounds=torch.ones(1, 3, device=device),
         )
         (image.square().sum() + alpha.sum()).backward()
         results.append((image.detach().cpu(), [p.grad.cpu() for p in parts]))

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...cameras import Camera, front_camera
-from ...capture.capture import to_world
-from ...capture.synthetic import make_subject, rest_pose
-from ...face_models import get as face_model
-from ...face_models.landmarks import KEPT_66
-from ...geometry import euler_yxz
-from ..paint import PaintEditor
-from . import SIZE
-from .vocabulary import names
+from stkit.cameras import Camera, front_camera
+from stkit.diffusion.paint import PaintEditor
+from stkit.diffusion.tiny import SIZE
+from stkit.diffusion.tiny.vocabulary import names
+from stkit.face_models import get as face_model
+from stkit.face_models.landmarks import KEPT_66
+from stkit.geometry import euler_yxz
+from stkit.space import to_world
+from stkit.synthetic.subject import make_subject, rest_pose
 
 PAINTED = 2 * SIZE  # the teacher paints at twice the size, for finer lines
 
@@ -36,19 +36,36 @@ def sit(seed: int) -> Sitting:
     subject = make_subject(int(rng.integers(1_000_000_000)), 12, seconds=8.0)
     beta = subject.performance.beta[int(rng.integers(12))]
     angles = torch.tensor(
-        np.radians([rng.uniform(-30, 30) * rng.choice([0.4, 1.0]), rng.normal(0, 5), rng.normal(0, 4)]), dtype=torch.float32
+        np.radians(
+            [rng.uniform(-30, 30) * rng.choice([0.4, 1.0]), rng.normal(0, 5), rng.normal(0, 4)]
+        ),
+        dtype=torch.float32,
     )
     turn = euler_yxz(angles[0:1], angles[1:2], angles[2:3])[0]
-    pose = torch.cat([turn, rest_pose()[3:] + 0.06 * torch.tensor(rng.normal(size=3), dtype=torch.float32)])
+    pose = torch.cat(
+        [turn, rest_pose()[3:] + 0.06 * torch.tensor(rng.normal(size=3), dtype=torch.float32)]
+    )
     base = front_camera(PAINTED)
     K = base.K.clone()
     zoom = rng.uniform(0.85, 1.6)
     K[:2, :2] *= zoom
-    K[:2, 2] += torch.tensor([rng.uniform(-0.08, 0.08), rng.uniform(-0.04, 0.10) + 0.10 * (zoom - 1)], dtype=torch.float32) * PAINTED
+    K[:2, 2] += (
+        torch.tensor(
+            [rng.uniform(-0.08, 0.08), rng.uniform(-0.04, 0.10) + 0.10 * (zoom - 1)],
+            dtype=torch.float32,
+        )
+        * PAINTED
+    )
     camera = Camera(base.viewmat, K, PAINTED, PAINTED)
     image, matte = subject.render(None, camera, beta, pose)
     head = face_model("builtin")
-    points = to_world(head.verts(subject.identity, beta)[head.landmarks], torch.tensor(1.0), pose, torch.zeros(6), rest_pose())
+    points = to_world(
+        head.verts(subject.identity, beta)[head.landmarks],
+        torch.tensor(1.0),
+        pose,
+        torch.zeros(6),
+        rest_pose(),
+    )
     return Sitting(image, matte, camera.project(points)[KEPT_66])
 
 
@@ -57,7 +74,9 @@ def paint(sitting: Sitting, name: str, seed: int) -> Tensor:
     if name == "nothing":
         return sitting.image
     gen = torch.Generator().manual_seed(seed)
-    return PaintEditor().edit(sitting.image, name, 0.5, sitting.image, gen, landmarks=sitting.landmarks)
+    return PaintEditor().edit(
+        sitting.image, name, 0.5, sitting.image, gen, landmarks=sitting.landmarks
+    )
 
 
 def disturb(images: list[Tensor], matte: Tensor, seed: int) -> list[Tensor]:
@@ -66,7 +85,9 @@ def disturb(images: list[Tensor], matte: Tensor, seed: int) -> list[Tensor]:
     cast = torch.tensor(rng.uniform(0.85, 1.15, 3), dtype=torch.float32)
     gamma = float(rng.uniform(0.75, 1.3))
     blur = float(rng.uniform(0, 0.8)) if rng.random() < 0.3 else 0.0
-    noise = float(rng.uniform(0, 0.015)) * torch.tensor(rng.normal(size=(SIZE, SIZE, 3)), dtype=torch.float32)
+    noise = float(rng.uniform(0, 0.015)) * torch.tensor(
+        rng.normal(size=(SIZE, SIZE, 3)), dtype=torch.float32
+    )
     back = torch.ones(3)
     if rng.random() < 0.35:
         y = torch.linspace(0, 1, PAINTED)[:, None, None]
@@ -78,7 +99,9 @@ def disturb(images: list[Tensor], matte: Tensor, seed: int) -> list[Tensor]:
     for image in images:
         figure = image - (1 - matte)
         shown = (figure.clamp_min(0) * cast).clamp(0, 1) ** gamma + (1 - matte) * back
-        small = torch.nn.functional.interpolate(shown.permute(2, 0, 1)[None], (SIZE, SIZE), mode="area")[0].permute(1, 2, 0)
+        small = torch.nn.functional.interpolate(
+            shown.permute(2, 0, 1)[None], (SIZE, SIZE), mode="area"
+        )[0].permute(1, 2, 0)
         if blur:
             import cv2
 
@@ -100,7 +123,11 @@ def make(seeds: range, edits: int, folder: Path, progress=lambda x, **k: x) -> P
     for seed in progress(seeds, desc="pictures"):
         sitting, rng = sit(seed), random.Random(seed)
         chosen = rng.sample(range(len(names())), edits)
-        pictures = disturb([sitting.image, *(paint(sitting, names()[k], seed) for k in chosen)], sitting.matte, seed)
+        pictures = disturb(
+            [sitting.image, *(paint(sitting, names()[k], seed) for k in chosen)],
+            sitting.matte,
+            seed,
+        )
         pixels = [(x * 255).round().byte().numpy() for x in pictures]
         images.append(pixels[0])
         edited.append(np.stack(pixels[1:]))

@@ -16,9 +16,18 @@ from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from ..learning import State, descend, latents, millions, picture_loss, quarter, signed, stages
-from . import models, vocabulary
-from .data import make
+from stkit.diffusion.learning import (
+    State,
+    descend,
+    latents,
+    millions,
+    picture_loss,
+    quarter,
+    signed,
+    stages,
+)
+from stkit.diffusion.tiny import models, vocabulary
+from stkit.diffusion.tiny.data import make
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,12 @@ class Pictures:
 
     def __init__(self, settings: Settings, progress=lambda x, **k: x):
         files = [
-            make(range(k, min(k + 200, settings.sittings)), settings.edits, settings.folder / "data", progress)
+            make(
+                range(k, min(k + 200, settings.sittings)),
+                settings.edits,
+                settings.folder / "data",
+                progress,
+            )
             for k in range(0, settings.sittings, 200)
         ]
         parts = [np.load(f) for f in files]
@@ -50,7 +64,9 @@ class Pictures:
         self.which = np.concatenate([p["which"] for p in parts])
 
 
-def train_autoencoder(settings: Settings, pictures: Pictures, deadline: float, progress=lambda x, **k: x):
+def train_autoencoder(
+    settings: Settings, pictures: Pictures, deadline: float, progress=lambda x, **k: x
+):
     """L1 on pixels and on their differences to the neighbours (edges), with a light KL term.
 
     Four fifths of the steps see quarter crops, the rest whole pictures at half the batch.
@@ -60,13 +76,19 @@ def train_autoencoder(settings: Settings, pictures: Pictures, deadline: float, p
     vae = models.new_autoencoder()
     optimiser = torch.optim.AdamW(vae.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
     vae, optimiser = accelerator.prepare(vae, optimiser)
-    state = State(settings.folder / "autoencoder", vae=accelerator.unwrap_model(vae), optimiser=optimiser)
+    state = State(
+        settings.folder / "autoencoder", vae=accelerator.unwrap_model(vae), optimiser=optimiser
+    )
     everything = torch.cat([pictures.images, pictures.edited.flatten(0, 1)])
     rng = np.random.default_rng((settings.seed, state.step))
 
     def loss_of(step: int) -> Tensor:
         crops = step < 0.8 * settings.autoencoder_steps
-        which = torch.from_numpy(rng.integers(len(everything), size=settings.batch if crops else max(settings.batch // 2, 1)))
+        which = torch.from_numpy(
+            rng.integers(
+                len(everything), size=settings.batch if crops else max(settings.batch // 2, 1)
+            )
+        )
         x = signed(everything[which]).to(accelerator.device)
         x = quarter(x, rng) if crops else x
         if rng.random() < 0.5:
@@ -75,30 +97,54 @@ def train_autoencoder(settings: Settings, pictures: Pictures, deadline: float, p
         return picture_loss(x, vae.decode(posterior.sample()).sample, posterior)
 
     done = descend(
-        state, settings.autoencoder_steps, loss_of, accelerator, vae, optimiser, 1e-3, 100, 0.05, deadline, progress=progress, title="autoencoder"
-    )  # fmt: skip
+        state,
+        settings.autoencoder_steps,
+        loss_of,
+        accelerator,
+        vae,
+        optimiser,
+        1e-3,
+        100,
+        0.05,
+        deadline,
+        progress=progress,
+        title="autoencoder",
+    )
     return accelerator.unwrap_model(vae), done
 
 
-def train_editor(settings: Settings, pictures: Pictures, vae, deadline: float, progress=lambda x, **k: x):
+def train_editor(
+    settings: Settings, pictures: Pictures, vae, deadline: float, progress=lambda x, **k: x
+):
     """UNet and text encoder on the velocity (steadier than the noise in so few steps); picture, text and both are dropped in 5 % of the cases each."""
     accelerator = Accelerator()
     torch.manual_seed(settings.seed)
     tokenizer = vocabulary.save_tokenizer(settings.folder / "tokenizer")
-    text = models.new_text_encoder(len(tokenizer), tokenizer.model_max_length, tokenizer.bos_token_id, tokenizer.eos_token_id)
+    text = models.new_text_encoder(
+        len(tokenizer), tokenizer.model_max_length, tokenizer.bos_token_id, tokenizer.eos_token_id
+    )
     unet = models.new_unet()
     both = torch.nn.ModuleDict({"unet": unet, "text": text})
-    optimiser = torch.optim.AdamW(both.parameters(), lr=settings.rate, weight_decay=1e-2, fused=True)
+    optimiser = torch.optim.AdamW(
+        both.parameters(), lr=settings.rate, weight_decay=1e-2, fused=True
+    )
     both, optimiser = accelerator.prepare(both, optimiser)
     ema = EMAModel(both.parameters(), decay=0.999)
-    state = State(settings.folder / "editor", both=accelerator.unwrap_model(both), optimiser=optimiser, ema=ema)
+    state = State(
+        settings.folder / "editor",
+        both=accelerator.unwrap_model(both),
+        optimiser=optimiser,
+        ema=ema,
+    )
     images, edited = latents(vae, pictures.images), latents(vae, pictures.edited)
     factor = float(1 / edited.std())
     vae.register_to_config(scaling_factor=factor)
     schedule = models.new_schedule()
     names = vocabulary.names()
     tokens = {
-        k: tokenizer(vocabulary.phrases(name), padding="max_length", truncation=True, return_tensors="pt").input_ids
+        k: tokenizer(
+            vocabulary.phrases(name), padding="max_length", truncation=True, return_tensors="pt"
+        ).input_ids
         for k, name in enumerate(names)
     }
     empty = tokenizer([""], padding="max_length", return_tensors="pt").input_ids
@@ -116,19 +162,39 @@ def train_editor(settings: Settings, pictures: Pictures, vae, deadline: float, p
             if 1 <= luck < 3:  # text, or picture and text
                 ids[k] = empty[0]
         noise, t = torch.randn_like(target), torch.randint(0, 1000, (len(n),))
-        noisy, wanted = schedule.add_noise(target, noise, t), schedule.get_velocity(target, noise, t)
-        noisy, wanted, condition, ids, t = (x.to(accelerator.device) for x in (noisy, wanted, condition, ids, t))
+        noisy, wanted = (
+            schedule.add_noise(target, noise, t),
+            schedule.get_velocity(target, noise, t),
+        )
+        noisy, wanted, condition, ids, t = (
+            x.to(accelerator.device) for x in (noisy, wanted, condition, ids, t)
+        )
         states = both["text"](ids)[0]
-        guess = both["unet"](torch.cat([noisy, condition], 1), t, encoder_hidden_states=states).sample
+        guess = both["unet"](
+            torch.cat([noisy, condition], 1), t, encoder_hidden_states=states
+        ).sample
         return (guess - wanted).square().mean()
 
     descend(
-        state, settings.editor_steps, loss_of, accelerator, both, optimiser, settings.rate, 300, 0.05, deadline,
-        lambda: ema.step(both.parameters()), progress, "editor",
-    )  # fmt: skip
+        state,
+        settings.editor_steps,
+        loss_of,
+        accelerator,
+        both,
+        optimiser,
+        settings.rate,
+        300,
+        0.05,
+        deadline,
+        lambda: ema.step(both.parameters()),
+        progress,
+        "editor",
+    )
     ema.copy_to(both.parameters())
     models.save_pipeline(settings.folder / "pipeline", vae, unet, text, tokenizer)
-    (settings.folder / "pipeline" / "training.json").write_text(json.dumps(account(settings, vae, unet, text), indent=1) + "\n")
+    (settings.folder / "pipeline" / "training.json").write_text(
+        json.dumps(account(settings, vae, unet, text), indent=1) + "\n"
+    )
     return settings.folder / "pipeline", state
 
 
@@ -141,21 +207,33 @@ def account(settings: Settings, *parts: torch.nn.Module) -> dict:
         "drop": settings.drop,
         "planned_steps": settings.editor_steps,
     }
-    return {**told, "millions": millions(*parts), **stages(settings.folder, "autoencoder", "editor")}
+    return {
+        **told,
+        "millions": millions(*parts),
+        **stages(settings.folder, "autoencoder", "editor"),
+    }
 
 
 def main(arguments: list[str] | None = None) -> None:
-    from ...progress import bar
+    from stkit.progress import bar
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("runs/tiny"))
-    parser.add_argument("--minutes", type=float, default=60.0, help="stop after this long; the same command goes on")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="stop after this long; the same command goes on"
+    )
     parser.add_argument("--sittings", type=int, default=1600)
     parser.add_argument("--autoencoder-steps", type=int, default=10_000)
     parser.add_argument("--editor-steps", type=int, default=12_000)
     parser.add_argument("--batch", type=int, default=16)
     a = parser.parse_args(arguments)
-    settings = Settings(a.folder, a.sittings, autoencoder_steps=a.autoencoder_steps, editor_steps=a.editor_steps, batch=a.batch)
+    settings = Settings(
+        a.folder,
+        a.sittings,
+        autoencoder_steps=a.autoencoder_steps,
+        editor_steps=a.editor_steps,
+        batch=a.batch,
+    )
     deadline = time.monotonic() + 60 * a.minutes
     pictures = Pictures(settings, bar)
     vae, done = train_autoencoder(settings, pictures, deadline, bar)

@@ -4,27 +4,86 @@ import json
 import random
 from pathlib import Path
 
-FRAMES = ("turn {him} into {x}", "make {him} {x}", "what would {he} look like as {x}", "as {x}", "{x}", "change {him} to {x}",
-          "let {him} be {x}", "show {him} as {x}", "transform {him} into {x}", "I want {him} to be {x}", "edit {him} into {x}", "could {he} become {x}")  # fmt: skip
-WEAR = ("give {him} {x}", "add {x}", "put {x} on {him}", "{he} should have {x}", "with {x}", "{x}", "make {him} have {x}", "I want {x} on {him}",
-        "{he} wears {x}", "draw {x}", "let {him} have {x}", "show {him} with {x}")  # fmt: skip
-PEOPLE = (("him", "he"), ("her", "she"), ("them", "they"), ("the person", "the person"), ("the man", "the man"), ("the woman", "the woman"))
+FRAMES = (
+    "turn {him} into {x}",
+    "make {him} {x}",
+    "what would {he} look like as {x}",
+    "as {x}",
+    "{x}",
+    "change {him} to {x}",
+    "let {him} be {x}",
+    "show {him} as {x}",
+    "transform {him} into {x}",
+    "I want {him} to be {x}",
+    "edit {him} into {x}",
+    "could {he} become {x}",
+)
+WEAR = (
+    "give {him} {x}",
+    "add {x}",
+    "put {x} on {him}",
+    "{he} should have {x}",
+    "with {x}",
+    "{x}",
+    "make {him} have {x}",
+    "I want {x} on {him}",
+    "{he} wears {x}",
+    "draw {x}",
+    "let {him} have {x}",
+    "show {him} with {x}",
+)
+PEOPLE = (
+    ("him", "he"),
+    ("her", "she"),
+    ("them", "they"),
+    ("the person", "the person"),
+    ("the man", "the man"),
+    ("the woman", "the woman"),
+)
 
 NOUNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "clown": (FRAMES, ("a clown", "a circus clown")), "joker": (FRAMES, ("the joker", "a joker")),
-    "bronze statue": (FRAMES, ("a bronze statue", "a statue", "a statue of bronze")), "golden statue": (FRAMES, ("a golden statue", "a gold statue", "gold")),
-    "marble statue": (FRAMES, ("a marble statue", "a sculpture", "a marble sculpture")), "silver statue": (FRAMES, ("a silver statue", "a robot", "silver")),
-    "red hair": (WEAR, ("red hair",)), "blond hair": (WEAR, ("blond hair", "blonde hair")), "blue hair": (WEAR, ("blue hair",)),
-    "green hair": (WEAR, ("green hair",)), "pink hair": (WEAR, ("pink hair",)), "black hair": (WEAR, ("black hair",)),
-    "lipstick": (WEAR, ("lipstick", "red lipstick")), "zombie": (FRAMES, ("a zombie", "an undead zombie")),
-    "Modigliani painting": (FRAMES, ("a modigliani painting", "a modigliani portrait")), "sunburn": (WEAR, ("a sunburn", "sunburn")),
-    "old": (FRAMES, ("an old person", "old", "elderly")), "vampire": (FRAMES, ("a vampire", "dracula")),
-    "green skin": (FRAMES, ("the hulk", "an orc", "someone with green skin")), "blue skin": (FRAMES, ("an avatar", "someone with blue skin")),
-    "tan": (WEAR, ("a tan",)), "pale": (FRAMES, ("pale", "very pale")), "beard": (WEAR, ("a beard",)), "make-up": (WEAR, ("makeup", "make-up")),
-    "skull": (FRAMES, ("a skull", "a skeleton")), "pencil sketch": (FRAMES, ("a pencil sketch", "a drawing", "a sketch")),
-    "nothing": (("{x}",), ("do nothing", "keep the picture", "no edit", "leave it as it is", "change nothing", "the same picture", "keep it",
-                           "keep {him} as {he} is", "do not change {him}", "leave {him} alone")),
-}  # fmt: skip
+    "clown": (FRAMES, ("a clown", "a circus clown")),
+    "joker": (FRAMES, ("the joker", "a joker")),
+    "bronze statue": (FRAMES, ("a bronze statue", "a statue", "a statue of bronze")),
+    "golden statue": (FRAMES, ("a golden statue", "a gold statue", "gold")),
+    "marble statue": (FRAMES, ("a marble statue", "a sculpture", "a marble sculpture")),
+    "silver statue": (FRAMES, ("a silver statue", "a robot", "silver")),
+    "red hair": (WEAR, ("red hair",)),
+    "blond hair": (WEAR, ("blond hair", "blonde hair")),
+    "blue hair": (WEAR, ("blue hair",)),
+    "green hair": (WEAR, ("green hair",)),
+    "pink hair": (WEAR, ("pink hair",)),
+    "black hair": (WEAR, ("black hair",)),
+    "lipstick": (WEAR, ("lipstick", "red lipstick")),
+    "zombie": (FRAMES, ("a zombie", "an undead zombie")),
+    "Modigliani painting": (FRAMES, ("a modigliani painting", "a modigliani portrait")),
+    "sunburn": (WEAR, ("a sunburn", "sunburn")),
+    "old": (FRAMES, ("an old person", "old", "elderly")),
+    "vampire": (FRAMES, ("a vampire", "dracula")),
+    "green skin": (FRAMES, ("the hulk", "an orc", "someone with green skin")),
+    "blue skin": (FRAMES, ("an avatar", "someone with blue skin")),
+    "tan": (WEAR, ("a tan",)),
+    "pale": (FRAMES, ("pale", "very pale")),
+    "beard": (WEAR, ("a beard",)),
+    "make-up": (WEAR, ("makeup", "make-up")),
+    "skull": (FRAMES, ("a skull", "a skeleton")),
+    "pencil sketch": (FRAMES, ("a pencil sketch", "a drawing", "a sketch")),
+    "nothing": (
+        ("{x}",),
+        (
+            "do nothing",
+            "keep the picture",
+            "no edit",
+            "leave it as it is",
+            "change nothing",
+            "the same picture",
+            "keep it",
+            "keep {him} as {he} is",
+            "do not change {him}",
+            "leave {him} alone",
+        ),
+    ),
+}
 
 
 def names() -> list[str]:
@@ -35,7 +94,12 @@ def names() -> list[str]:
 def phrases(name: str) -> list[str]:
     """Every way to say an instruction, in a fixed order."""
     frames, nouns = NOUNS[name]
-    said = [f.replace("{x}", n).replace("{him}", him).replace("{he}", he) for f in frames for n in nouns for him, he in PEOPLE]
+    said = [
+        f.replace("{x}", n).replace("{him}", him).replace("{he}", he)
+        for f in frames
+        for n in nouns
+        for him, he in PEOPLE
+    ]
     return list(dict.fromkeys(said))
 
 
@@ -56,8 +120,14 @@ def save_tokenizer(folder: Path, length: int = 16):
     bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     bpe.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     letters = [chr(c) for c in range(33, 127)]
-    trainer = trainers.BpeTrainer(vocab_size=2000, min_frequency=1, end_of_word_suffix="</w>", show_progress=False,
-                                  special_tokens=["<|startoftext|>", "<|endoftext|>"], initial_alphabet=letters)  # fmt: skip
+    trainer = trainers.BpeTrainer(
+        vocab_size=2000,
+        min_frequency=1,
+        end_of_word_suffix="</w>",
+        show_progress=False,
+        special_tokens=["<|startoftext|>", "<|endoftext|>"],
+        initial_alphabet=letters,
+    )
     corpus = sorted({p.lower().replace("-", " - ") for name in NOUNS for p in phrases(name)})
     bpe.train_from_iterator(corpus, trainer)
     bpe.model.save(str(folder))
@@ -68,6 +138,8 @@ def save_tokenizer(folder: Path, length: int = 16):
     merges = (folder / "merges.txt").read_text()
     if not merges.startswith("#version"):
         (folder / "merges.txt").write_text("#version: 0.2\n" + merges)
-    tokenizer = CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=length)
+    tokenizer = CLIPTokenizer(
+        str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=length
+    )
     tokenizer.save_pretrained(folder)
     return tokenizer

@@ -1,0 +1,1 @@
+"""What moves a head: other captures, other trackers' files, a script."""

@@ -1,0 +1,1 @@
+"""What leaves the kit: point clouds and meshes that other tools open."""

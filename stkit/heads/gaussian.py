@@ -1,0 +1,230 @@
+"""Stage 03's model: 3D Gaussians on the mesh's vertices, one feature each, moved by MLP_deform, coloured and shaped by nets
+(Eq. 6). Canonical decimetres; colours RGB; degree-0 (no spherical harmonics), as the lineage has it.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from stkit.cameras import Camera
+from stkit.geometry import axis_angle_to_quat, nearest, quat_from_z, quat_multiply, vertex_normals
+from stkit.heads.mesh import MeshHead
+from stkit.heads.networks import AttributeNet, ColorNet, Deformation, expression_share
+from stkit.io.tensors import load_tensors, save_tensors
+from stkit.render import rasterize
+from stkit.space import skin_weight, to_world
+
+
+@dataclass(frozen=True)
+class GaussianSettings:
+    """Widths of the nets, how many points in the mouth, and how far attributes may depend on expression and pose.
+
+    surface_points: where the mesh has fewer vertices than this, random points of its faces are added (0: vertices alone, as
+    upstream). flat: thickness across the surface against the width along it, at the start. Upstream's balls (1.0) stand out beyond the
+    silhouettes of views that training never saw.
+    """
+
+    width: int = 64
+    pose_width: int = 48
+    feature: int = 32
+    mouth_points: int = 1200
+    surface_points: int = 0
+    deform_scale: float = 0.3
+    attributes_scale: float = 0.2
+    opacity: float = 0.3
+    flat: float = 0.25
+    direct_color: bool = True
+
+
+class GaussianHead(nn.Module):
+    """N Gaussians with features. Deformation is kept from stage 02 and frozen; colour and attribute nets are new."""
+
+    def __init__(self, settings: GaussianSettings, points: int):
+        super().__init__()
+        s = self.settings = settings
+        self.xyz = nn.Parameter(torch.zeros(points, 3))
+        self.feature = nn.Parameter(torch.zeros(points, s.feature))
+        self.log_scales = nn.Parameter(torch.zeros(points, 3))
+        self.quats = nn.Parameter(torch.zeros(points, 4))
+        self.opacity_logits = nn.Parameter(torch.zeros(points))
+        self.follow_logits = nn.Parameter(torch.zeros(points))
+        self.deformation = Deformation(s.width, s.pose_width, s.deform_scale)
+        self.color = ColorNet(s.width, s.pose_width, s.feature, direct=s.direct_color)
+        self.attributes = AttributeNet(s.width, s.pose_width, s.feature)
+        self.register_buffer("landmarks", torch.zeros(66, 3))
+        self.register_buffer("shared", torch.zeros(points))
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Recompute each point's expression share after positions moved."""
+        self.shared = expression_share(nearest(self.xyz, self.landmarks)[0][:, 0])
+
+    def shift(self, beta: Tensor, pose: Tensor) -> Tensor:
+        """How far the deformation moves each point (N, 3); a frozen deformation is evaluated without gradient."""
+        with torch.set_grad_enabled(
+            any(p.requires_grad for p in self.deformation.parameters()) and torch.is_grad_enabled()
+        ):
+            return self.deformation(self.xyz.detach(), self.shared, beta, pose)
+
+    def canonical(
+        self, beta: Tensor, pose: Tensor, shift: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Gaussians in canonical space under an expression and pose: means, quats (unit), scales, opacities, colors.
+
+        `shift` (N, 3) replaces the deformation's: where it is frozen, it need not be computed in every step.
+        """
+        shift = self.shift(beta, pose) if shift is None else shift
+        change = self.settings.attributes_scale * self.attributes(
+            self.feature, self.shared, beta, pose
+        )
+        return {
+            "means": self.xyz + shift,
+            "quats": nn.functional.normalize(self.quats + change[:, 3:7], dim=-1),
+            "scales": (self.log_scales + change[:, :3]).exp(),
+            "opacities": (self.opacity_logits + change[:, 7]).sigmoid(),
+            "colors": self.color(self.feature, self.shared, beta, pose),
+        }
+
+    def place(
+        self, canonical: dict[str, Tensor], scale: Tensor, pose: Tensor, torso: Tensor, rest: Tensor
+    ) -> dict[str, Tensor]:
+        """Canonical Gaussians carried into the world; arguments as those of `stkit.capture.to_world`.
+
+        How much each point follows the head rather than the chest is learned: long hair hangs below the jaw and follows.
+        """
+        follow = self.follow_logits.sigmoid()[:, None]
+        head, chest = (
+            axis_angle_to_quat(pose[:3]),
+            quat_multiply(axis_angle_to_quat(torso[:3]), axis_angle_to_quat(rest[:3])),
+        )
+        turn = nn.functional.normalize(follow * head + (1 - follow) * chest, dim=-1)
+        return canonical | {
+            "means": to_world(canonical["means"], scale, pose, torso, rest, follow),
+            "quats": quat_multiply(turn, canonical["quats"]),
+            "scales": scale * canonical["scales"],
+        }
+
+    def gaussians(
+        self, beta: Tensor, pose: Tensor, scale: Tensor, torso: Tensor, rest: Tensor
+    ) -> dict[str, Tensor]:
+        """World-space Gaussians of one frame: means (N, 3), quats (N, 4), scales (N, 3), opacities (N,), colors (N, 3)."""
+        return self.place(self.canonical(beta, pose), scale, pose, torso, rest)
+
+    def render(
+        self, camera: Camera, extra: Tensor | None = None, background: float = 1.0, **frame
+    ) -> tuple[Tensor, Tensor]:
+        """Image (H, W, 3 [+ extra channels]) and alpha (H, W, 1) for one frame (arguments of `gaussians`).
+
+        `extra` (N, E) is splatted beside the colours with the same weights, over 0.
+        """
+        return draw(self.gaussians(**frame), camera, extra, background)
+
+    def save(self, path: Path, kind: str = "gaussians") -> None:
+        """Write safetensors; `kind` is 'gaussians' or 'edited'."""
+        save_tensors(path, self.state_dict(), {kind: True, "gaussians": asdict(self.settings)})
+
+    @staticmethod
+    def load(path: Path) -> "GaussianHead":
+        """Read what `save` wrote."""
+        state, meta = load_tensors(path, "gaussians")
+        head = GaussianHead(GaussianSettings(**meta["gaussians"]), len(state["xyz"]))
+        head.load_state_dict(state)
+        return head
+
+
+def draw(
+    g: dict[str, Tensor], camera: Camera, extra: Tensor | None = None, background: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Image (H, W, 3 [+ extra channels]) and alpha (H, W, 1) of world-space Gaussians."""
+    values, ground = g["colors"], g["colors"].new_full((1, 3), background)
+    if extra is not None:
+        values, ground = (
+            torch.cat([values, extra], 1),
+            torch.cat([ground, ground.new_zeros(1, extra.shape[1])], 1),
+        )
+    image, alpha, _ = rasterize(
+        g["means"],
+        g["quats"],
+        g["scales"],
+        g["opacities"],
+        values,
+        camera.viewmat[None],
+        camera.K[None],
+        camera.width,
+        camera.height,
+        backgrounds=ground,
+        meta=False,
+    )
+    return image[0], alpha[0]
+
+
+@torch.no_grad()
+def from_mesh(
+    mesh: MeshHead, settings: GaussianSettings, colours, generator: torch.Generator
+) -> GaussianHead:
+    """Put a Gaussian on every vertex of the neutral mesh and `mouth_points` in the mouth (lineage.md 1.6).
+
+    `colours(verts) -> (N, 3)` starts the first three features; the other features come from the geometry net. Upstream
+    passes features through atanh and meets infinities; here they are used as they are.
+    """
+    surface, faces, f = mesh.extract()
+    verts, f = fill_surface(surface, faces, f, settings.surface_points, generator)
+    mouth = mouth_points(mesh.landmarks, settings.mouth_points, generator)
+    points = torch.cat([verts, mouth])
+    head = GaussianHead(settings, len(points)).to(points.device)
+    head.landmarks.copy_(mesh.landmarks)
+    head.xyz.copy_(points)
+    spread = f.std(0).clamp_min(1e-4)
+    head.feature[: len(verts)] = 0.3 * (f - f.mean(0)) / spread
+    head.feature[len(verts) :] = 0.0
+    head.feature[:, :3] = colours(points).clamp(0.02, 0.98).logit()
+    d, _ = nearest(points, points, k=4)
+    size = d[:, 1:].square().mean(1).sqrt().clamp(0.005, 0.2)
+    head.log_scales.copy_((0.8 * size).log()[:, None].expand(-1, 3))
+    head.quats[:, 0] = 1.0
+    if settings.flat < 1:
+        head.quats[: len(verts)] = quat_from_z(
+            vertex_normals(surface, faces)[nearest(verts, surface)[1][:, 0]]
+        )
+        head.log_scales[: len(verts), 2] += math.log(settings.flat)
+    start = points.new_full((len(points),), settings.opacity)
+    start[: len(verts)] = max(settings.opacity, 0.7)
+    head.opacity_logits.copy_(start.logit())
+    head.follow_logits.copy_(skin_weight(points)[:, 0].clamp(0.01, 0.99).logit())
+    if settings.direct_color:  # the nets begin as small corrections
+        for net in (head.color.expression, head.color.pose):
+            nn.init.normal_(net.layers[-1].weight, std=1e-3)
+            nn.init.zeros_(net.layers[-1].bias)
+    head.deformation.load_state_dict(mesh.deformation.state_dict())
+    head.refresh()
+    return head
+
+
+def fill_surface(
+    verts: Tensor, faces: Tensor, f: Tensor, count: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Vertices (V, 3) and features (V, F), with random points of the faces appended until there are `count`."""
+    missing = count - len(verts)
+    if missing <= 0:
+        return verts, f
+    a, b, c = verts[faces].unbind(1)
+    area = torch.linalg.cross(b - a, c - a).norm(dim=1).cpu()
+    face = faces[
+        torch.multinomial(area, missing, replacement=True, generator=generator).to(faces.device)
+    ]
+    weight = torch.rand(missing, 3, 1, generator=generator).to(verts.device).clamp_min(1e-6).log()
+    weight = weight / weight.sum(1, keepdim=True)
+    return torch.cat([verts, (verts[face] * weight).sum(1)]), torch.cat(
+        [f, (f[face] * weight).sum(1)]
+    )
+
+
+def mouth_points(landmarks: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Points (count, 3) in a box of 0.8 times the mouth's extent, at and behind the lips (lineage.md 1.6)."""
+    mouth = landmarks[48:66].detach()
+    centre = torch.cat([mouth[:, :2].mean(0), mouth[:, 2:].min(0).values])
+    half = 0.8 * (mouth - centre).abs().max(0).values
+    return centre + (2 * torch.rand(count, 3, generator=generator).to(centre.device) - 1) * half

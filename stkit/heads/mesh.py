@@ -1,0 +1,173 @@
+"""Stage 02's model: a DMTet surface with features, deformed by expression and pose (Sec. 3.2, Eq. 3).
+
+Canonical decimetres. The SDF is negative inside. f is the geometry net's output (lineage.md 7, reading 9).
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from stkit.cameras import DISTANCE
+from stkit.capture.capture import Capture, neutral_landmarks
+from stkit.geometry import nearest, search_tree
+from stkit.heads import networks
+from stkit.heads.dmtet import TetGrid, active_tets, make_grid, marching_tetrahedra
+from stkit.heads.networks import MLP, ColorNet, Deformation, expression_share, gamma
+from stkit.io.tensors import load_tensors, save_tensors
+
+
+@dataclass(frozen=True)
+class MeshSettings:
+    """Widths of the nets, size of f, spacing of the grid (dm) and how the SDF starts ('head' or 'sphere')."""
+
+    width: int = 64
+    pose_width: int = 48
+    feature: int = 32
+    cell: float = 0.1
+    band: float = 0.5
+    init: str = "head"
+    deform_scale: float = 0.3
+
+
+class MeshHead(nn.Module):
+    """Grid, SDF, features, deformation and colour. `landmarks` (66, 3): neutral canonical landmarks, learnable."""
+
+    def __init__(
+        self, settings: MeshSettings, landmarks: Tensor, low: Tensor, high: Tensor, surface: Tensor
+    ):
+        """surface (P, 6): points and outward normals of the starting surface, canonical; low, high (3,): the grid's box."""
+        super().__init__()
+        s = self.settings = settings
+        self.geometry: MLP = networks.geometry_net(s.width, s.feature)
+        self.deformation = Deformation(s.width, s.pose_width, s.deform_scale)
+        self.color = ColorNet(s.width, s.pose_width, s.feature)
+        self.landmarks = nn.Parameter(landmarks.clone())
+        for name, value in (("low", low), ("high", high), ("surface", surface)):
+            self.register_buffer(name, value.clone())
+        self.tree = search_tree(surface[:, :3])
+        for name in (
+            "nodes",
+            "base",
+            "encoded",
+            "full_sdf",
+            "active_ids",
+            "row_of",
+        ):  # of the grid; not saved, but moved along
+            self.register_buffer(name, torch.empty(0), persistent=False)
+        self.regrid(s.cell)
+
+    def regrid(self, cell: float) -> None:
+        """Lay a new grid of spacing `cell` (dm); the nets are functions of space and stay as they are."""
+        device = self.low.device
+        keep = lambda v: (
+            self.start_sdf(torch.from_numpy(v).float().to(device)).abs().cpu().numpy()
+            < self.settings.band
+        )
+        self.grid: TetGrid = make_grid(self.low.cpu().numpy(), self.high.cpu().numpy(), cell, keep)
+        self.nodes = self.grid.verts.to(device)
+        self.base = self.start_sdf(self.nodes)
+        self.encoded = gamma(self.nodes)
+        self.refresh()
+
+    def start_sdf(self, points: Tensor) -> Tensor:
+        """The SDF (N,) that training starts from: the fitted head's surface, or GHA's sphere.
+
+        Upstream fits its net to a sphere of radius 1 dm first (lineage.md 1.2); here the net adds to a fixed start, which
+        needs no pre-training and holds the sides that no frame shows.
+        """
+        if self.settings.init == "sphere":
+            return points.norm(dim=-1) - 1.0
+        d, i = nearest(points, self.surface[:, :3], k=4, tree=self.tree)
+        offset = points[:, None] - self.surface[i, :3]
+        signed = (offset * self.surface[i, 3:]).sum(-1)
+        side = torch.sign((signed / d.clamp_min(1e-4)).mean(1))
+        return side * d[:, 0]
+
+    def sdf_at(self, points: Tensor) -> Tensor:
+        """SDF (N,) at any canonical points (N, 3), decimetres; negative inside."""
+        return self.start_sdf(points.detach()) + self.geometry(gamma(points))[:, 0]
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Evaluate the SDF on the whole grid and choose the tetrahedra near the surface for the steps that follow.
+
+        A tetrahedron on the surface has a corner within half a cell of it; between refreshes the SDF moves by less than 0.25 cells.
+        """
+        sdf = torch.cat([self.geometry(e)[:, 0] for e in self.encoded.split(65536)]) + self.base
+        self.active, ids = active_tets(self.grid, sdf, 0.8 * self.grid.cell)
+        self.active_ids = torch.from_numpy(ids).to(sdf.device)
+        self.row_of = torch.zeros_like(sdf, dtype=torch.long).index_copy(
+            0, self.active_ids, torch.arange(len(ids), device=sdf.device)
+        )
+        self.full_sdf = sdf
+
+    def extract(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Neutral mesh now: vertices (V, 3), faces (F, 3) and features f (V, feature), differentiable."""
+        ids = self.active_ids
+        out = self.geometry(self.encoded.index_select(0, ids))
+        sdf = self.full_sdf.index_copy(0, ids, self.base.index_select(0, ids) + out[:, 0])
+        moved = self.nodes.index_select(0, ids) + 0.45 * self.grid.cell * out[:, 1:4].tanh()
+        verts = self.nodes.index_copy(0, ids, moved)
+        points, faces, ends, weight = marching_tetrahedra(self.grid, verts, sdf, self.active)
+        a, b = (out[:, 4:].index_select(0, self.row_of[end]) for end in ends.unbind(1))
+        return points, faces, a * weight[:, :1] + b * weight[:, 1:]
+
+    def drift(self, generator: torch.Generator, count: int = 2000) -> Tensor:
+        """How far the SDF has moved from its start (count,), decimetres, at random grid points near the surface."""
+        pick = torch.randint(len(self.active_ids), (count,), generator=generator)
+        return self.geometry(self.encoded[self.active_ids[pick]])[:, 0]
+
+    def share(self, points: Tensor) -> Tensor:
+        """Expression share (N,) of canonical points, from their distance to the neutral landmarks."""
+        return expression_share(nearest(points, self.landmarks)[0][:, 0])
+
+    def save(self, path: Path) -> None:
+        """Weights, box and starting surface as safetensors, settings in its header."""
+        save_tensors(
+            path, self.state_dict(), {"mesh": {**asdict(self.settings), "cell": self.grid.cell}}
+        )
+
+    @staticmethod
+    def load(path: Path) -> "MeshHead":
+        """Read what `save` wrote."""
+        state, meta = load_tensors(path, "mesh")
+        settings = MeshSettings(**meta["mesh"])
+        head = MeshHead(settings, state["landmarks"], state["low"], state["high"], state["surface"])
+        head.load_state_dict(state)
+        head.refresh()
+        return head
+
+
+def new_mesh_head(capture: Capture, settings: MeshSettings) -> MeshHead:
+    """A mesh head for a capture, on its device: its box, neutral landmarks and starting surface come from the fitted built-in head."""
+    from stkit import face_models
+
+    device, capture = capture.device, capture.to("cpu")
+    landmarks = neutral_landmarks(capture)
+    half = 0.5 * DISTANCE / capture.focal / float(capture.scale)
+    x0, y0, _ = (capture.pose[capture.neutral, 3:] / capture.scale).tolist()
+    low = torch.tensor([-half - x0 - 0.25, -half - y0 - 0.35, -1.95])
+    high = torch.tensor([half - x0 + 0.25, min(half - y0 + 0.1, 2.0), 1.05])
+    return MeshHead(
+        settings,
+        landmarks,
+        low,
+        high,
+        outer_surface(face_models.get("builtin"), capture.hull_verts()),
+    ).to(device)
+
+
+def outer_surface(model, verts: Tensor) -> Tensor:
+    """Points and outward normals (P, 6) of what one sees of the built-in head: skin, hair shell, ears, eye fronts."""
+    from stkit.synthetic.appearance import normals_of
+
+    normals = normals_of(verts, model.faces)
+    s = model.surface
+    hairy = torch.from_numpy(s.hair > 0.25)
+    keep = (
+        (model.part("skin") & ~hairy) | (model.part("hair") & hairy) | model.part("ear_l", "ear_r")
+    )
+    keep |= model.part("eye_l", "eye_r") & (normals[:, 2] > 0.6)
+    return torch.cat([verts, normals], 1)[keep].float()

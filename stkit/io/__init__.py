@@ -1,0 +1,1 @@
+"""Files: tensors, video, images, other people's pickles."""

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from stkit.heads.gaussian import GaussianHead, draw
+from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import sheet
 from stkit.io.tensors import read_json
 from stkit.metrics import psnr
@@ -88,7 +88,7 @@ def measure(run: str, pictures: Path | None) -> dict[str, float]:
                 )
                 camera = camera_from(do("return s.camera();"))
                 with torch.no_grad():
-                    truth = draw(browser_gaussians(packet, frame, look), camera)[0].clamp(0, 1)
+                    truth = browser_gaussians(packet, frame, look).render(camera)[0].clamp(0, 1)
                 out[f"webgl_psnr {name}, {packet.header['looks'][look]}"] = psnr(
                     torch.from_numpy(seen.copy()).float() / 255, truth
                 )

@@ -1,5 +1,7 @@
 """The canonical head space and how its points get into the world."""
 
+from dataclasses import dataclass, fields
+
 import torch
 from torch import Tensor
 
@@ -19,23 +21,37 @@ def skin_weight(points: Tensor) -> Tensor:
     return t * t * (3 - 2 * t)
 
 
-def to_world(
-    points: Tensor,
-    scale: Tensor,
-    pose: Tensor,
-    torso: Tensor,
-    rest: Tensor,
-    follow: Tensor | None = None,
-) -> Tensor:
+@dataclass(frozen=True)
+class FramePose:
+    """What a head does in one frame, and how it gets into the world.
+
+    beta (64,) expression; pose (6,) of the head and torso (6,) of the chest, axis-angle (radians) and translation
+    (decimetres): where the head is, and how the chest has moved since the neutral frame; scale () world decimetres per
+    canonical decimetre; rest (6,) the head's pose when the chest was at rest.
+    """
+
+    beta: Tensor
+    pose: Tensor
+    torso: Tensor
+    scale: Tensor
+    rest: Tensor
+
+    def to(self, device: torch.device | str) -> "FramePose":
+        """The same with its tensors on another device."""
+        return FramePose(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+
+def to_world(points: Tensor, frame: FramePose, follow: Tensor | None = None) -> Tensor:
     """World points (N, 3), decimetres, of canonical points (N, 3).
 
     The head moves by x_world = S R x + T (lineage.md 1.1). Shoulders do not turn with the head, so points below the neck
-    blend to the chest: its place at the neutral frame, moved by `torso`. The paper is silent on this; GHA crops shoulders.
-    `follow` (N, 1) says how much each point goes with the head (default: `skin_weight`).
+    blend to the chest: its place at the neutral frame, moved by `frame.torso`. The paper is silent on this;
+    Gaussian-Head-Avatar crops shoulders away. `follow` (N, 1): how much each point goes with the head (default:
+    `skin_weight`).
     """
-    head = scale * points @ so3_exp(pose[:3]).T + pose[3:]
-    still = scale * points @ so3_exp(rest[:3]).T + rest[3:]
-    chest = still @ so3_exp(torso[:3]).T + torso[3:]
+    head = frame.scale * points @ so3_exp(frame.pose[:3]).T + frame.pose[3:]
+    at_rest = frame.scale * points @ so3_exp(frame.rest[:3]).T + frame.rest[3:]
+    chest = at_rest @ so3_exp(frame.torso[:3]).T + frame.torso[3:]
     w = skin_weight(points) if follow is None else follow
     return w * head + (1 - w) * chest
 

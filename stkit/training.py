@@ -1,70 +1,142 @@
-"""One loop for every optimisation: progress, checkpoints, and going on after an interruption.
+"""Optimisation that can be interrupted: steps, checkpoints, learning-rate schedule, reproducible arithmetic."""
 
-A checkpoint is written with torch.save and read with weights_only=True, so nothing in it can run code.
-"""
-
+import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-CHECKPOINT_SECONDS = 20.0
+from stkit.io.tensors import load_tree, save_tree
+
+CHECKPOINT_SECONDS = 20.0  # between two checkpoints
+SHOW_EVERY = 10  # steps between two losses on the progress bar
+
+
+@dataclass(frozen=True)
+class Training:
+    """An optimisation: step(k) for k in 0..steps-1 gives named losses; `state` is all that changes on the way.
+
+    `state` maps names to objects with state_dict and load_state_dict, or to torch.Generators. `first()` runs before the
+    first step, and not where a checkpoint is continued; `before(k)` runs before every step k.
+    """
+
+    title: str
+    steps: int
+    step: Callable[[int], dict[str, float]]
+    state: dict[str, object]
+    before: Callable[[int], None] = lambda k: None
+    first: Callable[[], None] = lambda: None
 
 
 def run_steps(
-    steps: int,
-    step: Callable[[int], dict[str, float]],
-    state: dict[str, object],
-    checkpoint: Path | None = None,
-    before: Callable[[int], None] = lambda k: None,
-    progress=lambda x, **k: x,
-    title: str = "",
+    training: Training, checkpoint: Path | None = None, progress=lambda x, **k: x
 ) -> dict[str, list[float]]:
-    """Call step(k) for k in 0..steps-1 and collect what it returns, saving `state` every 20 s and going on from there.
+    """Run all steps and collect what each returns, saving the state every 20 s and going on from there.
 
-    ^C is heeded between two steps, after `state` was saved, so that nothing is lost; a second ^C is heeded at once.
-    `state` maps names to objects with state_dict/load_state_dict, or to torch.Generators. `before(k)` runs before step k,
-    and once right after a checkpoint is read. The checkpoint is removed by the caller once the result is written.
+    ^C is heeded between two steps, after the state was saved, so that nothing is lost; a second ^C is heeded at once.
+    The checkpoint is removed by the caller once the result is written.
     """
-    history: dict[str, list[float]] = {}
-    start = 0
-    if checkpoint is not None and checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        if saved["steps"] == steps and saved["state"].keys() == state.keys():
-            start, history = saved["step"], saved["history"]
-            for name, value in saved["state"].items():
-                target = state[name]
-                target.set_state(value) if isinstance(
-                    target, torch.Generator
-                ) else target.load_state_dict(value)
-            print(f"going on from step {start} of {steps} ({checkpoint.name})")
-    if (
-        not torch.cuda.is_available()
-    ):  # torch's CPU indexing adds atomically otherwise: other bits each run
-        torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False
-    one_thread_for_torch()
+    start, history = resume(training, checkpoint)
+    if start == 0:
+        training.first()
     last = time.monotonic()
-    bar = progress(range(start, steps), desc=title, initial=start, total=steps)
+    bar = progress(range(start, training.steps), desc=training.title, initial=start)
     with interrupts_noted() as pressed:
         for k in bar:
-            before(k)
-            for name, value in step(k).items():
+            training.before(k)
+            for name, value in training.step(k).items():
                 history.setdefault(name, []).append(float(value))
-            if hasattr(bar, "set_postfix") and k % 10 == 0 and "loss" in history:
+            if hasattr(bar, "set_postfix") and k % SHOW_EVERY == 0 and "loss" in history:
                 bar.set_postfix(loss=f"{history['loss'][-1]:.4f}", refresh=False)
-            if checkpoint is not None and (pressed or time.monotonic() - last > CHECKPOINT_SECONDS):
-                _save(checkpoint, k + 1, steps, state, history)
+            due = pressed or time.monotonic() - last > CHECKPOINT_SECONDS
+            if checkpoint is not None and due:
+                save_checkpoint(checkpoint, training, k + 1, history)
                 last = time.monotonic()
             if pressed:
                 raise KeyboardInterrupt
     return history
+
+
+def save_checkpoint(path: Path, training: Training, step: int, history: dict) -> None:
+    """Write the state before step number `step`, whole or not at all; safetensors, so that reading it runs no code."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = {
+        name: x.get_state() if isinstance(x, torch.Generator) else x.state_dict()
+        for name, x in training.state.items()
+    }
+    save_tree(path, {"step": step, "steps": training.steps, "state": values, "history": history})
+
+
+def resume(training: Training, checkpoint: Path | None) -> tuple[int, dict[str, list[float]]]:
+    """Load a checkpoint into the state; the step to go on from and the history so far, or (0, {}) where there is none.
+
+    A file that cannot be read, or is another training's, is removed with a note, and the training starts anew.
+    """
+    if checkpoint is None or not checkpoint.exists():
+        return 0, {}
+    try:
+        saved = load_tree(checkpoint)
+        if saved["steps"] != training.steps or saved["state"].keys() != training.state.keys():
+            raise ValueError("it belongs to another training")
+        start, history = int(saved["step"]), dict(saved["history"])
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
+        checkpoint.unlink()
+        print(
+            f"note: {checkpoint} cannot be continued ({e}); it was removed, the stage starts anew"
+        )
+        return 0, {}
+    try:
+        for name, value in saved["state"].items():
+            target = training.state[name]
+            if isinstance(target, torch.Generator):
+                target.set_state(value)
+            else:
+                target.load_state_dict(value)
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as e:
+        checkpoint.unlink()
+        raise ValueError(
+            f"{checkpoint}: '{name}' in this checkpoint does not fit ({e}). The file was removed: "
+            "run the same command again, and the stage starts from its beginning"
+        ) from e
+    print(f"going on from step {start} of {training.steps} ({checkpoint.name})")
+    return start, history
+
+
+@contextmanager
+def reproducible() -> Iterator[None]:
+    """Within this block the CPU's results do not depend on the order in which threads finish; restored afterwards.
+
+    torch's CPU indexing adds atomically otherwise, which gives other bits each run. Also a decorator:
+    a stage runs whole within it.
+    """
+    strict = torch.are_deterministic_algorithms_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    threads = torch.get_num_threads()
+    if not torch.cuda.is_available():
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False
+    one_thread_for_torch()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(strict)
+        torch.utils.deterministic.fill_uninitialized_memory = fill
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Within this block torch's global random numbers, which new layers are filled with, start from a seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 @contextmanager
@@ -76,10 +148,8 @@ def interrupts_noted() -> Iterator[list[int]]:
     """
     pressed: list[int] = []
     usual = signal.getsignal(signal.SIGINT)
-    if (
-        usual is not signal.default_int_handler
-        or threading.current_thread() is not threading.main_thread()
-    ):
+    foreign = usual is not signal.default_int_handler
+    if foreign or threading.current_thread() is not threading.main_thread():
         yield pressed
         return
 
@@ -107,10 +177,8 @@ def accumulate(
         loss, values = sample()
         (loss / batch).backward()
         for name, value in values.items():
-            means[name] = (
-                means.get(name, 0.0)
-                + float(value.detach() if isinstance(value, Tensor) else value) / batch
-            )
+            number = float(value.detach() if isinstance(value, Tensor) else value)
+            means[name] = means.get(name, 0.0) + number / batch
     return means
 
 
@@ -123,19 +191,13 @@ def one_thread_for_torch() -> None:
         torch.set_num_threads(1)
 
 
-def _save(path: Path, step: int, steps: int, state: dict, history: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = {
-        n: o.get_state() if isinstance(o, torch.Generator) else o.state_dict()
-        for n, o in state.items()
-    }
-    temporary = path.with_suffix(".tmp")
-    torch.save({"step": step, "steps": steps, "state": values, "history": history}, temporary)
-    temporary.replace(path)
-
-
 def cosine(k: int, steps: int, floor: float = 0.1) -> float:
-    """Learning-rate factor at step k: 1 at the start, `floor` at the end."""
-    import math
-
+    """Learning-rate factor at step k: 1 at the start, `floor` at the end, half a cosine between."""
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(k / max(steps, 1), 1)))
+
+
+def cosine_schedule(
+    optimiser: torch.optim.Optimizer, steps: int, floor: float = 0.1
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """All learning rates of an optimiser along `cosine`; call its step() once a step."""
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: cosine(k, steps, floor))

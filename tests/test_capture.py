@@ -1,3 +1,4 @@
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -6,7 +7,7 @@ import pytest
 import torch
 from conftest import grey_video
 
-from stkit.capture.capture import Capture, chances, choose_neutral, head_transform
+from stkit.capture import Capture, choose_neutral, sampling_probabilities
 from stkit.capture.detect import _ranges, square_crop
 from stkit.capture.preprocess import PreprocessSettings, preprocess, synthetic_subject
 from stkit.face_models.landmarks import KEPT_66, eye_opening, mouth_opening
@@ -77,9 +78,9 @@ def test_split_keeps_the_end_unseen(capture):
 def test_points_above_the_neck_follow_the_head_and_below_the_chest(capture):
     points = torch.tensor([[0.0, 0.5, 0.2], [0.0, -2.5, 0.0]])
     assert skin_weight(points)[:, 0].tolist() == [1.0, 0.0]
-    place = head_transform(capture, 0)
-    turned = {**place, "pose": place["pose"] + torch.tensor([0, 0.4, 0, 0.1, 0, 0])}
-    a, b = to_world(points, **place), to_world(points, **turned)
+    place = capture.frame_pose(0)
+    turned = replace(place, pose=place.pose + torch.tensor([0, 0.4, 0, 0.1, 0, 0]))
+    a, b = to_world(points, place), to_world(points, turned)
     assert (a[0] - b[0]).norm() > 0.1 and (a[1] - b[1]).norm() < 1e-5
 
 
@@ -98,7 +99,10 @@ def test_neutral_prefers_calm_and_frontal():
 
 def test_rare_frames_are_drawn_more_often(capture):
     frames = capture.split()[0]
-    even, mixed = chances(capture, frames, 0.0), chances(capture, frames, 0.5)
+    even, mixed = (
+        sampling_probabilities(capture, frames, 0.0),
+        sampling_probabilities(capture, frames, 0.5),
+    )
     assert torch.allclose(
         even, torch.full_like(even, 1 / len(frames))
     ) and mixed.sum().item() == pytest.approx(1, abs=1e-5)

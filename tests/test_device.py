@@ -121,11 +121,11 @@ def test_the_edit_loop_stays_on_its_device(gaussians, mesh, gpu, method):
     results = []
     for device in ("cpu", gpu):
         head = copy.deepcopy(gaussians).to(device)
-        history, shots, log = edit_head(
+        done = edit_head(
             head, capture.to(device), views, PaintEditor(), settings, capture.split()[0]
         )
-        assert isinstance(shots[0].target, Away) == (device == gpu) == all_away(head)
-        results.append((history["loss"], log))
+        assert isinstance(done.shots[0].target, Away) == (device == gpu) == all_away(done.head)
+        results.append((done.history["loss"], done.log))
     assert results[0][1] == results[1][1] and results[0][0] == pytest.approx(
         results[1][0], rel=1e-3
     )

@@ -13,7 +13,6 @@ from stkit.editing.loop import EditSettings, edit_head
 from stkit.editing.strength import HIGH, LOW, SAMPLERS, sample_strength
 from stkit.editing.weights import eq8, landmark_set, point_weights, weight, weight_image
 from stkit.face_models.landmarks import KEPT_66
-from stkit.heads.fit_gaussians import frame_arguments
 from stkit.heads.gaussian import GaussianHead
 from stkit.views import FRONTAL
 
@@ -63,7 +62,7 @@ def test_weights_are_local_and_detached(gaussians, mesh):
     assert not w.requires_grad and 0 <= w.min() and w.max() <= 1
     dense = point_weights(head, landmark_set(capture, "dense"))
     assert (dense >= w - 1e-6).all() and dense.mean() > w.mean()
-    image = weight_image(head, w, capture.camera, frame_arguments(capture, capture.neutral))
+    image = weight_image(head, w, capture.camera, capture.frame_pose(capture.neutral))
     nose = capture.landmarks[capture.neutral, 30, :2].long()
     assert image[nose[1], nose[0], 0] > 0.5 and image[-4, 6, 0] < 0.2 and image[1, 1, 0] == 0
 
@@ -71,13 +70,13 @@ def test_weights_are_local_and_detached(gaussians, mesh):
 class Red:
     """An editor that paints the whole figure red, weakly below b = 0.5."""
 
-    name, stand_in = "red", True
+    name, stand_in, wants_depth = "red", "red paint", False
 
     def check(self, prompt):
         if prompt != "red":
             raise PromptError("only red")
 
-    def edit(self, image, prompt, b, condition, generator, landmarks=None):
+    def edit(self, image, prompt, b, condition, generator, landmarks=None, text_guidance=1.0):
         assert landmarks.shape == (66, 2) and image.shape == condition.shape
         return condition + b**3 * (torch.tensor([1.0, 0, 0]) - condition) * (
             condition.min(-1, keepdim=True).values < 0.97
@@ -86,22 +85,23 @@ class Red:
 
 @pytest.mark.parametrize("mode", ["pixel", "grad"])
 def test_edit_changes_the_face_more_than_the_rest(gaussians, mesh, tmp_path, mode):
-    gaussians.save(tmp_path / "head.safetensors")
-    capture, original = mesh[1], GaussianHead.load(tmp_path / "head.safetensors")
-    head = GaussianHead.load(tmp_path / "head.safetensors")
+    capture, original = mesh[1], gaussians
+    before = {k: v.clone() for k, v in original.state_dict().items()}
     settings = EditSettings("red", steps=120, frames=6, mode=mode)
-    history, shots, log = edit_head(head, capture, None, Red(), settings, capture.split()[0])
+    done = edit_head(original, capture, None, Red(), settings, capture.split()[0])
+    assert all(torch.equal(v, before[k]) for k, v in original.state_dict().items()), "left alone"
+    head, history, shots, log = done.head, done.history, done.shots, done.log
     assert (
         len(history["loss"]) == 120
         and len(log) == 6 + 11
         and all(round(s.b, 4) in {e["b"] for e in log} for s in shots)
     )
-    arguments = frame_arguments(capture, capture.neutral)
+    arguments = capture.frame_pose(capture.neutral)
     with torch.no_grad():
         change = (
             (
-                head.render(capture.camera, **arguments)[0]
-                - original.render(capture.camera, **arguments)[0]
+                head.render(capture.camera, arguments)[0]
+                - original.render(capture.camera, arguments)[0]
             )
             .abs()
             .mean(-1)
@@ -109,7 +109,7 @@ def test_edit_changes_the_face_more_than_the_rest(gaussians, mesh, tmp_path, mod
     share = weight_image(
         original, point_weights(original, landmark_set(capture)), capture.camera, arguments
     )[..., 0]
-    cover = original.render(capture.camera, **arguments)[1][..., 0] > 0.9
+    cover = original.render(capture.camera, arguments)[1][..., 0] > 0.9
     assert change[cover & (share > 0.6)].mean() > 2 * change[cover & (share < 0.1)].mean()
     for a, b in zip(head.deformation.parameters(), original.deformation.parameters()):
         assert torch.equal(a, b)
@@ -121,8 +121,8 @@ def test_edit_goes_on_from_a_checkpoint_to_the_same_result(gaussians, mesh, tmp_
     gaussians.save(tmp_path / "head.safetensors")
     capture = mesh[1]
     settings = EditSettings("red", steps=24, frames=3)
-    whole = GaussianHead.load(tmp_path / "head.safetensors")
-    edit_head(whole, capture, None, Red(), settings, capture.split()[0])
+    start = GaussianHead.load(tmp_path / "head.safetensors")
+    whole = edit_head(start, capture, None, Red(), settings, capture.split()[0]).head
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
 
     class Stop(Exception):
@@ -134,15 +134,19 @@ def test_edit_goes_on_from_a_checkpoint_to_the_same_result(gaussians, mesh, tmp_
                 raise Stop
             yield k
 
-    part = GaussianHead.load(tmp_path / "head.safetensors")
     with pytest.raises(Stop):
         edit_head(
-            part, capture, None, Red(), settings, capture.split()[0], tmp_path / "c.pt", interrupted
+            start,
+            capture,
+            None,
+            Red(),
+            settings,
+            capture.split()[0],
+            tmp_path / "c.pt",
+            interrupted,
         )
-    resumed = GaussianHead.load(tmp_path / "head.safetensors")
-    _, _, log = edit_head(
-        resumed, capture, None, Red(), settings, capture.split()[0], tmp_path / "c.pt"
-    )
+    done = edit_head(start, capture, None, Red(), settings, capture.split()[0], tmp_path / "c.pt")
+    resumed, log = done.head, done.log
     assert torch.equal(resumed.feature, whole.feature) and torch.equal(resumed.xyz, whole.xyz)
     assert [e["step"] for e in log] == [0, 0, 0, 10, 20]
 
@@ -511,10 +515,10 @@ def test_gaussctrl_with_a_depth_controlnet(depth_pipeline, gaussians, mesh):
 
     capture = mesh[1]
     settings = EditSettings("a clown", method="gaussctrl", steps=4, frames=3)
-    head = GaussianHead(gaussians.settings, len(gaussians.xyz))
-    head.load_state_dict(gaussians.state_dict())
-    _, shots, log = edit_head(head, capture, None, one, settings, capture.split()[0])
-    assert len(log) == 3 and not torch.equal(shots[0].target, shots[0].original)
+    head = gaussians
+    done = edit_head(head, capture, None, one, settings, capture.split()[0])
+    assert len(done.log) == 3
+    assert not torch.equal(done.shots[0].target, done.shots[0].original)
     with pytest.raises(ValueError, match="take the method 'gaussctrl'"):
         edit_head(
             head, capture, None, one, EditSettings("a clown", steps=4, frames=3), capture.split()[0]

@@ -1,16 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from stkit.capture.capture import canonical_landmarks, head_transform
 from stkit.capture.detect import seen_openings
 from stkit.driving.motion import own_motion, part, play, retarget, scripted
 from stkit.export.ply import save_ply
 from stkit.face_models.landmarks import eye_opening
 from stkit.heads.alignment import align_frames, moved
-from stkit.heads.fit_gaussians import frame_arguments, render_frame
-from stkit.heads.fit_mesh import fit_mesh, laplacian_loss, render_mesh_head
-from stkit.heads.gaussian import GaussianHead, draw, mouth_points
+from stkit.heads.fit_mesh import fit_mesh, laplacian_loss
+from stkit.heads.gaussian import GaussianHead, mouth_points
 from stkit.heads.mesh import MeshHead
 from stkit.metrics import correlation, iou, iou_loss, psnr
 from stkit.runs.scores import true_picture, true_view
@@ -45,12 +45,9 @@ def test_mesh_head_learns_outline_and_landmarks(mesh):
         for name in ("silhouette", "rgb", "laplacian")
     }
     assert fell["silhouette"] < 0.85 and fell["rgb"] < 0.9 and fell["laplacian"] < 0.9
-    assert (
-        np.mean([iou(render_mesh_head(head, capture, t).mask, capture.matte(t)) for t in test])
-        > 0.9
-    )
+    assert np.mean([iou(head.render_frame(capture, t).mask, capture.matte(t)) for t in test]) > 0.9
     t = int(torch.argmax((capture.beta - capture.beta[capture.neutral]).norm(dim=1)))
-    goal = canonical_landmarks(capture, t)
+    goal = capture.canonical_landmarks(t)
     with torch.no_grad():
         moved = head.landmarks + head.deformation(
             head.landmarks, torch.ones(66), capture.beta[t], capture.pose[t]
@@ -110,8 +107,8 @@ def test_mesh_head_survives_its_file(mesh, tmp_path):
     head.save(tmp_path / "m.safetensors")
     back = MeshHead.load(tmp_path / "m.safetensors")
     assert torch.allclose(
-        render_mesh_head(back, capture, 2).image,
-        render_mesh_head(head, capture, 2).image,
+        back.render_frame(capture, 2).image,
+        head.render_frame(capture, 2).image,
         atol=1e-5,
     )
     with pytest.raises(ValueError, match="not a gaussians"):
@@ -133,13 +130,13 @@ def test_an_empty_field_is_refused_with_a_remedy(mesh):
 def test_gaussian_head_shows_held_out_frames(gaussians, mesh):
     capture = mesh[1]
     test = capture.split()[1]
-    assert np.mean([psnr(render_frame(gaussians, capture, t), capture.image(t)) for t in test]) > 20
+    assert np.mean([psnr(gaussians.render_frame(capture, t), capture.image(t)) for t in test]) > 20
     assert torch.equal(
         next(gaussians.deformation.parameters()), next(mesh[0].deformation.parameters())
     ), "the deformation was frozen"
     with torch.no_grad():
-        g = gaussians.gaussians(**frame_arguments(capture, 0))
-    assert all(torch.isfinite(v).all() for v in g.values()) and (g["scales"] > 0).all()
+        g = gaussians.gaussians(**capture.frame_pose(0))
+    assert all(torch.isfinite(v).all() for v in g.tensors()) and (g.scales > 0).all()
 
 
 def test_alignment_finds_a_shift_it_was_given(gaussians, mesh):
@@ -148,15 +145,12 @@ def test_alignment_finds_a_shift_it_was_given(gaussians, mesh):
     shift[a, 3], shift[b, 1] = 0.04, 0.03
     wrong = moved(capture, capture.pose + shift, capture.torso)
     canonical = {t: gaussians.canonical(capture.beta[t], capture.pose[t]) for t in (a, b)}
-    canonical = {t: {k: v.detach() for k, v in c.items()} for t, c in canonical.items()}
+    canonical = {t: c.detach() for t, c in canonical.items()}
 
     def show(t):
-        return lambda pose, torso: draw(
-            gaussians.place(
-                canonical[t], **{**head_transform(capture, t), "pose": pose, "torso": torso}
-            ),
-            capture.camera,
-        )
+        return lambda pose, torso: gaussians.place(
+            canonical[t], replace(capture.frame_pose(t), pose=pose, torso=torso)
+        ).render(capture.camera)
 
     target = lambda t: tuple(x.detach() for x in show(t)(capture.pose[t], capture.torso[t]))
     found = align_frames(wrong, [a, b], show, target, steps=40, stiffness=0.0)
@@ -170,14 +164,11 @@ def test_alignment_finds_a_shift_it_was_given(gaussians, mesh):
 
 def test_points_that_follow_the_head_turn_with_it(gaussians, mesh):
     capture = mesh[1]
-    frame = frame_arguments(capture, 0)
-    turned = {**frame, "pose": frame["pose"] + torch.tensor([0, 0.2, 0, 0, 0, 0])}
+    frame = capture.frame_pose(0)
+    turned = replace(frame, pose=frame.pose + torch.tensor([0, 0.2, 0, 0, 0, 0]))
     with torch.no_grad():
-        c = gaussians.canonical(frame["beta"], frame["pose"])
-        a, b = (
-            gaussians.place(c, **{k: v for k, v in f.items() if k != "beta"})["means"]
-            for f in (frame, turned)
-        )
+        c = gaussians.canonical(frame.beta, frame.pose)
+        a, b = (gaussians.place(c, f).means for f in (frame, turned))
     follow = gaussians.follow_logits.sigmoid()
     step = (b - a).norm(dim=1)
     assert step[follow > 0.97].mean() > 5 * step[follow < 0.03].mean()
@@ -186,7 +177,7 @@ def test_points_that_follow_the_head_turn_with_it(gaussians, mesh):
 def test_gaussian_head_survives_its_file(gaussians, mesh, tmp_path):
     gaussians.save(tmp_path / "g.safetensors")
     back = GaussianHead.load(tmp_path / "g.safetensors")
-    assert torch.equal(render_frame(back, mesh[1], 1), render_frame(gaussians, mesh[1], 1))
+    assert torch.equal(back.render_frame(mesh[1], 1), gaussians.render_frame(mesh[1], 1))
 
 
 def test_mouth_points_lie_at_the_lips(mesh):

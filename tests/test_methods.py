@@ -8,15 +8,15 @@ import torch
 
 from stkit.diffusion.editors import get_editor
 from stkit.editing import generations, methods
-from stkit.editing.loop import EditSettings, edit_head, make_shots, shot_landmarks
-from stkit.heads.fit_gaussians import render_frame
+from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.shots import make_shots, shot_landmarks
 from stkit.studies import edit_methods as compare
 
 
 class Recorder:
     """The paint editor, with a note of every strength it was called with and the guidance it had then."""
 
-    name, stand_in, s_T = "recorder", True, 7.5
+    name, stand_in, wants_depth = "recorder", "", False
 
     def __init__(self):
         self.calls, self.paint = [], get_editor("paint")
@@ -24,13 +24,13 @@ class Recorder:
     def check(self, prompt):
         self.paint.check(prompt)
 
-    def edit(self, image, prompt, b, condition, generator, landmarks=None):
-        self.calls.append((b, self.s_T))
+    def edit(self, image, prompt, b, condition, generator, landmarks=None, text_guidance=1.0):
+        self.calls.append((b, 7.5 * text_guidance))
         return self.paint.edit(image, prompt, b, condition, generator, landmarks)
 
 
 def run(gaussians, mesh, method, steps=24, editor=None, **changes):
-    head, editor = copy.deepcopy(gaussians), editor or Recorder()
+    editor = editor or Recorder()
     settings = EditSettings(
         "turn him into a clown",
         method=method,
@@ -40,8 +40,8 @@ def run(gaussians, mesh, method, steps=24, editor=None, **changes):
         refresh_every=12,
         **changes,
     )
-    _, shots, log = edit_head(head, mesh[1], None, editor, settings, mesh[1].split()[0])
-    return head, shots, log, editor
+    done = edit_head(gaussians, mesh[1], None, editor, settings, mesh[1].split()[0])
+    return done.head, done.shots, done.log, editor
 
 
 @pytest.mark.parametrize("name", list(methods.METHODS))
@@ -50,7 +50,7 @@ def test_every_method_edits_a_head(gaussians, mesh, name):
         gaussians, mesh, name, editor=get_editor("tiny") if methods.METHODS[name].together else None
     )
     assert log and all(torch.isfinite(p).all() for p in head.parameters())
-    before, after = (render_frame(h, mesh[1], mesh[1].neutral) for h in (gaussians, head))
+    before, after = (h.render_frame(mesh[1], mesh[1].neutral) for h in (gaussians, head))
     assert (before - after).abs().mean() > 1e-4
 
 
@@ -59,7 +59,7 @@ def test_strengths_are_the_methods(gaussians, mesh):
     assert {b for b, _ in run(gaussians, mesh, "E2")[3].calls} == {0.2}
     assert all(0.70 <= b <= 0.98 and s == 12.5 for b, s in run(gaussians, mesh, "igs2gs")[3].calls)
     editor = run(gaussians, mesh, "in2n")[3]
-    assert editor.s_T == 7.5 and len({b for b, _ in editor.calls}) > 2
+    assert {s for _, s in editor.calls} == {7.5} and len({b for b, _ in editor.calls}) > 2
 
 
 def test_sets_are_edited_when_the_method_says(gaussians, mesh):
@@ -169,8 +169,9 @@ def test_gaussian_editor_splits_where_it_is_pulled_and_goes_on_from_a_checkpoint
             tmp_path / "c.pt",
             interrupted,
         )
-    head = copy.deepcopy(gaussians)
-    edit_head(head, mesh[1], None, Recorder(), settings, mesh[1].split()[0], tmp_path / "c.pt")
+    head = edit_head(
+        gaussians, mesh[1], None, Recorder(), settings, mesh[1].split()[0], tmp_path / "c.pt"
+    ).head
     for name in generations.POINTS:
         assert torch.equal(getattr(head, name), getattr(whole, name)), name
 
@@ -263,7 +264,7 @@ def test_gaussctrls_views_agree_more_than_in2ns_first_edits(gaussians, mesh):
     capture, editor = mesh[1], get_editor("tiny")
     shots = make_shots(capture, None, capture.split()[0], 4)
     with torch.no_grad():
-        renders = [gaussians.render(s.camera, **s.frame)[0].clamp(0, 1) for s in shots]
+        renders = [gaussians.render(s.camera, s.frame)[0].clamp(0, 1) for s in shots]
     generator, originals = torch.Generator().manual_seed(0), [s.original for s in shots]
     change = lambda pictures: torch.stack([(p - r).mean((0, 1)) for p, r in zip(pictures, renders)])
     spread = lambda pictures: float(

@@ -17,7 +17,7 @@ from stkit.capture.preprocess import PreprocessSettings, preprocess
 from stkit.capture.rig import correct_colours, load_rig, similarity, triangulate
 from stkit.face_models.landmarks import KEPT_66
 from stkit.geometry import so3_exp
-from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians, render_frame
+from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
 from stkit.heads.gaussian import GaussianSettings
 from stkit.heads.mesh import MeshSettings, new_mesh_head
 from stkit.io.video import VideoError, write_video
@@ -125,7 +125,7 @@ def test_more_cameras_teach_the_sides(filmed):
             capture, head, None, training, capture.split()[0], rig=cameras
         )
         shown = [
-            (render_frame(learned, capture, rig.frames[k], rig.cameras[v]), rig.shot(k, v)[0])
+            (learned.render_frame(capture, rig.frames[k], rig.cameras[v]), rig.shot(k, v)[0])
             for k in (1, 3)
             for v in (1, 2)
         ]

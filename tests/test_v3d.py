@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from stkit.capture.capture import head_transform
 from stkit.diffusion.v3d import (
     FRAMES,
     V3DPipeline,
@@ -142,7 +141,7 @@ def test_true_pictures_pass_and_carry_their_cameras(folder, mesh):
     with torch.no_grad():
         verts, faces, _ = head.extract()
         moved = verts + head.deformation(verts, head.share(verts), capture.beta[t], capture.pose[t])
-        world = to_world(moved, **head_transform(capture, t))
+        world = to_world(moved, capture.frame_pose(t))
         around = v3d_cameras(capture, tuple(20.0 * k for k in range(FRAMES)))
         shots = [
             render_mesh(world, faces, torch.full_like(world, 0.4), c, background=1.0).image.clamp(
@@ -170,7 +169,7 @@ def test_recentred_figure_fills_seven_tenths_and_cameras_see_it_so(mesh):
     with torch.no_grad():
         verts, faces, _ = head.extract()
         moved = verts + head.deformation(verts, head.share(verts), capture.beta[t], capture.pose[t])
-        world = to_world(moved, **head_transform(capture, t))
+        world = to_world(moved, capture.frame_pose(t))
         assert (
             head_agreement(world, faces, skin_weight(verts), front.resized(96), figure_mask(square))
             > 0.8

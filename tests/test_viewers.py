@@ -16,9 +16,9 @@ from PIL import Image
 
 from stkit.driving.motion import own_motion, part, play
 from stkit.editing.weights import weight
-from stkit.heads.gaussian import draw
 from stkit.metrics import psnr
 from stkit.render import rasterize
+from stkit.render.gaussians import Gaussians
 from stkit.viewers import Compare, MeshViewer, SplatViewer, explore, mesh_viewer, save_avatar
 from stkit.viewers.explorer import parameter_line
 from stkit.viewers.pack import (
@@ -147,7 +147,6 @@ def test_browser_gaussians_show_what_the_head_shows(packet, gaussians, edited, t
 
 def test_expression_sliders_are_directions_of_the_head(packet, gaussians, tracked):
     """At position 1 a slider gives the head's own answer to that expression."""
-    from stkit.heads.fit_gaussians import frame_arguments
 
     m, name = tracked.neutral, "jaw"
     beta = tracked.beta[m].clone()
@@ -155,11 +154,11 @@ def test_expression_sliders_are_directions_of_the_head(packet, gaussians, tracke
     frames = np.linspace(0, len(tracked) - 1, 12).round().astype(int).tolist()
     k = min(range(12), key=lambda i: abs(frames[i] - m))
     with torch.no_grad():
-        still = frame_arguments(tracked, frames[k])
-        truth = gaussians.render(tracked.camera, **still | {"beta": beta})[0]
-        before = gaussians.render(tracked.camera, **still)[0]
-        shown = draw(browser_gaussians(packet, k, 0, {name: 1.0}), tracked.camera)[0]
-        unmoved = draw(browser_gaussians(packet, k, 0), tracked.camera)[0]
+        still = tracked.frame_pose(frames[k])
+        truth = gaussians.render(tracked.camera, replace(still, beta=beta))[0]
+        before = gaussians.render(tracked.camera, still)[0]
+        shown = browser_gaussians(packet, k, 0, {name: 1.0}).render(tracked.camera)[0]
+        unmoved = browser_gaussians(packet, k, 0).render(tracked.camera)[0]
     assert (truth - before).abs().max() > 0.1
     assert (shown - truth).abs().mean() < 0.5 * (unmoved - truth).abs().mean()
 
@@ -192,20 +191,20 @@ def test_still_gaussians_survive_packing(n, seed):
     from stkit.cameras import front_camera
 
     g = torch.Generator().manual_seed(seed)
-    scene = {
-        "means": torch.randn(n, 3, generator=g),
-        "quats": torch.nn.functional.normalize(torch.randn(n, 4, generator=g), dim=-1),
-        "scales": 0.02 + torch.rand(n, 3, generator=g),
-        "opacities": torch.rand(n, generator=g),
-        "colors": torch.rand(n, 3, generator=g),
-    }
-    back = browser_gaussians(pack_gaussians(scene, front_camera(64)), 0)
-    assert torch.allclose(back["means"], scene["means"], atol=1e-3)
-    assert torch.allclose(back["scales"], scene["scales"], rtol=2e-3, atol=1e-5)
-    assert torch.allclose(back["colors"], scene["colors"], atol=0.003) and torch.allclose(
-        back["opacities"], scene["opacities"], atol=0.003
+    scene = Gaussians(
+        means=torch.randn(n, 3, generator=g),
+        quats=torch.nn.functional.normalize(torch.randn(n, 4, generator=g), dim=-1),
+        scales=0.02 + torch.rand(n, 3, generator=g),
+        opacities=torch.rand(n, generator=g),
+        colors=torch.rand(n, 3, generator=g),
     )
-    assert ((back["quats"] * scene["quats"]).sum(1).abs() > 0.999).all()
+    back = browser_gaussians(pack_gaussians(scene, front_camera(64)), 0)
+    assert torch.allclose(back.means, scene.means, atol=1e-3)
+    assert torch.allclose(back.scales, scene.scales, rtol=2e-3, atol=1e-5)
+    assert torch.allclose(back.colors, scene.colors, atol=0.003) and torch.allclose(
+        back.opacities, scene.opacities, atol=0.003
+    )
+    assert ((back.quats * scene.quats).sum(1).abs() > 0.999).all()
 
 
 def test_the_page_names_no_network(packet):
@@ -240,7 +239,7 @@ def test_webgl_equals_the_python_renderer(opened, packet):
                 ).float()
                 / 255
             )
-            truth = draw(browser_gaussians(packet, frame, look), opened.camera())[0].clamp(0, 1)
+            truth = browser_gaussians(packet, frame, look).render(opened.camera())[0].clamp(0, 1)
             assert psnr(seen, truth) > 40, (yaw, look, psnr(seen, truth))
 
 
@@ -259,10 +258,10 @@ def test_weights_in_the_browser_are_eq_8(opened, packet):
         )
         w = weight(d, alpha) if b >= 0.5 else 1 - weight(d, alpha)
         truth = rasterize(
-            g["means"],
-            g["quats"],
-            g["scales"],
-            g["opacities"],
+            g.means,
+            g.quats,
+            g.scales,
+            g.opacities,
             w[:, None],
             camera.viewmat[None],
             camera.K[None],
@@ -308,8 +307,8 @@ def test_head_pose_sliders_turn_as_the_library_does(opened, packet):
         ).float()
         / 255
     )
-    truth = draw(browser_gaussians(packet, 0, 0, {"jaw": 0.5}, pose), opened.camera())[0].clamp(
-        0, 1
+    truth = (
+        browser_gaussians(packet, 0, 0, {"jaw": 0.5}, pose).render(opened.camera())[0].clamp(0, 1)
     )
     assert psnr(seen, truth) > 40
     opened.shot(pose=[0, 0, 0], sliders={})
@@ -723,25 +722,26 @@ def test_a_film_plays_in_step_and_stops_where_asked(browser, tmp_path):
 NOTEBOOK = """
 import torch
 from stkit.cameras import front_camera
+from stkit.render.gaussians import Gaussians
 from stkit.viewers import SplatViewer
 g = torch.Generator().manual_seed(0)
 n = 400
-scene = dict(means=torch.randn(n, 3, generator=g) * 0.4, quats=torch.nn.functional.normalize(torch.randn(n, 4, generator=g), dim=-1),
+scene = Gaussians(means=torch.randn(n, 3, generator=g) * 0.4, quats=torch.nn.functional.normalize(torch.randn(n, 4, generator=g), dim=-1),
              scales=0.05 + 0.1 * torch.rand(n, 3, generator=g), opacities=torch.rand(n, generator=g), colors=torch.rand(n, 3, generator=g))
-viewer = SplatViewer(scene, camera=front_camera(128), distance=scene["means"].norm(dim=1), alt="Coloured blobs.", state={"overlay": "weights"})
+viewer = SplatViewer(scene, camera=front_camera(128), distance=scene.means.norm(dim=1), alt="Coloured blobs.", state={"overlay": "weights"})
 viewer
 """
 
 PYTHONS_WEIGHTS = """
+from dataclasses import replace
 import numpy as np
 from stkit.editing.weights import weight
-from stkit.heads.gaussian import draw
 from stkit.viewers.pack import browser_gaussians
 packet = viewer.packet
 d = torch.from_numpy(packet.arrays["distance"].astype(np.float32)) * packet.header["distanceStep"]
 g = browser_gaussians(packet, viewer.state.get("frame", 0), 0)
 w = weight(d, viewer.state["alpha"])
-np.save("w.npy", draw({**g, "colors": w[:, None].expand(-1, 3)}, viewer.view(), background=0.0)[0].detach().numpy())
+np.save("w.npy", replace(g, colors=w[:, None].expand(-1, 3)).render(viewer.view(), background=0.0)[0].detach().numpy())
 print("w drawn for alpha", viewer.state["alpha"])
 """
 

@@ -1,14 +1,6 @@
-"""From a video to a tracked `Capture`; and the synthetic subject, whose truth is known."""
+"""From a video to a tracked `Capture`."""
 
-from stkit.capture.capture import Capture, chances, head_centre, head_transform
-from stkit.space import HEAD_CENTRE, skin_weight, to_world
+from stkit.capture.capture import Capture, Clip, Track
+from stkit.capture.frame_choice import choose_neutral, sampling_probabilities
 
-__all__ = [
-    "HEAD_CENTRE",
-    "Capture",
-    "chances",
-    "head_centre",
-    "head_transform",
-    "skin_weight",
-    "to_world",
-]
+__all__ = ["Capture", "Clip", "Track", "choose_neutral", "sampling_probabilities"]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stkit import face_models
 from stkit.cameras import FOCAL, front_camera
-from stkit.capture.capture import Capture, choose_neutral
+from stkit.capture import Capture, choose_neutral
 from stkit.capture.chest import track_chest
 from stkit.capture.detect import detect
 from stkit.capture.face_fit import with_face_model

@@ -17,7 +17,7 @@ from stkit.capture.fitting import Fit, FitSettings, facing, landmark_objective, 
 from stkit.face_models.landmarks import KEPT_66
 from stkit.geometry import generator, vertex_normals
 from stkit.render import render_mesh
-from stkit.space import to_world
+from stkit.space import FramePose, to_world
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,9 @@ def refine(
         verts = model.verts(
             own(identity), beta[t].detach()
         )  # what the lips do is left to the landmarks: paint cannot tell
-        return to_world(verts, own(log_scale).exp(), pose[t], chest[t], own(still))
+        return to_world(
+            verts, FramePose(beta[t], pose[t], chest[t], own(log_scale).exp(), own(still))
+        )
 
     with torch.no_grad():
         some = range(0, taught, max(1, taught // settings.paint_frames))

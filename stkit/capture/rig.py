@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from stkit.cameras import Camera
-from stkit.capture.capture import Capture, head_centre
+from stkit.capture.capture import Capture
 from stkit.capture.detect import mattes_of, still_landmarks
 from stkit.face_models.landmarks import KEPT_66
 from stkit.io.video import VideoError, frames_at
@@ -109,7 +109,7 @@ def load_rig(
         raise VideoError(
             f"{folder}: the cameras' landmarks miss the tracked ones by {100 * misfit:.0f} mm; is the capture one of this rig's videos?"
         )
-    centre = torch.stack([head_centre(capture, t) for t in frames]).mean(0)
+    centre = torch.stack([capture.head_centre(t) for t in frames]).mean(0)
     size, names, cameras, images = capture.size, [], [], []
     for v, name in enumerate(progress(found.names, desc="reading cameras")):
         viewmat = torch.eye(4)

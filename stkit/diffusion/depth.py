@@ -33,7 +33,9 @@ class DepthEditor(InstructPix2PixEditor):
             base, controlnet=controlnet, **options
         )
 
-    def edit(self, image, prompt, b, condition, generator, landmarks=None) -> Tensor:
+    def edit(
+        self, image, prompt, b, condition, generator, landmarks=None, text_guidance=1.0
+    ) -> Tensor:
         raise PromptError(
             f"{self.name} edits all views together under their depth and no single picture: take the method 'gaussctrl', or an InstructPix2Pix pipeline"
         )
@@ -50,7 +52,13 @@ class DepthEditor(InstructPix2PixEditor):
         return self._answer(x, t, original, text[1:2].repeat_interleave(views, 0))
 
     def predict(
-        self, x: Tensor, t: int, original: Tensor, text: Tensor, views: int
+        self,
+        x: Tensor,
+        t: int,
+        original: Tensor,
+        text: Tensor,
+        views: int,
+        text_guidance: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
         """Clean latents and noise in x (V, 4, h, w) at level t, guided by text."""
         out = self._answer(
@@ -60,7 +68,11 @@ class DepthEditor(InstructPix2PixEditor):
             text[:2].repeat_interleave(views, 0),
         )
         e_text, e_none = out.chunk(2)
-        return self.split(x, self.schedule.alphas_cumprod[t], e_none + self.s_T * (e_text - e_none))
+        return self.split(
+            x,
+            self.schedule.alphas_cumprod[t],
+            e_none + self.s_T * text_guidance * (e_text - e_none),
+        )
 
     def _answer(self, x: Tensor, t: int, depth: Tensor, text: Tensor) -> Tensor:
         down, middle = self.pipe.controlnet(

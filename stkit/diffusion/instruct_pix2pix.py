@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from stkit.diffusion.protocols import PromptError
+from stkit.diffusion.together import edit_together
 
 PUBLISHED_GUIDANCE = (7.5, 1.5)  # s_T, s_I
 
@@ -21,7 +22,8 @@ class InstructPix2PixEditor:
     adds 0.7 GB to the UNet's 3.4 GB in float32 (`python benchmarks/memory.py`).
     """
 
-    stand_in = False
+    stand_in = ""
+    wants_depth = False
 
     def __init__(
         self,
@@ -41,7 +43,8 @@ class InstructPix2PixEditor:
         if model == "tiny":
             from stkit.diffusion.tiny import GUIDANCE, SIZE, WEIGHTS
 
-            model, self.stand_in, (text, picture) = str(WEIGHTS), True, GUIDANCE
+            model, (text, picture) = str(WEIGHTS), GUIDANCE
+            self.stand_in = "the kit's tiny InstructPix2Pix instead of the published one"
             for library in (diffusers, transformers):
                 library.utils.logging.disable_progress_bar()  # it loads in a second
             self.name = f"tiny InstructPix2Pix (stand-in: {SIZE} px, trained on synthetic heads)"
@@ -105,14 +108,27 @@ class InstructPix2PixEditor:
         return torch.arange(self.steps).flip(0) * (T // self.steps) + 1
 
     @torch.no_grad()
-    def edit(self, image, prompt, b, condition, generator, landmarks=None) -> Tensor:
+    def edit(
+        self, image, prompt, b, condition, generator, landmarks=None, text_guidance=1.0
+    ) -> Tensor:
         latents, original = self.encode([image]), self.condition([condition])
-        text, steps = self._encode(prompt), self.timesteps(b)
+        text, steps = self.text_states(prompt), self.timesteps(b)
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         x = self.schedule.add_noise(latents, noise, steps[:1].to(self.device))
         for t, after in zip(steps.tolist(), self.levels(steps)):
-            x = self.move(*self.predict(x, t, original, text, 1), after)
+            x = self.move(*self.predict(x, t, original, text, 1, text_guidance), after)
         return self.decode(x, latents, [image])[0]
+
+    def edit_together(
+        self,
+        images: list[Tensor],
+        prompt: str,
+        conditions: list[Tensor],
+        generator: torch.Generator,
+        text_guidance: float = 1.0,
+    ) -> list[Tensor]:
+        """All views at once, at full strength and in agreement (see `together`)."""
+        return edit_together(self, images, prompt, conditions, generator, text_guidance)
 
     def encode(self, images: list[Tensor]) -> Tensor:
         """Scaled latents (V, 4, h, w) of pictures (H, W, 3) of one size."""
@@ -132,7 +148,13 @@ class InstructPix2PixEditor:
         ).latent_dist.mode()
 
     def predict(
-        self, x: Tensor, t: int, original: Tensor, text: Tensor, views: int
+        self,
+        x: Tensor,
+        t: int,
+        original: Tensor,
+        text: Tensor,
+        views: int,
+        text_guidance: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
         """Clean latents and noise in x (V, 4, h, w) at level t, guided by text (3, L, D) and picture."""
         model_in = torch.cat([x.repeat(3, 1, 1, 1), original], 1)
@@ -143,7 +165,7 @@ class InstructPix2PixEditor:
         return self.split(
             x,
             self.schedule.alphas_cumprod[t],
-            e_none + self.s_I * (e_image - e_none) + self.s_T * (e_text - e_image),
+            e_none + self.s_I * (e_image - e_none) + self.s_T * text_guidance * (e_text - e_image),
         )
 
     def unguided(self, x: Tensor, t: int, original: Tensor, text: Tensor, views: int) -> Tensor:
@@ -195,7 +217,7 @@ class InstructPix2PixEditor:
             out = torch.stack(images) + out - show(before)
         return list(out.clamp(0, 1))
 
-    def _encode(self, prompt: str) -> Tensor:
+    def text_states(self, prompt: str) -> Tensor:
         """Text states (3, L, D) in the batch order text, image only, neither."""
         if prompt not in self._text:
             tokenizer, encoder = self.pipe.tokenizer, self.pipe.text_encoder

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from stkit.cameras import Camera
-from stkit.capture.capture import Capture, head_transform, orbit_cameras
+from stkit.capture.capture import Capture
 from stkit.geometry import nearest, vertex_normals
 from stkit.heads.mesh import MeshHead
 from stkit.render import render_mesh
@@ -28,10 +28,9 @@ def mesh_prior_views(
     """
     t = capture.neutral
     frame, camera = capture.image(t), capture.camera
-    verts, faces, _ = head.extract()
-    moved = verts + head.deformation(verts, head.share(verts), capture.beta[t], capture.pose[t])
-    place = head_transform(capture, t)
-    world = to_world(moved, **place)
+    place = capture.frame_pose(t)
+    mesh = head.posed(place)
+    verts, moved, world, faces = mesh.neutral, mesh.deformed, mesh.world, mesh.faces
     front = render_mesh(world, faces, world, camera, antialias=False)
     inner = -torch.nn.functional.max_pool2d(-capture.matte(t).permute(2, 0, 1), 5, 1, 2).permute(
         1, 2, 0
@@ -59,7 +58,7 @@ def mesh_prior_views(
     known = torch.where(w1 > 0.3, direct, mirrored)
     filled = spread(world, known, ((w1 > 0.3) | (w2 > 0.3))[:, 0], hairy(capture, verts))
     images, alphas, trusts = [], [], []
-    cameras = cameras or orbit_cameras(capture, azimuths)
+    cameras = cameras or capture.orbit_cameras(azimuths)
     for view in cameras:
         values = torch.cat([world, normals, moved, vertex_normals(moved, faces), filled], 1)
         out = render_mesh(world, faces, values, view)
@@ -91,8 +90,8 @@ def world_mirror(place: dict[str, Tensor]):
 
     def mirror(points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
         flip = torch.tensor([-1.0, 1.0, 1.0])
-        at = to_world(points * flip, **place)
-        tip = to_world(points * flip + 0.01 * normals * flip, **place)
+        at = to_world(points * flip, place)
+        tip = to_world(points * flip + 0.01 * normals * flip, place)
         return at, torch.nn.functional.normalize(tip - at, dim=1)
 
     return mirror

@@ -454,7 +454,8 @@ class PaintEditor:
     """See the module. `name` says that it is a stand-in, wherever it is shown."""
 
     name = "paint (rule-based stand-in, no diffusion)"
-    stand_in = True
+    stand_in = "the rule-based paint editor instead of InstructPix2Pix"
+    wants_depth = False
 
     def check(self, prompt: str) -> None:
         find_recipe(prompt)
@@ -467,6 +468,7 @@ class PaintEditor:
         condition: Tensor,
         generator: torch.Generator,
         landmarks: Tensor | None = None,
+        text_guidance: float = 1.0,
     ) -> Tensor:
         """Paint over the condition (the unedited frame), and mix with the render by strength, as noise level b would."""
         _, recipe = find_recipe(prompt)

@@ -1,11 +1,11 @@
 """What an editor and a provider of views must offer."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from stkit.capture.capture import Capture
+from stkit.capture import Capture
 from stkit.heads.mesh import MeshHead
 from stkit.views import FRONTAL, Views
 
@@ -15,10 +15,15 @@ class PromptError(ValueError):
 
 
 class Editor(Protocol):
-    """Edits one image by a sentence. `stand_in` is True where the result is not a diffusion model's."""
+    """Edits one picture by a sentence.
+
+    name: for captions. stand_in: what takes the place of which published model, in words; empty for the model itself.
+    wants_depth: conditions are depth pictures, and only all views together can be edited (see `JointEditor`).
+    """
 
     name: str
-    stand_in: bool
+    stand_in: str
+    wants_depth: bool
 
     def check(self, prompt: str) -> None:
         """Raise PromptError if the instruction cannot be followed."""
@@ -32,17 +37,41 @@ class Editor(Protocol):
         condition: Tensor,
         generator: torch.Generator,
         landmarks: Tensor | None = None,
+        text_guidance: float = 1.0,
     ) -> Tensor:
-        """Edited image (H, W, 3) in [0, 1] of `image`, at strength b in [0.02, 0.98], conditioned on the unedited frame.
+        """`image` (H, W, 3) in [0, 1], edited at strength b in [0.02, 0.98] under the unedited frame `condition`.
 
-        `landmarks` (66, 2) pixels help editors that work by regions.
+        `landmarks` (66, 2) pixels help editors that work by regions; `text_guidance` multiplies the editor's own.
         """
         ...
 
 
+@runtime_checkable
+class JointEditor(Protocol):
+    """An editor that can also edit several views of one moment in agreement (GaussCtrl)."""
+
+    def edit_together(
+        self,
+        images: list[Tensor],
+        prompt: str,
+        conditions: list[Tensor],
+        generator: torch.Generator,
+        text_guidance: float = 1.0,
+    ) -> list[Tensor]:
+        """All pictures (H, W, 3) in [0, 1], edited at full strength; arguments as those of `Editor.edit`."""
+        ...
+
+
 class ViewProvider(Protocol):
-    """Makes views of a capture's neutral frame at the given azimuths (degrees; positive to the subject's left)."""
+    """Makes views of a capture's neutral frame at azimuths (degrees; positive to the subject's left).
+
+    stand_in: as an `Editor`'s.
+    """
+
+    stand_in: str
 
     def __call__(
         self, capture: Capture, head: MeshHead, azimuths: tuple[float, ...] = FRONTAL
-    ) -> Views: ...
+    ) -> Views:
+        """Views over white; ValueError where an azimuth cannot be served."""
+        ...

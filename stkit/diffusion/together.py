@@ -5,14 +5,48 @@ holds the shape instead.
 """
 
 from contextlib import ExitStack, contextmanager
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from stkit.diffusion.instruct_pix2pix import InstructPix2PixEditor
-
 REFERENCES = 4
 OWN_SHARE = 0.6  # of a view's own attention; the rest is the mean over the references
+
+
+class DenoisingEditor(Protocol):
+    """What `edit_together` needs of a diffusion editor; latents x (V, 4, h, w), text states (3, L, D)."""
+
+    pipe: object
+    schedule: object
+
+    def encode(self, images: list[Tensor]) -> Tensor: ...
+
+    def condition(self, images: list[Tensor]) -> Tensor: ...
+
+    def text_states(self, prompt: str) -> Tensor: ...
+
+    def timesteps(self, b: float) -> Tensor: ...
+
+    def levels(self, steps: Tensor) -> list[Tensor]: ...
+
+    def unguided(self, x: Tensor, t: int, original: Tensor, text: Tensor, views: int) -> Tensor: ...
+
+    def predict(
+        self,
+        x: Tensor,
+        t: int,
+        original: Tensor,
+        text: Tensor,
+        views: int,
+        text_guidance: float = 1.0,
+    ) -> tuple[Tensor, Tensor]: ...
+
+    def split(self, x: Tensor, level: Tensor, answer: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    def move(self, clean: Tensor, noise: Tensor, level: Tensor) -> Tensor: ...
+
+    def decode(self, x: Tensor, before: Tensor, images: list[Tensor]) -> list[Tensor]: ...
 
 
 class AlignedAttention:
@@ -72,11 +106,12 @@ def reference_views(views: int, generator: torch.Generator) -> list[int]:
 
 @torch.no_grad()
 def edit_together(
-    editor: InstructPix2PixEditor,
+    editor: DenoisingEditor,
     images: list[Tensor],
     prompt: str,
     conditions: list[Tensor],
     generator: torch.Generator,
+    text_guidance: float = 1.0,
     align: bool = True,
 ) -> list[Tensor]:
     """Edited pictures (H, W, 3) of `images`, all at full strength and in agreement. `align` switches the attention, for comparison.
@@ -88,7 +123,7 @@ def edit_together(
     start, original, text = (
         editor.encode(images),
         editor.condition(conditions),
-        editor._encode(prompt),
+        editor.text_states(prompt),
     )
     steps = editor.timesteps(1.0)
     x, here = start, editor.levels(steps)[-1]
@@ -107,5 +142,5 @@ def edit_together(
             if control is not None:
                 stack.enter_context(aligned(control, views, references, own=0.0))
         for t, after in zip(steps.tolist(), editor.levels(steps)):
-            x = editor.move(*editor.predict(x, t, original, text, views), after)
+            x = editor.move(*editor.predict(x, t, original, text, views, text_guidance), after)
     return editor.decode(x, start, images)

@@ -14,11 +14,11 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from stkit.cameras import Camera, orbit_camera
-from stkit.capture.capture import Capture, head_centre, head_transform
+from stkit.capture.capture import Capture
 from stkit.heads.mesh import MeshHead
 from stkit.metrics import iou
 from stkit.render import render_mesh
-from stkit.space import skin_weight, to_world
+from stkit.space import skin_weight
 from stkit.views import FRONTAL, Views
 
 FRAMES, STEP = 18, 20.0
@@ -136,9 +136,8 @@ class V3DViews:
     ) -> Views:
         """The pictures of an orbit (18, P, P, 3) at these azimuths, judged against the head fitted to the neutral frame."""
         t, S = capture.neutral, capture.size
-        verts, faces, _ = head.extract()
-        moved = verts + head.deformation(verts, head.share(verts), capture.beta[t], capture.pose[t])
-        world = to_world(moved, **head_transform(capture, t))
+        mesh = head.posed(capture.frame_pose(t))
+        verts, world, faces = mesh.neutral, mesh.world, mesh.faces
         on_head = skin_weight(verts)
         images, alphas, trusts, cameras, kept = [], [], [], [], []
         self.scores.clear()
@@ -223,7 +222,7 @@ def v3d_cameras(capture: Capture, azimuths: tuple[float, ...]) -> list[Camera]:
     """V3D's cameras in the head's world at the neutral frame, at the capture's size."""
     t = capture.neutral
     return cameras_around(
-        capture.matte(t), capture.camera, head_centre(capture, t), azimuths, capture.size
+        capture.matte(t), capture.camera, capture.head_centre(t), azimuths, capture.size
     )
 
 

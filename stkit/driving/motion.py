@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stkit import face_models
 from stkit.cameras import Camera, orbit_camera
-from stkit.capture.capture import Capture, head_centre, head_transform
+from stkit.capture.capture import Capture
 from stkit.face_models.transfer import carry_expressions
 from stkit.geometry import so3_exp, so3_log
 from stkit.heads.gaussian import GaussianHead
@@ -74,19 +74,19 @@ def play(
     progress=lambda x, **k: x,
 ) -> np.ndarray:
     """Frames (F, H, W, 3) uint8 of the head in motion, over white, from one camera or one for each frame."""
-    fixed = head_transform(subject, subject.neutral)
+    fixed = subject.frame_pose(subject.neutral)
     frames = []
     for t in progress(range(len(motion)), desc="rendering"):
         camera = cameras[t] if isinstance(cameras, list) else cameras or subject.camera
-        place = {**fixed, "pose": motion.pose[t], "torso": motion.torso[t]}
-        image, _ = head.render(camera, beta=motion.beta[t], **place)
+        place = replace(fixed, beta=motion.beta[t], pose=motion.pose[t], torso=motion.torso[t])
+        image, _ = head.render(camera, place)
         frames.append((image.clamp(0, 1) * 255).round().byte().numpy())
     return np.stack(frames)
 
 
 def orbit(subject: Capture, frames: int, swing: float = 45.0) -> list[Camera]:
     """Cameras that swing to +-`swing` degrees and back around the head."""
-    centre = head_centre(subject, subject.neutral)
+    centre = subject.head_centre(subject.neutral)
     angles = swing * np.sin(np.linspace(0, 2 * np.pi, frames, endpoint=False))
     return [orbit_camera(subject.camera, float(a), 4.0 * np.sin(a / 30), centre) for a in angles]
 

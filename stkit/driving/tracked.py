@@ -9,7 +9,7 @@ import csv
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -372,11 +372,8 @@ def write_3dmm(capture: Capture, folder: Path) -> None:
         np.save(frame / "lmk_3d.npy", capture.landmarks3d[t].numpy())
         world = to_world(
             head.verts(capture.identity, capture.beta[t]),
-            capture.scale,
-            capture.pose[t],
-            torch.zeros(6),
-            capture.rest,
-            torch.ones(1),
+            replace(capture.frame_pose(t), torso=torch.zeros(6)),
+            follow=torch.ones(1),
         )
         np.save(frame / "vertices.npy", world.numpy())
     about = {

@@ -103,7 +103,7 @@ class Generations:
             for key in ("exp_avg", "exp_avg_sq"):
                 if key in memory:
                     memory[key] = memory[key][rows].clone()
-        self.head.shared = self.head.shared[rows]
+        self.head.share = self.head.share[rows]
 
     def state_dict(self) -> dict:
         """What a checkpoint keeps."""

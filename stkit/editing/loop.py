@@ -1,41 +1,42 @@
-"""Stage 05's optimisation: edit the renders, fit the head to the edits, weigh by Eq. 8, repeat (Sec. 3.3)."""
+"""The edit stage: edit the renders, fit the head to the edits, weigh by Eq. 8, repeat (Sec. 3.3)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+import copy
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from stkit.capture.capture import Capture
+from stkit.capture import Capture
 from stkit.diffusion.depth import disparity
-from stkit.diffusion.protocols import Editor
-from stkit.diffusion.together import edit_together
+from stkit.diffusion.protocols import Editor, JointEditor
 from stkit.editing.generations import Generations
-from stkit.editing.methods import get_method, region_mask, trace_region
+from stkit.editing.methods import Method, get_method
+from stkit.editing.region import Region, region_mask, trace_region
+from stkit.editing.shots import Shot, make_shots, shot_landmarks
 from stkit.editing.weights import ALPHA, landmark_set, point_weights, weight_image
 from stkit.geometry import generator
-from stkit.heads.fit_gaussians import frame_arguments
-from stkit.heads.gaussian import GaussianHead, draw
-from stkit.render import rasterize
-from stkit.space import to_world
-from stkit.training import run_steps
+from stkit.heads.gaussian import GaussianHead
+from stkit.render.gaussians import Gaussians
+from stkit.training import Training, reproducible, run_steps
 from stkit.views import Views
+
+FORGET_EVERY = 100  # steps between two evaluations of the frozen deformation: points hardly move
 
 
 @dataclass(frozen=True)
 class EditSettings:
     """The paper's alpha 5 and boundary 0.5; an edit every 10 steps, all of them again every 2,500 (reading 21).
 
-    mode: 'pixel' multiplies the per-pixel loss by the splatted w; 'grad' leaves the loss and scales each Gaussian's
-    gradients. frames: how many video frames join the views. method: an entry of `methods.METHODS`; region: where a masked
-    method may act, by name or by a function of picture (H, W, 3) and landmarks (66, 2) that gives a mask (H, W, 1). Rates are the Gaussian stage's, times lr_factor.
+    method: an entry of `methods.METHODS`; region: where a masked method may act (see `region.region_mask`). landmarks:
+    '66' or 'dense'. mode: 'pixel' multiplies the per-pixel loss by the splatted w; 'grad' leaves the loss and scales
+    each Gaussian's gradients. sampler: see `strength.sample_strength`. frames: how many video frames join the views.
+    Learning rates are Adam's: of features, positions (dm), scales with quaternions (opacities: twice that), and nets.
     """
 
     prompt: str
     method: str = "ours"
-    region: str | Callable[[Tensor, Tensor], Tensor] = "face"
+    region: Region = "face"
     steps: int = 600
     alpha: float = ALPHA
     b_boundary: float = 0.5
@@ -51,65 +52,29 @@ class EditSettings:
     lr_nets: float = 4e-4
     seed: int = 0
 
-
-@dataclass
-class Shot:
-    """One training image of the edit stage: its camera, what the head does in it, the unedited truth and the edited target."""
-
-    name: str
-    camera: object
-    frame: dict[str, Tensor]
-    original: Tensor
-    target: Tensor
-    b: float
-
-    def to(self, device: torch.device | str) -> "Shot":
-        """The shot with its tensors on another device."""
-        frame = {k: v.to(device) for k, v in self.frame.items()}
-        return replace(
-            self,
-            camera=self.camera.to(device),
-            frame=frame,
-            original=self.original.to(device),
-            target=self.target.to(device),
-        )
+    def __post_init__(self) -> None:
+        if not (0 <= self.alpha < float("inf")):
+            raise ValueError(f"alpha {self.alpha!r}: a finite number of 0 or more, in 1/dm")
+        if not (0 <= self.b_boundary <= 1):
+            raise ValueError(f"b_boundary {self.b_boundary!r}: a number from 0 to 1")
+        for name in ("steps", "edit_every", "refresh_every", "frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)!r}: a whole number of 1 or more")
+        if self.mode not in ("pixel", "grad"):
+            raise ValueError(f"mode {self.mode!r} is not 'pixel' or 'grad'")
 
 
-def make_shots(capture: Capture, views: Views | None, frames: list[int], count: int) -> list[Shot]:
-    """The views at the neutral frame and `count` video frames spread over `frames` (reading 20)."""
-    shots = []
-    if views is not None:
-        neutral = frame_arguments(capture, capture.neutral)
-        for camera, image, azimuth in zip(views.cameras, views.images, views.azimuths):
-            shots.append(Shot(f"view {azimuth:+.0f} deg", camera, neutral, image, image, 0.0))
-    for k in torch.linspace(0, len(frames) - 1, min(count, len(frames))).round().long().tolist():
-        t = frames[k]
-        shots.append(
-            Shot(
-                f"frame {t}",
-                capture.camera,
-                frame_arguments(capture, t),
-                capture.image(t),
-                capture.image(t),
-                0.0,
-            )
-        )
-    return shots
+@dataclass(frozen=True)
+class EditResult:
+    """The edited head, the loss and b of every step, the shots with their last targets, and every edit (step, shot, b)."""
+
+    head: GaussianHead
+    history: dict[str, list[float]]
+    shots: list[Shot]
+    log: list[dict]
 
 
-@torch.no_grad()
-def shot_landmarks(head: GaussianHead, shot: Shot) -> Tensor:
-    """The 66 landmarks (66, 2) in the shot's pixels, from the head itself."""
-    place = {k: v for k, v in shot.frame.items() if k != "beta"}
-    moved = head.landmarks + head.deformation(
-        head.landmarks,
-        torch.ones_like(head.landmarks[:, 0]),
-        shot.frame["beta"],
-        shot.frame["pose"],
-    )
-    return shot.camera.project(to_world(moved, **place))
-
-
+@reproducible()
 def edit_head(
     head: GaussianHead,
     capture: Capture,
@@ -119,207 +84,231 @@ def edit_head(
     frames: list[int],
     checkpoint: Path | None = None,
     progress=lambda x, **k: x,
-) -> tuple[dict[str, list[float]], list[Shot], list[dict]]:
-    """Edit `head` in place. Returns loss histories, the shots with their last targets, and a log of every edit (step, b).
+) -> EditResult:
+    """An edited copy of `head`, which stays as it is.
 
-    What learns is the method's choice (ours: all Gaussian attributes, the colour and attribute nets); the deformation stays frozen, so that the edited head
-    is animated as before (reading 25). Raises the editor's PromptError before any step if it cannot do the prompt.
+    What learns is the method's choice (ours: all Gaussian attributes, the colour and attribute nets); the deformation
+    stays frozen, so that the edited head is animated as before (reading 25). Raises the editor's PromptError, or
+    ValueError where method, mode and editor do not go together, before any step.
     """
-    if settings.mode not in ("pixel", "grad"):
-        raise ValueError(f"mode {settings.mode!r} is not 'pixel' or 'grad'")
-    editor.check(settings.prompt)
     method = get_method(settings.method)
+    check_request(method, editor, settings)
+    shots = make_shots(capture, views and views.to(capture.device), frames, settings.frames)
+    edit = _Edit(copy.deepcopy(head), capture, shots, editor, method, settings)
+    training = Training("edit", settings.steps, edit.step, edit.state())
+    history = run_steps(training, checkpoint, progress)
+    return EditResult(edit.head, history, shots, edit.targets.log)
+
+
+def check_request(method: Method, editor: Editor, settings: EditSettings) -> None:
+    """Raise ValueError with the remedy if method, mode, prompt and editor do not go together."""
+    editor.check(settings.prompt)
     if settings.mode == "grad" and method.weighting != "eq8":
         raise ValueError(
-            f"mode 'grad' scales gradients by Eq. 8; method {method.name!r} does not weigh by it: take mode 'pixel'"
+            f"mode 'grad' scales gradients by Eq. 8; method {method.name!r} does not weigh by it: "
+            "take mode 'pixel'"
         )
-    if method.together and not hasattr(editor, "predict"):
+    if method.together and not isinstance(editor, JointEditor):
         raise ValueError(
-            f"method {method.name!r} works in a diffusion model's attention, and the editor is {editor.name}: take --editor tiny or an InstructPix2Pix folder"
+            f"method {method.name!r} works in a diffusion model's attention, and the editor is "
+            f"{editor.name}: take --editor tiny or an InstructPix2Pix folder"
         )
-    if getattr(editor, "wants_depth", False) and not method.together:
+    if editor.wants_depth and not method.together:
         raise ValueError(
-            f"{editor.name} edits all views together under their depth: take the method 'gaussctrl', not {method.name!r}"
+            f"{editor.name} edits all views together under their depth: take the method "
+            f"'gaussctrl', not {method.name!r}"
         )
-    gen = generator(settings.seed, "edit")
-    shots = make_shots(capture, views and views.to(capture.device), frames, settings.frames)
-    w = point_weights(head, landmark_set(capture, settings.landmarks), settings.alpha)
-    maps = {id(s): weight_image(head, w, s.camera, s.frame) for s in shots}
-    head.deformation.requires_grad_(False)
-    nets = [*head.color.parameters(), *head.attributes.parameters()]
-    parts = {
-        "feature": ([head.feature], settings.lr_color),
-        "xyz": ([head.xyz], settings.lr_xyz),
-        "log_scales": ([head.log_scales], settings.lr_scales),
-        "quats": ([head.quats], settings.lr_scales),
-        "opacity_logits": ([head.opacity_logits], 2 * settings.lr_scales),
-        "nets": (nets, settings.lr_nets),
-    }
-    groups = [{"params": parts[name][0], "lr": parts[name][1]} for name in method.moves]
-    optimiser = torch.optim.Adam(groups, eps=1e-15, fused=True)
-    generations = None
-    if method.region:
-        find = (
-            settings.region
-            if callable(settings.region)
-            else partial(region_mask, region=settings.region)
-        )
+
+
+class _Edit:
+    """The state of one optimisation: head, targets, optimiser and random numbers."""
+
+    def __init__(
+        self,
+        head: GaussianHead,
+        capture: Capture,
+        shots: list[Shot],
+        editor: Editor,
+        method: Method,
+        settings: EditSettings,
+    ):
+        self.head, self.editor, self.method, self.settings = head, editor, method, settings
+        self.shots, self.targets, self.shifts = shots, _Targets(shots), _Shifts(head)
+        self.generator = generator(settings.seed, "edit")
+        self.w = point_weights(head, landmark_set(capture, settings.landmarks), settings.alpha)
+        self.weight_maps = [weight_image(head, self.w, s.camera, s.frame) for s in shots]
+        head.deformation.requires_grad_(False)
+        self.optimiser = torch.optim.Adam(self._groups(), eps=1e-15, fused=True)
+        self.generations = self._generations() if method.region else None
+
+    def _groups(self) -> list[dict]:
+        """What the method lets learn, and how fast."""
+        head, s = self.head, self.settings
+        parts = {
+            "feature": ([head.feature], s.lr_color),
+            "xyz": ([head.xyz], s.lr_xyz),
+            "log_scales": ([head.log_scales], s.lr_scales),
+            "quats": ([head.quats], s.lr_scales),
+            "opacity_logits": ([head.opacity_logits], 2 * s.lr_scales),
+            "nets": ([*head.color.parameters(), *head.attributes.parameters()], s.lr_nets),
+        }
+        return [{"params": parts[name][0], "lr": parts[name][1]} for name in self.method.moves]
+
+    def _generations(self) -> Generations:
         masks = [
-            find(s.original.cpu(), shot_landmarks(head, s).cpu()).to(capture.device) for s in shots
+            region_mask(
+                s.original.cpu(), shot_landmarks(self.head, s).cpu(), self.settings.region
+            ).to(s.original.device)
+            for s in self.shots
         ]
-        generations = Generations(head, optimiser, trace_region(head, shots, masks), method.anchor)
-    store, shifts = _Store(shots), _Shifts(head)
-    log = store.log
+        region = trace_region(self.head, self.shots, masks)
+        return Generations(self.head, self.optimiser, region, self.method.anchor)
 
-    def edit(shot: Shot, k: int) -> None:
-        with torch.no_grad():
-            render = head.render(shot.camera, **shot.frame)[0].clamp(0, 1)
-        b = method.draw(settings.sampler, gen)
-        edited = editor.edit(
-            render.cpu(),
-            settings.prompt,
-            b,
-            shot.original.cpu(),
-            gen,
-            landmarks=shot_landmarks(head, shot).cpu(),
-        )
-        shot.target = edited.to(render.device)
-        shot.b = b
-        log.append({"step": k, "shot": shot.name, "b": round(b, 4)})
+    def state(self) -> dict[str, object]:
+        """What a checkpoint keeps. Generations come first: a checkpoint's head may have more points."""
+        grown = {"generations": self.generations} if self.generations else {}
+        return grown | {
+            "head": self.head,
+            "optimiser": self.optimiser,
+            "generator": self.generator,
+            "targets": self.targets,
+            "shifts": self.shifts,
+        }
 
-    def edit_all() -> None:
-        with torch.no_grad():
-            renders = [head.render(s.camera, **s.frame)[0].clamp(0, 1).cpu() for s in shots]
-            conditions = [
-                _depth(head, s) if getattr(editor, "wants_depth", False) else s.original
-                for s in shots
-            ]
-        for shot, target in zip(
-            shots,
-            edit_together(editor, renders, settings.prompt, [c.cpu() for c in conditions], gen),
-        ):
-            shot.target, shot.b = target.to(capture.device), 1.0
-            log.append({"step": 0, "shot": shot.name, "b": 1.0})
-
-    def step(k: int) -> dict[str, float]:
-        if generations and method.densify and k and k % method.densify == 0:
-            generations.densify(gen)
-            shifts.known.clear()
-        if k % 100 == 0:
-            shifts.known.clear()
-        if method.together and k == 0:
-            edit_all()
-        if method.refresh and k % settings.refresh_every == 0:
-            for shot in shots:
-                edit(shot, k)
-        elif method.rolling and k % settings.edit_every == 0:
-            edit(shots[int(torch.randint(len(shots), (1,), generator=gen))], k)
-        shot = shots[int(torch.randint(len(shots), (1,), generator=gen))]
-        image = _render(head, shot, w, settings, shifts)
+    def step(self, k: int) -> dict[str, float]:
+        """Edit what is due, then one step of Adam on one shot."""
+        self._densify(k)
+        self._edit_what_is_due(k)
+        index = self._pick()
+        shot = self.shots[index]
+        image = self._gaussians(shot).render(shot.camera)[0]
         difference = (image - shot.target).abs()  # Eq. 7
-        if settings.mode == "pixel":
-            difference = method.weigh(difference, maps[id(shot)], shot.b, settings.b_boundary)
+        if self.settings.mode == "pixel":
+            w = self.weight_maps[index]
+            difference = self.method.weigh(difference, w, shot.b, self.settings.b_boundary)
         loss = difference.mean()
-        if generations:
-            loss = loss + generations.loss()
-        optimiser.zero_grad()
+        if self.generations:
+            loss = loss + self.generations.loss()
+        self.optimiser.zero_grad()
         loss.backward()
-        if generations:
-            generations.mask_gradients()
-        optimiser.step()
+        if self.generations:
+            self.generations.mask_gradients()
+        self.optimiser.step()
         return {"loss": loss.item(), "b": shot.b}
 
-    grown = (
-        {"generations": generations} if generations else {}
-    )  # first: a checkpoint's head may have more points
-    state = grown | {
-        "head": head,
-        "optimiser": optimiser,
-        "generator": gen,
-        "targets": store,
-        "shifts": shifts,
-    }
-    guidance = getattr(editor, "s_T", None)
-    if guidance is not None and method.s_T is not None:
-        editor.s_T = guidance * method.s_T / 7.5
-    try:
-        history = run_steps(
-            settings.steps, step, state, checkpoint, progress=progress, title="edit"
+    def _pick(self) -> int:
+        return int(torch.randint(len(self.shots), (1,), generator=self.generator))
+
+    def _densify(self, k: int) -> None:
+        due = self.generations and self.method.densify and k and k % self.method.densify == 0
+        if due:
+            self.generations.densify(self.generator)
+        if due or k % FORGET_EVERY == 0:
+            self.shifts.known.clear()
+
+    def _edit_what_is_due(self, k: int) -> None:
+        if self.method.together and k == 0:
+            self._edit_together()
+        if self.method.refresh and k % self.settings.refresh_every == 0:
+            for shot in self.shots:
+                self._edit(shot, k)
+        elif self.method.rolling and k % self.settings.edit_every == 0:
+            self._edit(self.shots[self._pick()], k)
+
+    def _edit(self, shot: Shot, k: int) -> None:
+        """A new target for one shot: its present render, edited at a strength b drawn anew."""
+        with torch.no_grad():
+            render = self.head.render(shot.camera, shot.frame)[0].clamp(0, 1)
+        b = self.method.draw(self.settings.sampler, self.generator)
+        edited = self.editor.edit(
+            render.cpu(),
+            self.settings.prompt,
+            b,
+            shot.original.cpu(),
+            self.generator,
+            landmarks=shot_landmarks(self.head, shot).cpu(),
+            text_guidance=self.method.text_guidance,
         )
-    finally:
-        if guidance is not None:
-            editor.s_T = guidance
-    return history, shots, log
+        self.targets.set(shot, edited.to(render.device), b, k)
+
+    @torch.no_grad()
+    def _edit_together(self) -> None:
+        """New targets for all shots at once, at full strength."""
+        renders, conditions = [], []
+        for shot in self.shots:
+            gaussians = self.head.gaussians(shot.frame)
+            renders.append(gaussians.render(shot.camera)[0].clamp(0, 1).cpu())
+            depth = disparity(*gaussians.depth(shot.camera)) if self.editor.wants_depth else None
+            conditions.append((shot.original if depth is None else depth).cpu())
+        edited = self.editor.edit_together(
+            renders,
+            self.settings.prompt,
+            conditions,
+            self.generator,
+            text_guidance=self.method.text_guidance,
+        )
+        for shot, target in zip(self.shots, edited):
+            self.targets.set(shot, target.to(shot.original.device), 1.0, 0)
+
+    def _gaussians(self, shot: Shot) -> Gaussians:
+        """The shot's Gaussians; in 'grad' mode each passes on only w or 1 - w of its gradient.
+
+        The hooks sit on generated outputs, because the shared nets would not see hooks on leaf parameters (reading 1).
+        """
+        frame = shot.frame
+        shift = self.shifts.of(shot)
+        gaussians = self.head.place(self.head.canonical(frame.beta, frame.pose, shift), frame)
+        if self.settings.mode == "grad":
+            share = self.w if shot.b >= self.settings.b_boundary else 1 - self.w
+            for value in gaussians.tensors():
+                if value.requires_grad:
+                    value.register_hook(lambda grad: grad * _column(share, grad))
+        return gaussians
 
 
-def _depth(head: GaussianHead, shot: Shot) -> Tensor:
-    """The head's disparity (H, W, 3) in a shot."""
-    g, c = head.gaussians(**shot.frame), shot.camera
-    depth, alpha, _ = rasterize(
-        g["means"],
-        g["quats"],
-        g["scales"],
-        g["opacities"],
-        g["colors"],
-        c.viewmat[None],
-        c.K[None],
-        c.width,
-        c.height,
-        render_mode="ED",
-    )
-    return disparity(depth[0], alpha[0])
+def _column(share: Tensor, like: Tensor) -> Tensor:
+    """share (N,) with as many axes as `like` (N, ...)."""
+    return share.view(-1, *[1] * (like.ndim - 1))
 
 
-def _render(
-    head: GaussianHead, shot: Shot, w: Tensor, settings: EditSettings, shifts: "_Shifts"
-) -> Tensor:
-    """The shot's image; in 'grad' mode every Gaussian's outputs pass on only w or 1 - w of their gradient.
-
-    The hooks sit on generated outputs, because the shared nets would not see hooks on leaf parameters (reading 1).
-    """
-    place = {k: v for k, v in shot.frame.items() if k != "beta"}
-    beta, pose = shot.frame["beta"], shot.frame["pose"]
-    g = head.place(head.canonical(beta, pose, shifts(shot.name, beta, pose)), **place)
-    if settings.mode == "grad":
-        share = w if shot.b >= settings.b_boundary else 1 - w
-        for value in g.values():
-            if value.requires_grad:
-                value.register_hook(lambda grad: grad * share.view(-1, *[1] * (grad.ndim - 1)))
-    return draw(g, shot.camera)[0]
-
-
-class _Store:
-    """Targets, strengths and log in the shape that a checkpoint can hold."""
+class _Targets:
+    """The shots' targets and strengths and the log of edits, in the shape that a checkpoint can hold."""
 
     def __init__(self, shots: list[Shot]):
-        self.shots, self.log = shots, []
+        self.shots = shots
+        self.log: list[dict] = []
+
+    def set(self, shot: Shot, target: Tensor, b: float, k: int) -> None:
+        """Give a shot the target that was edited at strength b before step k."""
+        shot.target, shot.b = target, b
+        self.log.append({"step": k, "shot": shot.name, "b": round(b, 4)})
 
     def state_dict(self) -> dict:
-        return {
-            "targets": [s.target for s in self.shots],
-            "b": [s.b for s in self.shots],
-            "log": self.log,
-        }
+        targets, strengths = [s.target for s in self.shots], [s.b for s in self.shots]
+        return {"targets": targets, "b": strengths, "log": self.log}
 
     def load_state_dict(self, state: dict) -> None:
         for shot, target, b in zip(self.shots, state["targets"], state["b"]):
-            shot.target, shot.b = target, b
+            shot.target, shot.b = target.to(shot.original.device), b
         self.log[:] = state["log"]
 
 
 class _Shifts:
-    """What the frozen deformation does to the points in each shot, in the shape that a checkpoint can hold: points hardly move."""
+    """What the frozen deformation does to the points in each shot, in the shape that a checkpoint can hold."""
 
     def __init__(self, head: GaussianHead):
-        self.head, self.known = head, {}
+        self.head = head
+        self.known: dict[str, Tensor] = {}
 
-    def __call__(self, shot: str, beta: Tensor, pose: Tensor) -> Tensor:
-        if shot not in self.known:
-            self.known[shot] = self.head.shift(beta, pose)
-        return self.known[shot]
+    def of(self, shot: Shot) -> Tensor:
+        """The shift (N, 3) of a shot, computed at most once until `known` is cleared."""
+        if shot.name not in self.known:
+            self.known[shot.name] = self.head.shift(shot.frame.beta, shot.frame.pose)
+        return self.known[shot.name]
 
     def state_dict(self) -> dict[str, Tensor]:
         return dict(self.known)
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.known = dict(state)
+        device = self.head.xyz.device
+        self.known = {name: shift.to(device) for name, shift in state.items()}

@@ -21,7 +21,7 @@ class Method:
 
     weighting: 'eq8', 'w' (always times w) or 'none'. rolling: one shot every `edit_every` steps; refresh: all shots every
     `refresh_every` steps (and at the start). moves: which parameters learn. region: learn only Gaussians of the traced region.
-    anchor: weight of a region's pull back to where it was (see `generations`); densify: split there every so many steps. s_T: text guidance for an editor whose own is the published 7.5; others in proportion.
+    anchor: weight of a region's pull back to where it was (see `generations`); densify: split there every so many steps. text_guidance: times the editor's own (InstructPix2Pix: 7.5).
     together: all shots are edited once, at the start, with attention between them.
     """
 
@@ -35,7 +35,7 @@ class Method:
     region: bool = False
     anchor: float = 0.0
     densify: int = 0
-    s_T: float | None = None
+    text_guidance: float = 1.0
     together: bool = False
 
     def draw(self, sampler: str, generator: torch.Generator) -> float:
@@ -75,7 +75,7 @@ METHODS = {
             "Instruct-GS2GS: the whole set in one go, b ~ U(0.70, 0.98), s_T 12.5",
             strength=(0.70, 0.98),
             rolling=False,
-            s_T=12.5,
+            text_guidance=12.5 / 7.5,
         ),
         Method(
             "gaussian-editor",
@@ -93,7 +93,7 @@ METHODS = {
             strength=1.0,
             rolling=False,
             refresh=False,
-            s_T=5.0,
+            text_guidance=5.0 / 7.5,
             together=True,
         ),
     )
@@ -105,31 +105,3 @@ def get_method(name: str) -> Method:
     if name not in METHODS:
         raise ValueError(f"method {name!r} is not one of {', '.join(METHODS)}")
     return METHODS[name]
-
-
-def trace_region(head, shots, masks: list[Tensor]) -> Tensor:
-    """Gaussians (N,) bool that belong to a region, from its masks (H, W, 1) in the shots: a vote of the pixels that show them.
-
-    Each vote counts by how much of the pixel the Gaussian makes up. Upstream counts every touched pixel as one; its weighted
-    form stands beside that, commented out (lineage.md 5).
-    """
-    votes, total = torch.zeros_like(head.xyz[:, 0]), torch.zeros_like(head.xyz[:, 0])
-    for shot, mask in zip(shots, masks):
-        value = torch.zeros_like(head.xyz[:, :1], requires_grad=True)
-        image, _ = head.render(shot.camera, extra=value, **shot.frame)
-        inside, seen = (
-            torch.autograd.grad((image[..., 3:] * m).sum(), value, retain_graph=True)[0][:, 0]
-            for m in (mask, torch.ones_like(mask))
-        )
-        votes, total = votes + inside, total + seen
-    return votes > 0.5 * total.clamp_min(1e-6)
-
-
-def region_mask(image: Tensor, landmarks: Tensor, region: str) -> Tensor:
-    """A face region (H, W, 1) in a picture (H, W, 3), by landmarks (66, 2) and colour. ValueError lists the regions."""
-    from stkit.diffusion.regions import find_regions
-
-    regions = find_regions(image.double().numpy(), landmarks.detach().double().numpy())
-    if region not in regions:
-        raise ValueError(f"region {region!r} is not one of {', '.join(regions)}")
-    return torch.from_numpy(regions[region]).float()[..., None]

@@ -7,10 +7,11 @@ landmark, 0.5 at 2.2 cm, 0.15 at 5 cm and 0.013 at 10 cm.
 import torch
 from torch import Tensor
 
-from stkit.capture.capture import Capture, dense_landmarks, neutral_landmarks
+from stkit.cameras import Camera
+from stkit.capture.capture import Capture
 from stkit.geometry import nearest
 from stkit.heads.gaussian import GaussianHead
-from stkit.render import rasterize
+from stkit.space import FramePose
 
 ALPHA = 5.0
 LANDMARK_SETS = ("66", "dense")
@@ -25,10 +26,8 @@ def landmark_set(capture: Capture, name: str = "66") -> Tensor:
     """Canonical landmarks (K, 3) of the neutral frame: '66', or 'dense', which adds the face model's denser points."""
     if name not in LANDMARK_SETS:
         raise ValueError(f"landmark set {name!r} is not one of {', '.join(LANDMARK_SETS)}")
-    sparse = neutral_landmarks(capture)
-    return (
-        sparse if name == "66" else torch.cat([sparse, dense_landmarks(capture, capture.neutral)])
-    )
+    sparse = capture.neutral_landmarks()
+    return sparse if name == "66" else torch.cat([sparse, capture.dense_landmarks(capture.neutral)])
 
 
 def point_weights(head: GaussianHead, landmarks: Tensor, alpha: float = ALPHA) -> Tensor:
@@ -37,22 +36,9 @@ def point_weights(head: GaussianHead, landmarks: Tensor, alpha: float = ALPHA) -
 
 
 @torch.no_grad()
-def weight_image(head: GaussianHead, w: Tensor, camera, frame: dict[str, Tensor]) -> Tensor:
+def weight_image(head: GaussianHead, w: Tensor, camera: Camera, frame: FramePose) -> Tensor:
     """w (N,) splatted with the colours' own blending weights: (H, W, 1), 0 where no Gaussian is (reading 3)."""
-    g = head.gaussians(**frame)
-    image, _, _ = rasterize(
-        g["means"],
-        g["quats"],
-        g["scales"],
-        g["opacities"],
-        w[:, None],
-        camera.viewmat[None],
-        camera.K[None],
-        camera.width,
-        camera.height,
-        meta=False,
-    )
-    return image[0]
+    return head.gaussians(frame).splat(w[:, None], camera)
 
 
 def eq8(difference: Tensor, w: Tensor, b: float, b_boundary: float = 0.5) -> Tensor:

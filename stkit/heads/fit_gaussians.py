@@ -1,31 +1,35 @@
-"""Stage 03's optimisation: the Gaussian head learns from the views and the video frames, over white (Sec. 3.2, Eq. 4, 6)."""
+"""The Gaussian stage: the head learns from the video frames and the views, over white (Sec. 3.2, Eq. 4 and 6)."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from stkit.cameras import Camera
-from stkit.capture.capture import Capture, chances, head_transform
+from stkit.capture import Capture, sampling_probabilities
 from stkit.capture.rig import Rig
-from stkit.geometry import generator
+from stkit.geometry import generator, nearest
 from stkit.heads.alignment import UNITS, Show, align_frames, moved
-from stkit.heads.gaussian import GaussianHead, GaussianSettings, draw, from_mesh
+from stkit.heads.gaussian import GaussianHead, GaussianSettings, from_mesh
 from stkit.heads.mesh import MeshHead
 from stkit.metrics import iou_loss, ssim
-from stkit.training import accumulate, cosine, run_steps
+from stkit.training import Training, accumulate, cosine_schedule, reproducible, run_steps, seeded
 from stkit.views import ORBIT, Views
+
+REFRESH_EVERY = 200  # steps between two updates of each point's expression share
 
 
 @dataclass(frozen=True)
 class GaussianTraining:
-    """Steps, pictures a step, per-group learning rates and loss weights. The paper's rates are 1e-4 with GHA's factors; short runs use more.
+    """Steps, pictures a step, learning rates and loss weights of the Gaussian stage.
 
-    Per-frame pose and chest offsets learn with lr_track after `track_from` of the steps; `noise` (in standard deviations
-    over the clip) blurs the expression and pose that all nets see, the frozen deformation too: without it held-out frames lose
-    0.2 to 0.4 dB. `azimuths` (degrees): where the road asks for mesh-prior views; all around holds the sides. V3D's are the
-    paper's six frontal ones. `rare`: see `capture.chances`.
+    Rates are per step of Adam; positions are in decimetres. Per-frame offsets of head and chest learn with `lr_track` after
+    `track_from` of the steps. `noise` (standard deviations over the clip) blurs the expression and pose that all nets
+    see, the frozen deformation too: without it held-out frames lose 0.2 to 0.4 dB. `azimuths` (degrees): where
+    mesh-prior views are asked for; V3D's are the paper's six frontal ones. `rare`: see `capture.chances`.
+    `view_share`, `rig_share`: how often a step looks at a view, and otherwise at another camera of a rig.
     """
 
     steps: int = 2500
@@ -53,9 +57,37 @@ class GaussianTraining:
     seed: int = 0
 
 
-def frame_arguments(capture: Capture, t: int) -> dict[str, Tensor]:
-    """What `GaussianHead.render` needs to show frame t."""
-    return {"beta": capture.beta[t], **head_transform(capture, t)}
+@reproducible()
+def fit_gaussians(
+    capture: Capture,
+    mesh: MeshHead,
+    views: Views | None,
+    settings: GaussianTraining,
+    frames: list[int],
+    checkpoint: Path | None = None,
+    progress=lambda x, **k: x,
+    rig: Rig | None = None,
+) -> tuple[GaussianHead, Capture, dict[str, list[float]]]:
+    """Optimise a Gaussian head on the frames, the neutral frame's views and a rig's other cameras, where there are.
+
+    Everything happens on the capture's device; mesh, views and rig are brought there. Returns the head, the capture with
+    refined tracking (frames outside `frames` are aligned to the finished head), and the history of every loss.
+    """
+    fit = _GaussianFit(capture, mesh.to(capture.device), views, settings, frames, rig)
+    training = Training("gaussians", settings.steps, fit.step, fit.state(), before=fit.before)
+    history = run_steps(training, checkpoint, progress)
+    fit.head.refresh()
+    learned = fit.tracked()
+    others = sorted(set(range(len(capture))) - set(frames))
+    aligned = align_frames(
+        learned,
+        others,
+        show=lambda t: show_frozen(fit.head, capture, t),
+        target=lambda t: (capture.image(t), capture.matte(t)),
+        steps=settings.track_steps,
+        progress=progress,
+    )
+    return fit.head, aligned, history
 
 
 def parameter_groups(head: GaussianHead, s: GaussianTraining) -> list[dict]:
@@ -74,137 +106,154 @@ def parameter_groups(head: GaussianHead, s: GaussianTraining) -> list[dict]:
     ]
 
 
-def start_colours(capture: Capture, mesh: MeshHead):
-    """Colours of canonical points from the mesh head's own rendering of the neutral frame's appearance."""
-    verts, _, f = mesh.extract()
+def start_colours(capture: Capture, mesh: MeshHead) -> Callable[[Tensor], Tensor]:
+    """Colours (N, 3) of canonical points (N, 3): the mesh head's own at the nearest vertex, in the neutral frame."""
+    verts, _, features = mesh.extract()
     t = capture.neutral
-    colour = mesh.color(f, mesh.share(verts), capture.beta[t], capture.pose[t])
-
-    def look_up(points: Tensor) -> Tensor:
-        from stkit.geometry import nearest
-
-        return colour[nearest(points, verts)[1][:, 0]]
-
-    return look_up
+    colour = mesh.color(features, mesh.share(verts), capture.beta[t], capture.pose[t])
+    return lambda points: colour[nearest(points, verts)[1][:, 0]]
 
 
-def fit_gaussians(
-    capture: Capture,
-    mesh: MeshHead,
-    views: Views | None,
-    settings: GaussianTraining,
-    frames: list[int],
-    checkpoint: Path | None = None,
-    progress=lambda x, **k: x,
-    rig: Rig | None = None,
-) -> tuple[GaussianHead, Capture, dict[str, list[float]]]:
-    """Optimise a Gaussian head on the frames, the neutral frame's views (None: no views) and a rig's other cameras, where there are.
-
-    Everything happens on the capture's device; head, views and rig are brought there.
-
-    Returns it, the capture with the tracking refined (frames outside `frames` are aligned to the finished head), and the
-    loss histories.
-    """
-    torch.manual_seed(settings.seed)
-    gen = generator(settings.seed, "gaussians")
-    views = views and views.to(capture.device)
+def show_frozen(head: GaussianHead, capture: Capture, t: int) -> Show:
+    """A renderer of frame t for `align_frames`: expression and shape stay, head and chest may be moved."""
+    frame = capture.frame_pose(t)
     with torch.no_grad():
-        head = from_mesh(mesh, settings.model, start_colours(capture, mesh), gen)
-    head.deformation.requires_grad_(settings.train_deformation)
-    motion = nn.ParameterDict(
-        {k: torch.zeros(len(capture), 6, device=capture.device) for k in ("pose", "torso")}
-    )
-    # no momentum: a frame moves only in the steps that look at it
-    groups = [
-        *parameter_groups(head, settings),
-        {"params": [*motion.values()], "lr": settings.lr_track, "betas": (0.0, 0.99)},
-    ]
-    optimiser = torch.optim.Adam(groups, eps=1e-15, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda k: cosine(k, settings.steps, 0.05)
-    )
-    neutral, units = frame_arguments(capture, capture.neutral), UNITS.to(capture.device)
-    spread_beta, spread_pose = (
-        settings.noise * x[frames].std(0) for x in (capture.beta, capture.pose)
-    )
-    chance = chances(capture, frames, settings.rare)
+        canonical = head.canonical(frame.beta, frame.pose)
 
-    def show_frame(t: int, k: int, camera: Camera = capture.camera) -> tuple[Tensor, Tensor]:
-        beta = capture.beta[t] + spread_beta * torch.randn(len(spread_beta), generator=gen).to(
-            capture.device
+    def show(pose: Tensor, torso: Tensor) -> tuple[Tensor, Tensor]:
+        placed = head.place(canonical, replace(frame, pose=pose, torso=torso))
+        return placed.render(capture.camera)
+
+    return show
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """One training picture: what was rendered, and what it should look like."""
+
+    image: Tensor
+    alpha: Tensor
+    target: Tensor
+    matte: Tensor
+    trust: Tensor | float
+    structural: bool  # whether SSIM counts: it does not on views, whose detail is invented
+
+
+class _GaussianFit:
+    """The state of one optimisation: head, per-frame offsets, optimiser and random numbers."""
+
+    def __init__(
+        self,
+        capture: Capture,
+        mesh: MeshHead,
+        views: Views | None,
+        settings: GaussianTraining,
+        frames: list[int],
+        rig: Rig | None,
+    ):
+        device = capture.device
+        self.capture, self.settings, self.frames, self.rig = capture, settings, frames, rig
+        self.views = views and views.to(device)
+        self.generator = generator(settings.seed, "gaussians")
+        with torch.no_grad(), seeded(settings.seed):
+            colours = start_colours(capture, mesh)
+            self.head = from_mesh(mesh, settings.model, colours, self.generator)
+        self.head.deformation.requires_grad_(settings.train_deformation)
+        self.units = UNITS.to(device)
+        self.offsets = nn.ParameterDict(
+            {name: torch.zeros(len(capture), 6, device=device) for name in ("pose", "torso")}
         )
-        pose = capture.pose[t] + spread_pose * torch.randn(6, generator=gen).to(capture.device)
-        place = head_transform(capture, t)
-        if k >= settings.track_from * settings.steps:
-            place |= {n: place[n] + units * motion[n][t] for n in motion}
-        return draw(head.place(head.canonical(beta, pose), **place), camera)
+        # no momentum for the offsets: a frame moves only in the steps that look at it
+        tracking = {"params": [*self.offsets.values()], "lr": settings.lr_track, "betas": (0, 0.99)}
+        groups = [*parameter_groups(self.head, settings), tracking]
+        self.optimiser = torch.optim.Adam(groups, eps=1e-15, fused=True)
+        self.schedule = cosine_schedule(self.optimiser, settings.steps, floor=0.05)
+        self.blur = [settings.noise * x[frames].std(0) for x in (capture.beta, capture.pose)]
+        self.chance = sampling_probabilities(capture, frames, settings.rare)
 
-    def sample(k: int) -> tuple[Tensor, dict[str, Tensor]]:
-        use_view = views is not None and float(torch.rand(1, generator=gen)) < settings.view_share
-        if use_view:
-            v = int(torch.randint(len(views.cameras), (1,), generator=gen))
-            image, alpha = head.render(views.cameras[v], **neutral)
-            target, matte, trust = views.images[v], views.alphas[v], views.trust[v]
-        elif rig is not None and float(torch.rand(1, generator=gen)) < settings.rig_share:
-            i, v = (int(torch.randint(n, (1,), generator=gen)) for n in rig.images.shape[:2])
-            image, alpha = show_frame(rig.frames[i], k, rig.cameras[v].to(capture.device))
-            target, matte = (x.to(capture.device) for x in rig.shot(i, v))
-            trust = 1.0
-        else:
-            t = frames[int(torch.multinomial(chance, 1, generator=gen))]
-            image, alpha = show_frame(t, k)
-            target, matte, trust = capture.image(t), capture.matte(t), 1.0
-        rgb = settings.w_rgb * ((image - target).abs() * trust).mean()
-        mask = settings.w_mask * iou_loss(alpha, matte)
-        loss = rgb + mask
-        if settings.w_ssim and not use_view:
-            loss = loss + settings.w_ssim * (1 - ssim(image, target))
-        return loss, {"loss": rgb + mask, "rgb": rgb, "mask": mask}
+    def state(self) -> dict[str, object]:
+        """What a checkpoint keeps."""
+        return {
+            "head": self.head,
+            "offsets": self.offsets,
+            "optimiser": self.optimiser,
+            "schedule": self.schedule,
+            "generator": self.generator,
+        }
 
-    def step(k: int) -> dict[str, float]:
-        optimiser.zero_grad()
-        values = accumulate(settings.batch, lambda: sample(k))
-        optimiser.step()
-        schedule.step()
+    def before(self, k: int) -> None:
+        """Update what is cached for some steps."""
+        if k % REFRESH_EVERY == 0:
+            self.head.refresh()
+
+    def step(self, k: int) -> dict[str, float]:
+        """One step of Adam on `batch` pictures; the mean of each loss term."""
+        self.optimiser.zero_grad()
+        values = accumulate(self.settings.batch, lambda: self.loss(self.sample(k)))
+        self.optimiser.step()
+        self.schedule.step()
         return values
 
-    def before(k: int) -> None:
-        if k % 200 == 0:
-            head.refresh()
+    def loss(self, sample: _Sample) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss to differentiate (Eq. 4 without the mesh's terms, and SSIM), and its parts for the history."""
+        s = self.settings
+        rgb = s.w_rgb * ((sample.image - sample.target).abs() * sample.trust).mean()
+        mask = s.w_mask * iou_loss(sample.alpha, sample.matte)
+        loss = rgb + mask
+        if s.w_ssim and sample.structural:
+            loss = loss + s.w_ssim * (1 - ssim(sample.image, sample.target))
+        return loss, {"loss": rgb + mask, "rgb": rgb, "mask": mask}
 
-    state = {
-        "head": head,
-        "motion": motion,
-        "optimiser": optimiser,
-        "schedule": schedule,
-        "generator": gen,
-    }
-    history = run_steps(settings.steps, step, state, checkpoint, before, progress, "gaussians")
-    head.refresh()
-    offsets = {n: units * motion[n].detach() for n in motion}
-    learned = moved(capture, capture.pose + offsets["pose"], capture.torso + offsets["torso"])
-    others = sorted(set(range(len(capture))) - set(frames))
-    aligned = align_frames(
-        learned,
-        others,
-        lambda t: _show(head, capture, t),
-        lambda t: (capture.image(t), capture.matte(t)),
-        settings.track_steps,
-        progress=progress,
-    )
-    return head, aligned, history
+    def sample(self, k: int) -> _Sample:
+        """A view, a rig's picture or a video frame, drawn by chance."""
+        if self.views is not None and self._random() < self.settings.view_share:
+            return self._view()
+        if self.rig is not None and self._random() < self.settings.rig_share:
+            return self._rig_picture(k)
+        return self._video_frame(k)
 
+    def _random(self) -> float:
+        return float(torch.rand(1, generator=self.generator))
 
-def _show(head: GaussianHead, capture: Capture, t: int) -> Show:
-    with torch.no_grad():
-        canonical = head.canonical(capture.beta[t], capture.pose[t])
-    return lambda pose, torso: draw(
-        head.place(canonical, **{**head_transform(capture, t), "pose": pose, "torso": torso}),
-        capture.camera,
-    )
+    def _pick(self, count: int) -> int:
+        return int(torch.randint(count, (1,), generator=self.generator))
 
+    def _view(self) -> _Sample:
+        v = self._pick(len(self.views.cameras))
+        neutral = self.capture.frame_pose(self.capture.neutral)
+        image, alpha = self.head.render(self.views.cameras[v], neutral)
+        target, matte, trust = self.views.images[v], self.views.alphas[v], self.views.trust[v]
+        return _Sample(image, alpha, target, matte, trust, structural=False)
 
-@torch.no_grad()
-def render_frame(head: GaussianHead, capture: Capture, t: int, camera=None) -> Tensor:
-    """The head as frame t of a capture (H, W, 3), over white, from its camera or another."""
-    return head.render(camera or capture.camera, **frame_arguments(capture, t))[0].clamp(0, 1)
+    def _rig_picture(self, k: int) -> _Sample:
+        i, v = (self._pick(n) for n in self.rig.images.shape[:2])
+        device = self.capture.device
+        image, alpha = self._show(self.rig.frames[i], k, self.rig.cameras[v].to(device))
+        target, matte = (x.to(device) for x in self.rig.shot(i, v))
+        return _Sample(image, alpha, target, matte, 1.0, structural=True)
+
+    def _video_frame(self, k: int) -> _Sample:
+        t = self.frames[int(torch.multinomial(self.chance, 1, generator=self.generator))]
+        image, alpha = self._show(t, k, self.capture.camera)
+        target, matte = self.capture.image(t), self.capture.matte(t)
+        return _Sample(image, alpha, target, matte, 1.0, structural=True)
+
+    def _show(self, t: int, k: int, camera: Camera) -> tuple[Tensor, Tensor]:
+        """Frame t: expression and pose a little blurred for the nets, head and chest where their offsets put them."""
+        frame = self.capture.frame_pose(t)
+        beta, pose = (
+            x + blur * torch.randn(len(blur), generator=self.generator).to(x.device)
+            for x, blur in zip((frame.beta, frame.pose), self.blur)
+        )
+        if k >= self.settings.track_from * self.settings.steps:
+            moved_pose, moved_torso = (
+                x + self.units * self.offsets[name][t]
+                for name, x in (("pose", frame.pose), ("torso", frame.torso))
+            )
+            frame = replace(frame, pose=moved_pose, torso=moved_torso)
+        return self.head.place(self.head.canonical(beta, pose), frame).render(camera)
+
+    def tracked(self) -> Capture:
+        """The capture with what the training frames' offsets have learned."""
+        pose, torso = (self.units * self.offsets[n].detach() for n in ("pose", "torso"))
+        return moved(self.capture, self.capture.pose + pose, self.capture.torso + torso)

@@ -1,4 +1,4 @@
-"""Stage 02's optimisation: Eq. 4-5 with the two silent terms, each with its switch."""
+"""The mesh stage: Eq. 4 and 5, with the terms that the lineage adds and two of the kit's own, each with its weight."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -6,23 +6,37 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from stkit.capture.capture import Capture, chances, head_transform, neutral_landmarks
+from stkit.capture import Capture, sampling_probabilities
+from stkit.face_models.landmarks import EYES, KEPT_66
 from stkit.geometry import generator, nearest, vertex_normals
 from stkit.heads.mesh import MeshHead, MeshSettings, new_mesh_head
 from stkit.metrics import iou_loss
 from stkit.render import render_mesh
-from stkit.space import to_world
-from stkit.training import accumulate, cosine, run_steps
+from stkit.training import (
+    Training,
+    accumulate,
+    cosine,
+    cosine_schedule,
+    reproducible,
+    run_steps,
+    seeded,
+)
+
+FACE_REACH = 0.45  # decimetres: skin this near to a landmark belongs to the face
+FORWARD = 0.2  # least z of a unit normal that counts as looking forward
+WARM_RATE = 2e-3  # Adam's rate while the deformation learns from landmarks alone
 
 
 @dataclass(frozen=True)
 class MeshTraining:
-    """Steps, frames a step, learning rates and the weights of the losses (paper values; Laplacian and offset as upstream).
+    """Steps, frames a step, learning rates and loss weights of the mesh stage (paper values; Laplacian, offset: lineage).
 
-    `w_still` is the kit's: it holds what moves with the pose alone. The Laplacian would rather pull the unseen back of the head
-    forward through the deformation, by a centimetre, than bend the surface. So is `w_hold`: the SDF stays where the fitted head
-    put it unless the pictures say otherwise. `rare` (see `capture.chances`) and `eyes`, the weight of their 12 landmarks in the
-    deformation loss, are the kit's too: without them a head learns the mouth first and never closes its lids.
+    `coarse_cell` is the grid's spacing (dm) until `refine_at` of the steps. `w_still` holds what moves with the pose
+    alone: the Laplacian would rather pull the unseen back of the head forward through the deformation, by a centimetre,
+    than bend the surface. `w_hold`: the SDF stays where the fitted head put it unless the pictures say otherwise.
+    `rare` (see `capture.chances`) and `eyes`, the weight of their 12 landmarks in the deformation loss: without them a
+    head learns the mouth first and never closes its lids. These four are the kit's. `beta_noise`, in standard deviations
+    over the clip, blurs the expressions that the deformation learns from.
     """
 
     steps: int = 700
@@ -51,15 +65,7 @@ class MeshTraining:
     seed: int = 0
 
 
-def laplacian_loss(verts: Tensor, faces: Tensor) -> Tensor:
-    """Mean squared uniform Laplacian of vertices (V, 3), per dm^2."""
-    i = torch.cat([faces[:, 0], faces[:, 1], faces[:, 2]])
-    j = torch.cat([faces[:, 1], faces[:, 2], faces[:, 0]])
-    total = torch.zeros_like(verts).index_add(0, i, verts[j])
-    degree = verts.new_zeros(len(verts)).index_add(0, i, verts.new_ones(len(i)))
-    return (total / degree.clamp_min(1)[:, None] - verts).square().mean()
-
-
+@reproducible()
 def fit_mesh(
     capture: Capture,
     settings: MeshTraining,
@@ -69,70 +75,123 @@ def fit_mesh(
 ) -> tuple[MeshHead, dict[str, list[float]]]:
     """Optimise a mesh head on the given frames. Returns it and every loss term's history.
 
-    Poses stay as tracked. Upstream moves them here too; ours were fitted to pixels and outlines before (`stkit.capture.refine`), and
-    following a mesh that is still coarse took them further from the truth: sides lost 0.7 dB, held-out frames gained nothing.
+    Poses stay as tracked. Upstream moves them here too; ours were fitted to pixels and outlines before
+    (`stkit.capture.refine`), and following a mesh that is still coarse took them further from the truth: sides lost
+    0.7 dB, held-out frames gained nothing.
     """
-    torch.manual_seed(settings.seed)
-    head = new_mesh_head(capture, replace(settings.model, cell=settings.coarse_cell))
-    nets = [p for n, p in head.named_parameters() if n != "landmarks"]
-    optimiser = torch.optim.Adam(
-        [
-            {"params": nets, "lr": settings.lr},
-            {"params": [head.landmarks], "lr": settings.lr_landmarks},
-        ],
-        fused=True,
+    fit = _MeshFit(capture, settings, frames)
+    training = Training(
+        "mesh",
+        settings.steps,
+        fit.step,
+        fit.state(),
+        before=fit.before,
+        first=lambda: warm_up(fit.head, fit.teacher, settings, progress),
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: cosine(k, settings.steps))
-    gen = generator(settings.seed, "mesh")
-    camera = capture.camera.resized(settings.resolution)
-    targets = {t: _target(capture, t, settings.resolution) for t in frames}
-    teacher = LandmarkTeacher(capture, frames, settings, gen)
-    if checkpoint is None or not checkpoint.exists():
-        warm_up(head, teacher, settings, progress)
-    refine = int(settings.refine_at * settings.steps)
+    history = run_steps(training, checkpoint, progress)
+    fit.head.refresh()
+    return fit.head, history
 
-    def before(k: int) -> None:
-        cell = settings.coarse_cell if k < refine else settings.model.cell
-        if abs(head.grid.cell - cell) > 1e-9:
-            head.regrid(cell)
-        elif k % settings.refresh_every == 0:
-            head.refresh()
 
-    def sample() -> tuple[Tensor, dict[str, Tensor | float]]:
-        t = frames[int(torch.multinomial(teacher.chance, 1, generator=gen))]
-        beta, pose = capture.beta[t], capture.pose[t]
-        verts, faces, f = head.extract()
-        share = head.share(verts)
-        shift = head.deformation(verts, share, beta, pose)
-        world = to_world(verts + shift, **head_transform(capture, t))
-        colour = head.color(f, share, beta, pose)
-        out = render_mesh(world, faces, colour, camera, background=0.0)
-        image, matte = targets[t]
-        terms = {
-            "rgb": settings.w_rgb * (out.image - image).abs().mean(),
-            "deform": settings.w_deform * teacher.loss(head),
-            "silhouette": settings.w_silhouette * iou_loss(out.mask, matte),
-            "sdf": settings.w_sdf * head.sdf_at(head.landmarks).abs().mean(),
-            "laplacian": settings.w_laplacian * laplacian_loss(world, faces),
-            "offset": settings.w_offset * shift.square().sum(1).mean(),
-            "still": settings.w_still * ((1 - share)[:, None] * shift).square().sum(1).mean(),
-            "hold": settings.w_hold * head.drift(gen).square().mean(),
+class _Surface:
+    """The tetrahedra that a mesh head looks at between two refreshes, in the shape that a checkpoint can hold."""
+
+    def __init__(self, head: MeshHead):
+        self.head = head
+
+    def state_dict(self) -> dict:
+        return {"cell": self.head.grid.cell, "sdf": self.head.full_sdf}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.head.lay_grid(state["cell"])
+        self.head.activate(state["sdf"].to(self.head.low.device))
+
+
+class _MeshFit:
+    """The state of one optimisation: head, deformation's teacher, optimiser and random numbers."""
+
+    def __init__(self, capture: Capture, settings: MeshTraining, frames: list[int]):
+        self.capture, self.settings, self.frames = capture, settings, frames
+        with seeded(settings.seed):
+            coarse = replace(settings.model, cell=settings.coarse_cell)
+            self.head = new_mesh_head(capture, coarse)
+        nets = [p for name, p in self.head.named_parameters() if name != "landmarks"]
+        groups = [
+            {"params": nets, "lr": settings.lr},
+            {"params": [self.head.landmarks], "lr": settings.lr_landmarks},
+        ]
+        self.optimiser = torch.optim.Adam(groups, fused=True)
+        self.schedule = cosine_schedule(self.optimiser, settings.steps)
+        self.generator = generator(settings.seed, "mesh")
+        self.camera = capture.camera.resized(settings.resolution)
+        self.targets = {t: _target(capture, t, settings.resolution) for t in frames}
+        self.teacher = LandmarkTeacher(capture, frames, settings, self.generator)
+
+    def state(self) -> dict[str, object]:
+        """What a checkpoint keeps."""
+        return {
+            "head": self.head,
+            "surface": _Surface(self.head),
+            "optimiser": self.optimiser,
+            "schedule": self.schedule,
+            "generator": self.generator,
         }
-        loss = sum(terms.values())
-        return loss, {"loss": loss, **terms, "vertices": len(verts)}
 
-    def step(k: int) -> dict[str, float]:
-        optimiser.zero_grad()
-        values = accumulate(settings.batch, sample)
-        torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
+    def before(self, k: int) -> None:
+        """Lay the finer grid when its time comes; otherwise refresh the cached surface now and then."""
+        s = self.settings
+        cell = s.coarse_cell if k < int(s.refine_at * s.steps) else s.model.cell
+        if abs(self.head.grid.cell - cell) > 1e-9:
+            self.head.regrid(cell)
+        elif k % s.refresh_every == 0:
+            self.head.refresh()
+
+    def step(self, k: int) -> dict[str, float]:
+        """One step of Adam on `batch` frames; the mean of each weighted loss term."""
+        self.optimiser.zero_grad()
+        values = accumulate(self.settings.batch, self.sample)
+        torch.nn.utils.clip_grad_norm_(self.head.parameters(), 1.0)
+        self.optimiser.step()
+        self.schedule.step()
         return values
 
-    state = {"head": head, "optimiser": optimiser, "schedule": schedule, "generator": gen}
-    history = run_steps(settings.steps, step, state, checkpoint, before, progress, "mesh")
-    head.refresh()
-    return head, history
+    def sample(self) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """The loss of one frame drawn by chance, and its weighted terms."""
+        chance = self.teacher.chance
+        t = self.frames[int(torch.multinomial(chance, 1, generator=self.generator))]
+        terms, vertices = self.terms(t)
+        loss = sum(terms.values())
+        return loss, {"loss": loss, **terms, "vertices": vertices}
+
+    def terms(self, t: int) -> tuple[dict[str, Tensor], int]:
+        """Every weighted term of Eq. 4 and 5 in frame t, and how many vertices the mesh has."""
+        s, head = self.settings, self.head
+        frame = self.capture.frame_pose(t)
+        mesh = head.posed(frame)
+        colour = head.color(mesh.features, mesh.share, frame.beta, frame.pose)
+        out = render_mesh(mesh.world, mesh.faces, colour, self.camera, background=0.0)
+        image, matte = self.targets[t]
+        still = (1 - mesh.share)[:, None] * mesh.shift
+        terms = {
+            "rgb": s.w_rgb * (out.image - image).abs().mean(),
+            "deform": s.w_deform * self.teacher.loss(head),
+            "silhouette": s.w_silhouette * iou_loss(out.mask, matte),
+            "sdf": s.w_sdf * head.sdf_at(head.landmarks).abs().mean(),
+            "laplacian": s.w_laplacian * laplacian_loss(mesh.world, mesh.faces),
+            "offset": s.w_offset * mesh.shift.square().sum(1).mean(),
+            "still": s.w_still * still.square().sum(1).mean(),
+            "hold": s.w_hold * head.drift(self.generator).square().mean(),
+        }
+        return terms, len(mesh.neutral)
+
+
+def laplacian_loss(verts: Tensor, faces: Tensor) -> Tensor:
+    """Mean squared uniform Laplacian of vertices (V, 3), per dm^2."""
+    i = torch.cat([faces[:, 0], faces[:, 1], faces[:, 2]])
+    j = torch.cat([faces[:, 1], faces[:, 2], faces[:, 0]])
+    total = torch.zeros_like(verts).index_add(0, i, verts[j])
+    degree = verts.new_zeros(len(verts)).index_add(0, i, verts.new_ones(len(i)))
+    return (total / degree.clamp_min(1)[:, None] - verts).square().mean()
 
 
 class LandmarkTeacher:
@@ -145,22 +204,20 @@ class LandmarkTeacher:
     def __init__(
         self, capture: Capture, frames: list[int], settings: MeshTraining, gen: torch.Generator
     ):
-        from stkit.face_models.landmarks import EYES, KEPT_66
-
         face, still = capture.face(), capture.to("cpu")
         self.capture, self.frames, self.settings, self.gen = capture, frames, settings, gen
         rest = face.verts(still.identity, still.beta[still.neutral])
-        skin = front_of_face(face, rest, neutral_landmarks(still))
+        skin = front_of_face(face, rest, still.neutral_landmarks())
         ids = torch.cat([face.landmarks[KEPT_66], face.dense, skin])
         self.count = 66 + len(face.dense)
-        rest = torch.cat([neutral_landmarks(still), rest[ids[66:]]])
+        rest = torch.cat([still.neutral_landmarks(), rest[ids[66:]]])
         self.rest, self.face = rest.to(capture.device), face.only(ids).to(capture.device)
         every = torch.arange(len(ids), device=capture.device)
         self.still = self.face.points(every, capture.identity, capture.beta[capture.neutral, None])[
             0
         ]
         self.noise = settings.beta_noise * capture.beta.std(0)
-        self.chance = chances(capture, frames, settings.rare)
+        self.chance = sampling_probabilities(capture, frames, settings.rare)
         self.weight = torch.ones(66, device=capture.device)
         self.weight[EYES] = settings.eyes
         self.weight /= self.weight.mean()
@@ -219,16 +276,3 @@ def _target(capture: Capture, t: int, size: int) -> tuple[Tensor, Tensor]:
         )[0].permute(1, 2, 0)
         image, matte = shrink(image), shrink(matte)
     return image, matte
-
-
-@torch.no_grad()
-def render_mesh_head(
-    head: MeshHead, capture: Capture, t: int, camera=None, background: float = 1.0
-):
-    """The mesh head as frame t of a capture, from its camera or another: a MeshImage."""
-    verts, faces, f = head.extract()
-    share = head.share(verts)
-    shift = head.deformation(verts, share, capture.beta[t], capture.pose[t])
-    world = to_world(verts + shift, **head_transform(capture, t))
-    colour = head.color(f, share, capture.beta[t], capture.pose[t])
-    return render_mesh(world, faces, colour, camera or capture.camera, background=background)

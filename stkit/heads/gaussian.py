@@ -3,19 +3,20 @@
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from stkit.cameras import Camera
+from stkit.capture import Capture
 from stkit.geometry import axis_angle_to_quat, nearest, quat_from_z, quat_multiply, vertex_normals
 from stkit.heads.mesh import MeshHead
 from stkit.heads.networks import AttributeNet, ColorNet, Deformation, expression_share
 from stkit.io.tensors import load_tensors, save_tensors
-from stkit.render import rasterize
-from stkit.space import skin_weight, to_world
+from stkit.render.gaussians import Gaussians
+from stkit.space import FramePose, skin_weight, to_world
 
 
 @dataclass(frozen=True)
@@ -55,72 +56,73 @@ class GaussianHead(nn.Module):
         self.color = ColorNet(s.width, s.pose_width, s.feature, direct=s.direct_color)
         self.attributes = AttributeNet(s.width, s.pose_width, s.feature)
         self.register_buffer("landmarks", torch.zeros(66, 3))
-        self.register_buffer("shared", torch.zeros(points))
+        self.register_buffer("share", torch.zeros(points))
 
     @torch.no_grad()
     def refresh(self) -> None:
         """Recompute each point's expression share after positions moved."""
-        self.shared = expression_share(nearest(self.xyz, self.landmarks)[0][:, 0])
+        self.share = expression_share(nearest(self.xyz, self.landmarks)[0][:, 0])
 
     def shift(self, beta: Tensor, pose: Tensor) -> Tensor:
         """How far the deformation moves each point (N, 3); a frozen deformation is evaluated without gradient."""
         with torch.set_grad_enabled(
             any(p.requires_grad for p in self.deformation.parameters()) and torch.is_grad_enabled()
         ):
-            return self.deformation(self.xyz.detach(), self.shared, beta, pose)
+            return self.deformation(self.xyz.detach(), self.share, beta, pose)
 
-    def canonical(
-        self, beta: Tensor, pose: Tensor, shift: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """Gaussians in canonical space under an expression and pose: means, quats (unit), scales, opacities, colors.
+    def canonical(self, beta: Tensor, pose: Tensor, shift: Tensor | None = None) -> Gaussians:
+        """Gaussians in canonical space under an expression beta (64,) and a pose (6,).
 
         `shift` (N, 3) replaces the deformation's: where it is frozen, it need not be computed in every step.
         """
         shift = self.shift(beta, pose) if shift is None else shift
         change = self.settings.attributes_scale * self.attributes(
-            self.feature, self.shared, beta, pose
+            self.feature, self.share, beta, pose
         )
-        return {
-            "means": self.xyz + shift,
-            "quats": nn.functional.normalize(self.quats + change[:, 3:7], dim=-1),
-            "scales": (self.log_scales + change[:, :3]).exp(),
-            "opacities": (self.opacity_logits + change[:, 7]).sigmoid(),
-            "colors": self.color(self.feature, self.shared, beta, pose),
-        }
+        return Gaussians(
+            means=self.xyz + shift,
+            quats=nn.functional.normalize(self.quats + change[:, 3:7], dim=-1),
+            scales=(self.log_scales + change[:, :3]).exp(),
+            opacities=(self.opacity_logits + change[:, 7]).sigmoid(),
+            colors=self.color(self.feature, self.share, beta, pose),
+        )
 
-    def place(
-        self, canonical: dict[str, Tensor], scale: Tensor, pose: Tensor, torso: Tensor, rest: Tensor
-    ) -> dict[str, Tensor]:
-        """Canonical Gaussians carried into the world; arguments as those of `stkit.capture.to_world`.
+    def place(self, canonical: Gaussians, frame: FramePose) -> Gaussians:
+        """Canonical Gaussians carried into the world by a frame's head and chest.
 
         How much each point follows the head rather than the chest is learned: long hair hangs below the jaw and follows.
         """
         follow = self.follow_logits.sigmoid()[:, None]
-        head, chest = (
-            axis_angle_to_quat(pose[:3]),
-            quat_multiply(axis_angle_to_quat(torso[:3]), axis_angle_to_quat(rest[:3])),
+        head = axis_angle_to_quat(frame.pose[:3])
+        chest = quat_multiply(
+            axis_angle_to_quat(frame.torso[:3]), axis_angle_to_quat(frame.rest[:3])
         )
         turn = nn.functional.normalize(follow * head + (1 - follow) * chest, dim=-1)
-        return canonical | {
-            "means": to_world(canonical["means"], scale, pose, torso, rest, follow),
-            "quats": quat_multiply(turn, canonical["quats"]),
-            "scales": scale * canonical["scales"],
-        }
+        return replace(
+            canonical,
+            means=to_world(canonical.means, frame, follow),
+            quats=quat_multiply(turn, canonical.quats),
+            scales=frame.scale * canonical.scales,
+        )
 
-    def gaussians(
-        self, beta: Tensor, pose: Tensor, scale: Tensor, torso: Tensor, rest: Tensor
-    ) -> dict[str, Tensor]:
-        """World-space Gaussians of one frame: means (N, 3), quats (N, 4), scales (N, 3), opacities (N,), colors (N, 3)."""
-        return self.place(self.canonical(beta, pose), scale, pose, torso, rest)
+    def gaussians(self, frame: FramePose) -> Gaussians:
+        """World-space Gaussians of one frame, decimetres."""
+        return self.place(self.canonical(frame.beta, frame.pose), frame)
 
     def render(
-        self, camera: Camera, extra: Tensor | None = None, background: float = 1.0, **frame
+        self,
+        camera: Camera,
+        frame: FramePose,
+        extra: Tensor | None = None,
+        background: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
-        """Image (H, W, 3 [+ extra channels]) and alpha (H, W, 1) for one frame (arguments of `gaussians`).
+        """Image (H, W, 3 [+ E]) and alpha (H, W, 1) of one frame; `extra` (N, E): see `Gaussians.render`."""
+        return self.gaussians(frame).render(camera, extra, background)
 
-        `extra` (N, E) is splatted beside the colours with the same weights, over 0.
-        """
-        return draw(self.gaussians(**frame), camera, extra, background)
+    @torch.no_grad()
+    def render_frame(self, capture: Capture, t: int, camera: Camera | None = None) -> Tensor:
+        """The head as frame t of a capture (H, W, 3) in [0, 1], over white, from its camera or another."""
+        return self.render(camera or capture.camera, capture.frame_pose(t))[0].clamp(0, 1)
 
     def save(self, path: Path, kind: str = "gaussians") -> None:
         """Write safetensors; `kind` is 'gaussians' or 'edited'."""
@@ -133,32 +135,6 @@ class GaussianHead(nn.Module):
         head = GaussianHead(GaussianSettings(**meta["gaussians"]), len(state["xyz"]))
         head.load_state_dict(state)
         return head
-
-
-def draw(
-    g: dict[str, Tensor], camera: Camera, extra: Tensor | None = None, background: float = 1.0
-) -> tuple[Tensor, Tensor]:
-    """Image (H, W, 3 [+ extra channels]) and alpha (H, W, 1) of world-space Gaussians."""
-    values, ground = g["colors"], g["colors"].new_full((1, 3), background)
-    if extra is not None:
-        values, ground = (
-            torch.cat([values, extra], 1),
-            torch.cat([ground, ground.new_zeros(1, extra.shape[1])], 1),
-        )
-    image, alpha, _ = rasterize(
-        g["means"],
-        g["quats"],
-        g["scales"],
-        g["opacities"],
-        values,
-        camera.viewmat[None],
-        camera.K[None],
-        camera.width,
-        camera.height,
-        backgrounds=ground,
-        meta=False,
-    )
-    return image[0], alpha[0]
 
 
 @torch.no_grad()

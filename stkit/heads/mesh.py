@@ -6,16 +6,21 @@ Canonical decimetres. The SDF is negative inside. f is the geometry net's output
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stkit.cameras import DISTANCE
-from stkit.capture.capture import Capture, neutral_landmarks
+from stkit.cameras import DISTANCE, Camera
+from stkit.capture.capture import Capture
 from stkit.geometry import nearest, search_tree
 from stkit.heads import networks
 from stkit.heads.dmtet import TetGrid, active_tets, make_grid, marching_tetrahedra
 from stkit.heads.networks import MLP, ColorNet, Deformation, expression_share, gamma
 from stkit.io.tensors import load_tensors, save_tensors
+from stkit.render import MeshImage, render_mesh
+from stkit.space import FramePose, to_world
+
+GRID_BATCH = 65536  # grid nodes evaluated at once
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,27 @@ class MeshSettings:
     band: float = 0.5
     init: str = "head"
     deform_scale: float = 0.3
+
+
+@dataclass(frozen=True)
+class PosedMesh:
+    """A mesh head in one frame.
+
+    neutral (V, 3) canonical vertices, shift (V, 3) what the deformation adds to them, world (V, 3), faces (F, 3),
+    features (V, feature), share (V,) how much each vertex obeys the expression. Decimetres.
+    """
+
+    neutral: Tensor
+    shift: Tensor
+    world: Tensor
+    faces: Tensor
+    features: Tensor
+    share: Tensor
+
+    @property
+    def deformed(self) -> Tensor:
+        """Canonical vertices (V, 3) under the frame's expression and pose."""
+        return self.neutral + self.shift
 
 
 class MeshHead(nn.Module):
@@ -60,16 +86,22 @@ class MeshHead(nn.Module):
 
     def regrid(self, cell: float) -> None:
         """Lay a new grid of spacing `cell` (dm); the nets are functions of space and stay as they are."""
+        self.lay_grid(cell)
+        self.refresh()
+
+    def lay_grid(self, cell: float) -> None:
+        """A grid of spacing `cell` (dm) and the SDF's start on it; `refresh` or `activate` must follow."""
         device = self.low.device
-        keep = lambda v: (
-            self.start_sdf(torch.from_numpy(v).float().to(device)).abs().cpu().numpy()
-            < self.settings.band
-        )
-        self.grid: TetGrid = make_grid(self.low.cpu().numpy(), self.high.cpu().numpy(), cell, keep)
+
+        def near_surface(points: np.ndarray) -> np.ndarray:
+            distance = self.start_sdf(torch.from_numpy(points).float().to(device)).abs()
+            return distance.cpu().numpy() < self.settings.band
+
+        low, high = self.low.cpu().numpy(), self.high.cpu().numpy()
+        self.grid: TetGrid = make_grid(low, high, cell, near_surface)
         self.nodes = self.grid.verts.to(device)
         self.base = self.start_sdf(self.nodes)
         self.encoded = gamma(self.nodes)
-        self.refresh()
 
     def start_sdf(self, points: Tensor) -> Tensor:
         """The SDF (N,) that training starts from: the fitted head's surface, or GHA's sphere.
@@ -91,16 +123,20 @@ class MeshHead(nn.Module):
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Evaluate the SDF on the whole grid and choose the tetrahedra near the surface for the steps that follow.
+        """Evaluate the SDF on the whole grid, and `activate` what is near the surface."""
+        parts = [self.geometry(e)[:, 0] for e in self.encoded.split(GRID_BATCH)]
+        self.activate(torch.cat(parts) + self.base)
 
-        A tetrahedron on the surface has a corner within half a cell of it; between refreshes the SDF moves by less than 0.25 cells.
+    def activate(self, sdf: Tensor) -> None:
+        """Choose the tetrahedra near the surface of an SDF (nodes,) for the steps that follow.
+
+        A tetrahedron on the surface has a corner within half a cell of it; between refreshes the SDF moves by less than
+        0.25 cells.
         """
-        sdf = torch.cat([self.geometry(e)[:, 0] for e in self.encoded.split(65536)]) + self.base
         self.active, ids = active_tets(self.grid, sdf, 0.8 * self.grid.cell)
         self.active_ids = torch.from_numpy(ids).to(sdf.device)
-        self.row_of = torch.zeros_like(sdf, dtype=torch.long).index_copy(
-            0, self.active_ids, torch.arange(len(ids), device=sdf.device)
-        )
+        rows = torch.arange(len(ids), device=sdf.device)
+        self.row_of = torch.zeros_like(sdf, dtype=torch.long).index_copy(0, self.active_ids, rows)
         self.full_sdf = sdf
 
     def extract(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -113,6 +149,24 @@ class MeshHead(nn.Module):
         points, faces, ends, weight = marching_tetrahedra(self.grid, verts, sdf, self.active)
         a, b = (out[:, 4:].index_select(0, self.row_of[end]) for end in ends.unbind(1))
         return points, faces, a * weight[:, :1] + b * weight[:, 1:]
+
+    def posed(self, frame: FramePose) -> PosedMesh:
+        """The surface now, in one frame: extracted, deformed, carried into the world; differentiable."""
+        verts, faces, features = self.extract()
+        share = self.share(verts)
+        shift = self.deformation(verts, share, frame.beta, frame.pose)
+        return PosedMesh(verts, shift, to_world(verts + shift, frame), faces, features, share)
+
+    def render(self, frame: FramePose, camera: Camera, background: float = 1.0) -> MeshImage:
+        """The mesh with its own colours in one frame, seen from a camera; differentiable."""
+        mesh = self.posed(frame)
+        colour = self.color(mesh.features, mesh.share, frame.beta, frame.pose)
+        return render_mesh(mesh.world, mesh.faces, colour, camera, background=background)
+
+    @torch.no_grad()
+    def render_frame(self, capture: Capture, t: int, camera: Camera | None = None) -> MeshImage:
+        """The mesh as frame t of a capture, over white, from its camera or another."""
+        return self.render(capture.frame_pose(t), camera or capture.camera)
 
     def drift(self, generator: torch.Generator, count: int = 2000) -> Tensor:
         """How far the SDF has moved from its start (count,), decimetres, at random grid points near the surface."""
@@ -145,7 +199,7 @@ def new_mesh_head(capture: Capture, settings: MeshSettings) -> MeshHead:
     from stkit import face_models
 
     device, capture = capture.device, capture.to("cpu")
-    landmarks = neutral_landmarks(capture)
+    landmarks = capture.neutral_landmarks()
     half = 0.5 * DISTANCE / capture.focal / float(capture.scale)
     x0, y0, _ = (capture.pose[capture.neutral, 3:] / capture.scale).tolist()
     low = torch.tensor([-half - x0 - 0.25, -half - y0 - 0.35, -1.95])

@@ -7,14 +7,13 @@ import torch
 
 from stkit.driving import motion as animate
 from stkit.io import images as plots
+from stkit.io.images import marked, spread
+from stkit.export.ply import save_ply
 from stkit.capture.capture import Capture
-from stkit.capture.capture import orbit_cameras
 from stkit.editing.loop import EditSettings
 from stkit.editing.strength import sample_strength
 from stkit.editing.weights import landmark_set, point_weights, weight, weight_image
 from stkit.runs.scores import followed
-from stkit.heads.fit_gaussians import frame_arguments, render_frame
-from stkit.heads.fit_mesh import render_mesh_head
 from stkit.geometry import generator
 from stkit.runs.store import Stage
 from stkit.viewers.page import save_avatar
@@ -30,13 +29,12 @@ VIEWS_SAID = {
 
 def model_picture(capture: Capture, t: int) -> torch.Tensor:
     """The fitted face model, grey, as frame t."""
-    from stkit.capture.capture import head_transform
     from stkit.space import to_world
     from stkit.geometry import vertex_normals
     from stkit.render import render_mesh
 
     face = capture.face()
-    world = to_world(face.verts(capture.identity, capture.beta[t]), **head_transform(capture, t))
+    world = to_world(face.verts(capture.identity, capture.beta[t]), capture.frame_pose(t))
     key, fill = torch.tensor([-0.41, 0.41, 0.82]), torch.tensor([0.55, 0.14, 0.82])
     normals = vertex_normals(world, face.faces)
     grey = 0.25 + 0.45 * (normals @ key).clamp_min(0) + 0.15 * (normals @ fill).clamp_min(0)
@@ -76,11 +74,11 @@ def mesh(stage: Stage, head, capture: Capture, history: dict) -> None:
     train, test = capture.split()
     frames = spread(train, 3) + spread(test, 2)
     names = [f"frame {t}" + (" (held out)" if t in test else "") for t in frames]
-    stage.figure("mesh_frames", plots.sheet([[capture.image(t) for t in frames], [render_mesh_head(head, capture, t).image for t in frames]], names, ["truth", "mesh"]),
+    stage.figure("mesh_frames", plots.sheet([[capture.image(t) for t in frames], [head.render_frame(capture, t).image for t in frames]], names, ["truth", "mesh"]),
                  "Video frames above, the deformed mesh with its colours below, in the same poses",
                  "The mesh head follows outline and pose; its colour is coarse on purpose, detail comes with the Gaussians.")
     angles = (-60.0, -30.0, 30.0, 60.0, 90.0, 180.0)
-    turned = [render_mesh_head(head, capture, capture.neutral, c).image for c in orbit_cameras(capture, angles)]
+    turned = [head.render_frame(capture, capture.neutral, c).image for c in capture.orbit_cameras(angles)]
     stage.figure("mesh_orbit", plots.sheet([turned], [f"{a:+.0f} deg" for a in angles]), "The mesh head at the neutral frame seen from six sides",
                  "The same mesh from other sides. The back was never filmed: its shape is the fitted face model's.")
     terms = {k: v for k, v in history.items() if k not in ("vertices",)}
@@ -95,12 +93,12 @@ def gaussian(stage: Stage, head, capture: Capture, views, train: list[int], test
                      f"{len(views.images)} views of the head, turned by up to {max(abs(a) for a in views.azimuths):.0f} degrees to both sides",
                      f"Training views: {VIEWS_SAID.get(views.source, views.source)}.")
     frames = spread(test, 5)
-    pairs = [[capture.image(t) for t in frames], [render_frame(head, capture, t) for t in frames]]
+    pairs = [[capture.image(t) for t in frames], [head.render_frame(capture, t) for t in frames]]
     pairs.append([1 - 3 * (a - b).abs() for a, b in zip(*pairs)])
     stage.figure("held_out", plots.sheet(pairs, [f"frame {t}" for t in frames], ["truth", "ours", "error x3"]),
                  "Five held-out frames, the Gaussian head in the same poses, and where they differ", "Frames the training never saw.")
     angles = (-60.0, -30.0, 0.0, 30.0, 60.0)
-    turned = [render_frame(head, capture, capture.neutral, c) for c in orbit_cameras(capture, angles)]
+    turned = [head.render_frame(capture, capture.neutral, c) for c in capture.orbit_cameras(angles)]
     stage.figure("orbit", plots.sheet([turned], [f"{a:+.0f} deg" for a in angles]), "The Gaussian head at the neutral frame from five sides",
                  "Novel views. Beyond what the video showed they are as good as the training views.")
     stage.figure("losses", plots.curves(history, "stage 03"), "Loss curves of the Gaussian stage", "Image and mask loss over the steps.")
@@ -109,15 +107,15 @@ def gaussian(stage: Stage, head, capture: Capture, views, train: list[int], test
 def weights(stage: Stage, head, capture: Capture, alpha: float, landmarks: str) -> None:
     """w and 1 - w on the head, sweeps of alpha and landmark set, the curve w(d)."""
     t = capture.neutral
-    arguments = frame_arguments(capture, t)
-    image = render_frame(head, capture, t)
+    arguments = capture.frame_pose(t)
+    image = head.render_frame(capture, t)
     alpha_map = None
 
     def picture(a: float, name: str, one_minus: bool = False):
         nonlocal alpha_map
         w = point_weights(head, landmark_set(capture, name), a)
         with torch.no_grad():
-            alpha_map = head.render(capture.camera, **arguments)[1] if alpha_map is None else alpha_map
+            alpha_map = head.render(capture.camera, arguments)[1] if alpha_map is None else alpha_map
         m = weight_image(head, 1 - w if one_minus else w, capture.camera, arguments)
         return plots.u8(torch.from_numpy(plots.colour_map(m)) / 255 * alpha_map + 1 - alpha_map)
 
@@ -154,18 +152,18 @@ def edit(
     frames = spread(test, 5)
     rows = [
         [capture.image(t) for t in frames],
-        [render_frame(original, capture, t) for t in frames],
-        [render_frame(edited, capture, t) for t in frames],
+        [original.render_frame(capture, t) for t in frames],
+        [edited.render_frame(capture, t) for t in frames],
     ]
     stage.figure("before_after", plots.sheet(rows, [f"frame {t}" for t in frames], ["video", "head", "edited"]),
                  f"Held-out video frames, the head before, and the head after the edit {settings.prompt!r}", f"Held-out frames before and after {label}.")
     angles = (-60.0, -30.0, 0.0, 30.0, 60.0)
-    cameras = orbit_cameras(capture, angles)
-    rows = [[render_frame(h, capture, capture.neutral, c) for c in cameras] for h in (original, edited)]
+    cameras = capture.orbit_cameras(angles)
+    rows = [[h.render_frame(capture, capture.neutral, c) for c in cameras] for h in (original, edited)]
     stage.figure("edited_orbit", plots.sheet(rows, [f"{a:+.0f} deg" for a in angles], ["head", "edited"]), "The head before and after the edit from five sides",
                  f"The edit is in 3D. {label}.")
     image, prompt = capture.image(capture.neutral), settings.prompt
-    from stkit.editing.loop import make_shots, shot_landmarks
+    from stkit.editing.shots import make_shots, shot_landmarks
 
     if not getattr(editor, "wants_depth", False):
         shot = make_shots(capture, None, [capture.neutral], 1)[0]
@@ -238,7 +236,7 @@ def animation(
         "Video: the head speaks, blinks and turns by a script",
         "A scripted performance that nobody gave: speech-like lips, blinks, turns.",
     )
-    stage.record("animate.points", animate.save_ply(shown, capture, work / "head.ply"))
+    stage.record("animate.points", save_ply(shown, capture, work / "head.ply"))
     same_points = edited is None or len(edited.xyz) == len(head.xyz)  # GaussianEditor splits some: then there is nothing to wipe between
     avatar = save_avatar(
         head if same_points else edited, capture, work / "avatar.html", edited if same_points else None, motion, title=f"{stage.run}: a talking head", prompt=prompt if edited is not None else "",

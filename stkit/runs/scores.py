@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from stkit import face_models
 from stkit.cameras import Camera, orbit_camera
-from stkit.capture.capture import Capture, head_centre, head_transform
+from stkit.capture.capture import Capture
 from stkit.face_models.landmarks import openings
 from stkit.face_models.transfer import carry_expressions
 from stkit.heads.gaussian import GaussianHead
@@ -26,16 +26,14 @@ from stkit.capture.preprocess import synthetic_subject
 from stkit.synthetic.subject import rest_pose
 from stkit.editing.weights import landmark_set, point_weights, weight_image
 from stkit.face_models.landmarks import KEPT_66, openings
-from stkit.heads.fit_gaussians import frame_arguments, render_frame
-from stkit.heads.fit_mesh import render_mesh_head
 from stkit.heads.gaussian import GaussianHead
 from stkit.metrics import correlation, iou, perceptual, psnr, ssim
 
 
 def mesh_scores(head, capture: Capture, train: list[int], test: list[int]) -> dict[str, float]:
     """Silhouette IoU on held-out and on training frames, and PSNR of the mesh's picture (256 px, white)."""
-    score = lambda frames: float(np.mean([iou(render_mesh_head(head, capture, t).mask, capture.matte(t)) for t in frames]))
-    colour = [psnr(render_mesh_head(head, capture, t).image, capture.image(t)) for t in test]
+    score = lambda frames: float(np.mean([iou(head.render_frame(capture, t).mask, capture.matte(t)) for t in frames]))
+    colour = [psnr(head.render_frame(capture, t).image, capture.image(t)) for t in test]
     return {
         "mesh.iou_heldout": score(test),
         "mesh.iou_train": score(train[:: max(1, len(train) // 20)]),
@@ -48,15 +46,15 @@ def held_out_scores(head: GaussianHead, capture: Capture, raw: Capture, train: l
 
     `capture` has the tracking refined by the mesh; `raw` has the landmark tracking alone, scored as '_raw'.
     """
-    pairs = [(render_frame(head, capture, t), capture.image(t)) for t in test]
+    pairs = [(head.render_frame(capture, t), capture.image(t)) for t in test]
     some = train[:: max(1, len(train) // 20)]
     lpips = [perceptual(a, b) for a, b in pairs[:: max(1, len(pairs) // 10)]]
     return {
         "head.psnr_heldout": float(np.mean([psnr(a, b) for a, b in pairs])),
         "head.ssim_heldout": float(np.mean([float(ssim(a, b)) for a, b in pairs])),
         "head.lpips_heldout": "n/a: the VGG weights are not here, see `stkit doctor`" if None in lpips else float(np.mean(lpips)),
-        "head.psnr_heldout_raw": float(np.mean([psnr(render_frame(head, raw, t), raw.image(t)) for t in test])),
-        "head.psnr_train": float(np.mean([psnr(render_frame(head, capture, t), capture.image(t)) for t in some])),
+        "head.psnr_heldout_raw": float(np.mean([psnr(head.render_frame(raw, t), raw.image(t)) for t in test])),
+        "head.psnr_train": float(np.mean([psnr(head.render_frame(capture, t), capture.image(t)) for t in some])),
     }
 
 
@@ -64,7 +62,7 @@ def true_view(source: str, frames: int, capture: Capture, t: int, azimuth: float
     """The synthetic subject's true picture from a camera turned by `azimuth` degrees, and that camera in the tracked world."""
     subject = synthetic_subject(source, frames)
     p = subject.performance
-    centre = to_world(HEAD_CENTRE, torch.tensor(1.0), p.pose[t], p.torso[t], rest_pose())[0]
+    centre = to_world(HEAD_CENTRE, p.frame_pose(t))[0]
     camera = orbit_camera(capture.camera, azimuth, target=centre)
     return subject.render(t, camera)[0], _rescaled(camera, _true_to_tracked(subject, capture, t), capture)
 
@@ -101,7 +99,7 @@ def novel_view_scores(head: GaussianHead, capture: Capture, test: list[int], azi
     for t in test[:: max(1, len(test) // 4)]:
         for azimuth in azimuths:
             truth, camera = true_view(capture.source, len(capture), capture, t, azimuth)
-            values.append(psnr(render_frame(head, capture, t, camera), truth))
+            values.append(psnr(head.render_frame(capture, t, camera), truth))
     return {"head.psnr_novel": float(np.mean(values))}
 
 
@@ -110,10 +108,10 @@ def edit_change(original: GaussianHead, edited: GaussianHead, capture: Capture, 
     w = point_weights(original, landmark_set(capture))
     inside, outside = [], []
     for t in frames[:: max(1, len(frames) // 8)]:
-        arguments = frame_arguments(capture, t)
+        arguments = capture.frame_pose(t)
         with torch.no_grad():
-            before, alpha = original.render(capture.camera, **arguments)
-            after, _ = edited.render(capture.camera, **arguments)
+            before, alpha = original.render(capture.camera, arguments)
+            after, _ = edited.render(capture.camera, arguments)
         change = (after - before).abs().mean(-1, keepdim=True)
         shown = alpha > 0.8
         share = weight_image(original, w, capture.camera, arguments) / alpha.clamp_min(1e-3)

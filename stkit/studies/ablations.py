@@ -14,7 +14,7 @@ from torch import Tensor
 
 from stkit.capture.capture import Capture
 from stkit.diffusion.views import get_views
-from stkit.heads.fit_gaussians import fit_gaussians, render_frame
+from stkit.heads.fit_gaussians import fit_gaussians
 from stkit.heads.mesh import MeshHead, new_mesh_head
 from stkit.runs.road import Road, fit_widths
 from stkit.runs.scores import held_out_scores, novel_view_scores, true_view
@@ -96,9 +96,9 @@ def run_variant(road: Road, variant: Variant) -> tuple[dict[str, float], list[Te
     ]
     scores["minutes"] = (time.monotonic() - start) / 60
     t = test[len(test) // 2]
-    pictures = [render_frame(head, capture, t)]
+    pictures = [head.render_frame(capture, t)]
     pictures += [
-        render_frame(head, capture, t, true_view(capture.source, len(capture), capture, t, a)[1])
+        head.render_frame(capture, t, true_view(capture.source, len(capture), capture, t, a)[1])
         for a in (-30.0, 30.0, 60.0)
     ]
     return {k: v for k, v in scores.items() if k in COLUMNS}, pictures

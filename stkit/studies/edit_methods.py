@@ -15,7 +15,6 @@ from stkit.driving.motion import own_motion, part, play
 from stkit.editing.loop import EditSettings, edit_head
 from stkit.editing.methods import METHODS, get_method
 from stkit.face_models.landmarks import MEDIAPIPE_68, mouth_opening
-from stkit.heads.fit_gaussians import render_frame
 from stkit.heads.gaussian import GaussianHead
 from stkit.io import images as plots
 from stkit.metrics import correlation, same_person
@@ -113,7 +112,7 @@ def compare(
     train, test = capture.split()
     original = GaussianHead.load(head_file)
     frames = test[:: max(1, len(test) // 3)][:3]
-    rows, numbers = [[render_frame(original, capture, t) for t in frames]], {}
+    rows, numbers = [[original.render_frame(capture, t) for t in frames]], {}
     before = watch(original, capture, test)
     for name in methods:
         for seed in range(seeds):
@@ -130,7 +129,7 @@ def compare(
             head = head.cpu()
             numbers.setdefault(name, []).append(scores(original, head, before, capture, test))
             if seed == 0:
-                rows.append([render_frame(head, capture, t) for t in frames])
+                rows.append([head.render_frame(capture, t) for t in frames])
     return numbers, rows
 
 

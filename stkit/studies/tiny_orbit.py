@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stkit.capture.capture import Capture, head_transform
+from stkit.capture.capture import Capture
 from stkit.diffusion.mesh_prior import mesh_prior_views
 from stkit.diffusion.orbit import GUIDANCE, SIZE
 from stkit.diffusion.orbit.data import small
@@ -22,7 +22,7 @@ from stkit.render import render_mesh
 from stkit.runs.machine import code_version
 from stkit.runs.road import Road
 from stkit.runs.scores import true_picture
-from stkit.space import skin_weight, to_world
+from stkit.space import skin_weight
 
 PEOPLE = ("synthetic", "synthetic:3", "synthetic:7", "synthetic:21")
 AZIMUTHS = tuple(STEP * k - 180 for k in range(1, FRAMES))
@@ -32,13 +32,10 @@ SIDES = {"20": (20,), "40": (40,), "60": (60,), "80 to 120": (80, 100, 120), "14
 def down_to_the_chin(capture: Capture, head: MeshHead, cameras: list) -> list[int]:
     """How many rows of each camera's picture hold the head; what the film cut off below is anybody's guess."""
     t = capture.neutral
-    verts, faces, _ = head.extract()
-    world = to_world(
-        verts + head.deformation(verts, head.share(verts), capture.beta[t], capture.pose[t]),
-        **head_transform(capture, t),
-    )
+    mesh = head.posed(capture.frame_pose(t))
     return [
-        chin_row(render_mesh(world, faces, skin_weight(verts), camera).image) for camera in cameras
+        chin_row(render_mesh(mesh.world, mesh.faces, skin_weight(mesh.neutral), camera).image)
+        for camera in cameras
     ]
 
 

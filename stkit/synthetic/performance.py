@@ -8,7 +8,9 @@ from torch import Tensor
 
 from stkit import face_models
 from stkit.geometry import euler_yxz
+from stkit.space import FramePose
 
+UNIT = torch.tensor(1.0)  # the subject's scale
 FPS = 25.0  # frames a second of a performance
 
 
@@ -20,6 +22,10 @@ class Performance:
     pose: Tensor
     torso: Tensor
     times: Tensor
+
+    def frame_pose(self, t: int) -> FramePose:
+        """What the subject does in frame t; canonical decimetres are world decimetres."""
+        return FramePose(self.beta[t], self.pose[t], self.torso[t], UNIT, rest_pose())
 
 
 def rest_pose() -> Tensor:

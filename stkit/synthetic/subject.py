@@ -9,9 +9,9 @@ from stkit import face_models
 from stkit.cameras import Camera, front_camera
 from stkit.geometry import generator
 from stkit.render import render_mesh
-from stkit.space import to_world
+from stkit.space import FramePose, to_world
 from stkit.synthetic.appearance import Style, albedo, normals_of, random_style, shade
-from stkit.synthetic.performance import Performance, perform, rest_pose
+from stkit.synthetic.performance import UNIT, Performance, perform, rest_pose
 
 DEMO_SEED = 10  # the subject of 'synthetic' without a seed
 
@@ -35,7 +35,7 @@ class Subject:
         torso = p.torso[t] if t is not None else torch.zeros(6)
         head = face_models.get("builtin")
         canonical = head.verts(self.identity, beta)
-        world = to_world(canonical, torch.tensor(1.0), pose, torso, rest_pose())
+        world = to_world(canonical, FramePose(beta, pose, torso, UNIT, rest_pose()))
         colours = shade(
             albedo(head.surface, self.style),
             normals_of(world, head.faces),
@@ -52,13 +52,7 @@ class Subject:
         """True 68 landmarks of frame t in the world (68, 3), decimetres."""
         head = face_models.get("builtin")
         points = head.verts(self.identity, self.performance.beta[t])[head.landmarks]
-        return to_world(
-            points,
-            torch.tensor(1.0),
-            self.performance.pose[t],
-            self.performance.torso[t],
-            rest_pose(),
-        )
+        return to_world(points, self.performance.frame_pose(t))
 
 
 def make_subject(seed: int, frames: int = 150, seconds: float | None = None) -> Subject:

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from stkit.cameras import Camera
-from stkit.capture.capture import Capture, head_transform
+from stkit.capture.capture import Capture
 from stkit.editing.weights import weight
 from stkit.heads.mesh import MeshHead
 from stkit.io.images import figure, png
 from stkit.progress import silent
-from stkit.space import to_world
 
 COLOURS = (
     "#0072b2",
@@ -130,10 +129,8 @@ def camera_chart(
     """The mesh head at the neutral frame with cameras as pyramids, to be turned. Axes in world decimetres, x to the subject's left."""
     m = capture.neutral
     with torch.no_grad():
-        verts, faces, _ = mesh.extract()
-        moved = verts + mesh.deformation(verts, mesh.share(verts), capture.beta[m], capture.pose[m])
-        points = to_world(moved, **head_transform(capture, m)).numpy()
-    faces = faces.numpy()
+        posed = mesh.posed(capture.frame_pose(m))
+    points, faces = posed.world.numpy(), posed.faces.numpy()
     pyramids = [_pyramid(c, length) for c in (capture.camera, *cameras)]
     names, tints = ["video camera", *names], [COLOURS[1]] + [COLOURS[0]] * len(cameras)
 

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from stkit.cameras import Camera
-from stkit.capture.capture import Capture, head_centre
+from stkit.capture.capture import Capture
 from stkit.driving.motion import Motion, own_motion
 from stkit.editing.weights import landmark_set
 from stkit.face_models import FaceModel
 from stkit.face_models.transfer import named_expression
 from stkit.geometry import axis_angle_to_quat, euler_yxz, nearest, quat_multiply, so3_exp
 from stkit.heads.gaussian import GaussianHead
+from stkit.render.gaussians import Gaussians
 
 # name: (expression directions and their values at slider position 1, lowest and highest slider position)
 SLIDERS = {
@@ -82,23 +83,21 @@ def camera_from(header: dict) -> Camera:
 
 
 def pack_gaussians(
-    g: dict[str, Tensor],
+    g: Gaussians,
     camera: Camera,
     distance: Tensor | None = None,
-    edited: dict[str, Tensor] | None = None,
+    edited: Gaussians | None = None,
     alt: str = "Gaussians.",
 ) -> Packet:
     """Still Gaussians in the world (arguments of `rasterize`): means, quats, scales, opacities, colors (N, 3) in [0, 1].
 
     `distance` (N,): decimetres to the nearest landmark, for the weight overlay. `edited`: the same points, changed.
     """
-    g, edited = (
-        {k: v.detach() for k, v in x.items()} if x is not None else None for x in (g, edited)
-    )
-    n = len(g["means"])
+    g = g.detach()
+    n = len(g)
     eye = np.concatenate([np.eye(3).ravel(), [0, 0, 0], [1, 0, 0, 0]])
-    looks = [g] if edited is None else [g, edited]
-    pivot = g["means"].median(0).values
+    looks = [g] if edited is None else [g, edited.detach()]
+    pivot = g.means.median(0).values
     packet = _begin(looks, camera, pivot, torch.ones(n), distance, 1.0, alt)
     packet.arrays["motion"] = np.concatenate([eye, eye])[None].astype(np.float32)
     return packet
@@ -134,7 +133,7 @@ def pack_head(
     index = np.linspace(0, len(motion) - 1, min(frames, len(motion))).round().astype(int)
     m, heads = capture.neutral, [head] if edited is None else [head, edited]
     beta, pose = capture.beta[m], capture.pose[m]
-    order = head.shared.argsort(
+    order = head.share.argsort(
         descending=True, stable=True
     )  # points that obey the expression first: the sliders' rows end early
     with torch.no_grad():
@@ -147,7 +146,7 @@ def pack_head(
         moments = [delta(motion.beta[t], motion.pose[t]) for t in index]
         face = capture.face()
         pushed = [delta(beta + slider_step(name, face), pose) for name in sliders]
-    pivot = head_centre(capture, m)
+    pivot = capture.head_centre(m)
     distance = nearest(head.xyz.detach()[order], landmark_set(capture))[0][:, 0]
     follow = head.follow_logits.detach().sigmoid()[order]
     packet = _begin(
@@ -190,7 +189,7 @@ def browser_gaussians(
     look: int = 0,
     sliders: dict[str, float] | None = None,
     pose: list[float] | None = None,
-) -> dict[str, Tensor]:
+) -> Gaussians:
     """What the browser makes of frame `frame` (clamped to the clip), slider positions and head pose (yaw, pitch, roll; degrees).
 
     World-space Gaussians, decoded here: the twin of viewer.js, for tests and quality.
@@ -232,13 +231,13 @@ def browser_gaussians(
     place = lambda k: point @ row[k : k + 9].reshape(3, 3).T + row[k + 9 : k + 12]
     turn = torch.nn.functional.normalize(f * row[12:16] + (1 - f) * row[28:32], dim=-1)
     shown = t(now[rgba]).clamp(0, 255).round() / 255
-    return {
-        "means": f * place(0) + (1 - f) * place(16),
-        "quats": quat_multiply(turn, torch.nn.functional.normalize(t(now[turns]), dim=-1)),
-        "scales": h["scale"] * t(now[sizes]).exp(),
-        "opacities": shown[:, 3],
-        "colors": shown[:, :3],
-    }
+    return Gaussians(
+        means=f * place(0) + (1 - f) * place(16),
+        quats=quat_multiply(turn, torch.nn.functional.normalize(t(now[turns]), dim=-1)),
+        scales=h["scale"] * t(now[sizes]).exp(),
+        opacities=shown[:, 3],
+        colors=shown[:, :3],
+    )
 
 
 def slider_step(slider: str, face: FaceModel) -> Tensor:
@@ -248,8 +247,8 @@ def slider_step(slider: str, face: FaceModel) -> Tensor:
     return named_expression(SLIDERS[slider][0], face)
 
 
-def _canonical(head: GaussianHead, beta: Tensor, pose: Tensor, order: Tensor) -> dict[str, Tensor]:
-    return {k: v[order] for k, v in head.canonical(beta, pose).items()}
+def _canonical(head: GaussianHead, beta: Tensor, pose: Tensor, order: Tensor) -> Gaussians:
+    return head.canonical(beta, pose).select(order)
 
 
 # name: what counts as one fault of a Gaussian: decimetres, log-scale, quaternion, 255 times colour and opacity
@@ -257,29 +256,29 @@ TOLERANCE = {"position": 0.006, "sizes": 0.10, "turns": 0.05, "rgba": 4.0}
 FAULTS = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
 
 
-def _values(looks: list[dict]) -> dict[str, Tensor]:
+def _values(looks: list[Gaussians]) -> dict[str, Tensor]:
     """What the basis describes: position (N, 3) of the first look; log-scales (N, 3), quaternions (N, 4) and 255 times colour and opacity (N, 4) of each."""
-    out = {"position": looks[0]["means"]}
+    out = {"position": looks[0].means}
     for k, g in enumerate(looks):
         out |= {
-            f"sizes{k}": g["scales"].log(),
-            f"turns{k}": g["quats"],
-            f"rgba{k}": 255 * torch.cat([g["colors"], g["opacities"][:, None]], 1),
+            f"sizes{k}": g.scales.log(),
+            f"turns{k}": g.quats,
+            f"rgba{k}": 255 * torch.cat([g.colors, g.opacities[:, None]], 1),
         }
     return out
 
 
 def _begin(looks, camera, pivot, follow, distance, scale, alt, caption="") -> Packet:
     square(camera)
-    first, n = looks[0], len(looks[0]["means"])
-    low, high = first["means"].min(0).values, first["means"].max(0).values
+    first, n = looks[0], len(looks[0])
+    low, high = first.means.min(0).values, first.means.max(0).values
     step = (high - low).clamp_min(1e-6) / 65535
-    sizes = [g["scales"].clamp_min(1e-6).log() for g in looks]
+    sizes = [g.scales.clamp_min(1e-6).log() for g in looks]
     size_low, size_high = torch.cat(sizes).min(0).values, torch.cat(sizes).max(0).values
     size_step = (size_high - size_low).clamp_min(1e-6) / 65535
     d = torch.zeros(n) if distance is None else distance
     d_step = max(float(d.max()) / 65535, 1e-9)
-    offsets = [g["means"] - first["means"] for g in looks[1:]]
+    offsets = [g.means - first.means for g in looks[1:]]
     offset_step = max([float(o.abs().max()) / 127 for o in offsets] + [1e-9])
     header = {
         "kind": "splats",
@@ -304,17 +303,17 @@ def _begin(looks, camera, pivot, follow, distance, scale, alt, caption="") -> Pa
     }
     integers = lambda x, dtype: x.round().numpy().astype(dtype)
     arrays = {
-        "position": integers((first["means"] - low) / step, np.uint16),
+        "position": integers((first.means - low) / step, np.uint16),
         "follow": integers(255 * follow, np.uint8),
         "distance": integers(d / d_step, np.uint16),
     }
     for k, (g, size) in enumerate(zip(looks, sizes)):
         arrays[f"sizes{k}"] = integers((size - size_low) / size_step, np.uint16)
         arrays[f"turns{k}"] = integers(
-            127 * torch.nn.functional.normalize(g["quats"], dim=-1), np.int8
+            127 * torch.nn.functional.normalize(g.quats, dim=-1), np.int8
         )
         arrays[f"rgba{k}"] = integers(
-            (255 * torch.cat([g["colors"], g["opacities"][:, None]], 1)).clamp(0, 255), np.uint8
+            (255 * torch.cat([g.colors, g.opacities[:, None]], 1)).clamp(0, 255), np.uint8
         )
     arrays |= {f"offset{k + 1}": integers(o / offset_step, np.int8) for k, o in enumerate(offsets)}
     return Packet(header, arrays)

@@ -11,7 +11,7 @@ import torch
 
 from stkit.capture.capture import Capture
 from stkit.driving.motion import Motion
-from stkit.heads.gaussian import GaussianHead, draw
+from stkit.heads.gaussian import GaussianHead
 from stkit.metrics import psnr
 from stkit.viewers.pack import Packet, browser_gaussians, pack_head
 from stkit.viewers.widgets import SCRIPT
@@ -87,7 +87,7 @@ def quality(
     look = len(packet.header["looks"]) - 1
     return [
         psnr(
-            draw(browser_gaussians(packet, k, look), capture.camera)[0].clamp(0, 1),
+            browser_gaussians(packet, k, look).render(capture.camera)[0].clamp(0, 1),
             torch.from_numpy(truth[k]).float() / 255,
         )
         for k in range(len(index))

@@ -10,13 +10,14 @@ import traitlets
 from torch import Tensor
 
 from stkit.cameras import Camera, orbit_camera
-from stkit.capture.capture import Capture, head_centre, head_transform
+from stkit.capture.capture import Capture
 from stkit.editing.weights import landmark_set
 from stkit.geometry import nearest, vertex_normals
-from stkit.heads.gaussian import GaussianHead, draw
+from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead
 from stkit.io.images import jpeg, png, sheet, u8
 from stkit.render import render_mesh
+from stkit.render.gaussians import Gaussians
 from stkit.space import to_world
 from stkit.viewers.pack import (
     Packet,
@@ -84,7 +85,7 @@ class SplatViewer(Viewer):
 
     def __init__(
         self,
-        what: GaussianHead | dict[str, Tensor],
+        what: GaussianHead | Gaussians,
         capture: Capture | None = None,
         edited=None,
         camera: Camera | None = None,
@@ -116,7 +117,7 @@ class SplatViewer(Viewer):
             g = browser_gaussians(
                 self.packet, int(s.get("frame", 0)), look, s.get("sliders"), s.get("pose")
             )
-            return draw(g, self.view(size))[0].clamp(0, 1)
+            return g.render(self.view(size))[0].clamp(0, 1)
 
     def poster(self) -> np.ndarray:
         """The first frame; with two looks, the left half of one and the right half of the other."""
@@ -195,11 +196,10 @@ def mesh_viewer(head: MeshHead, capture: Capture, slice_sdf: bool = False, **sta
 
     m = capture.neutral
     with torch.no_grad():
-        verts, faces, f = head.extract()
-        share = head.share(verts)
-        colours = head.color(f, share, capture.beta[m], capture.pose[m])
-        moved = verts + head.deformation(verts, share, capture.beta[m], capture.pose[m])
-        place = head_transform(capture, m)
+        frame = capture.frame_pose(m)
+        mesh = head.posed(frame)
+        colours = head.color(mesh.features, mesh.share, frame.beta, frame.pose)
+        verts, moved, faces = mesh.neutral, mesh.deformed, mesh.faces
         marks = landmark_set(capture)
     camera, unlit, alt = capture.camera, None, "The mesh head with 66 landmarks; it can be turned."
     if slice_sdf:
@@ -211,18 +211,18 @@ def mesh_viewer(head: MeshHead, capture: Capture, slice_sdf: bool = False, **sta
             torch.cat([moved, plane]),
             torch.cat([colours, plane_colours]),
         )
-        camera = orbit_camera(camera, 50.0, 10.0, head_centre(capture, m))
+        camera = orbit_camera(camera, 50.0, 10.0, capture.head_centre(m))
         alt = "Half of the mesh head, cut from crown to chest; on the cut the signed distance, blue inside and orange outside; it can be turned."
     return MeshViewer(
-        to_world(moved, **place),
+        to_world(moved, frame),
         faces,
         camera,
         colours,
         nearest(verts, marks)[0][:, 0],
-        to_world(marks, **place),
+        to_world(marks, frame),
         [region_name(k) for k in KEPT_66],
         unlit,
-        pivot=head_centre(capture, m),
+        pivot=capture.head_centre(m),
         alt=alt,
         **state,
     )

@@ -65,7 +65,7 @@ def test_every_stage_runs_at_the_papers_size(capture):
     )
     assert torch.isfinite(torch.tensor(history["loss"])).all()
     settings = EditSettings("turn him into a clown", steps=STEPS, frames=4)
-    history, _, log = timed(
+    done = timed(
         "edit", lambda: edit_head(head, tracked, views, PaintEditor(), settings, train), STEPS
     )
-    assert torch.isfinite(torch.tensor(history["loss"])).all() and log
+    assert torch.isfinite(torch.tensor(done.history["loss"])).all() and done.log

@@ -13,8 +13,9 @@ from stkit.diffusion.v3d import FRAMES, STEP, cameras_around, recentre
 from stkit.face_models import get as face_model
 from stkit.geometry import euler_yxz
 from stkit.render import render_mesh
-from stkit.space import HEAD_CENTRE, to_world
+from stkit.space import HEAD_CENTRE, FramePose, to_world
 from stkit.synthetic.appearance import albedo, normals_of, shade
+from stkit.synthetic.performance import UNIT
 from stkit.synthetic.subject import make_subject, rest_pose
 
 
@@ -45,9 +46,9 @@ def turn(seed: int) -> Turn:
         torch.tensor(rng.uniform(0.9, 1.1, 3), dtype=torch.float32),
         float(rng.uniform(0.8, 1.2)),
     )
-    head, still = face_model("builtin"), torch.zeros(6)
-    place = lambda points: to_world(points, torch.tensor(1.0), pose, still, rest_pose())
-    world = place(head.verts(subject.identity, beta))
+    head = face_model("builtin")
+    frame = FramePose(beta, pose, torch.zeros(6), UNIT, rest_pose())
+    world = to_world(head.verts(subject.identity, beta), frame)
     colours = shade(
         albedo(head.surface, subject.style),
         normals_of(world, head.faces),
@@ -70,7 +71,11 @@ def turn(seed: int) -> Turn:
 
     image, matte = see(filming)
     cameras = cameras_around(
-        matte, filming, place(HEAD_CENTRE)[0], tuple(STEP * k for k in range(FRAMES)), 2 * SIZE
+        matte,
+        filming,
+        to_world(HEAD_CENTRE, frame)[0],
+        tuple(STEP * k for k in range(FRAMES)),
+        2 * SIZE,
     )
     return Turn(recentre(image, matte, SIZE), torch.stack([small(see(c)[0]) for c in cameras]))
 

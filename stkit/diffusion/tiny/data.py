@@ -15,7 +15,8 @@ from stkit.diffusion.tiny.vocabulary import names
 from stkit.face_models import get as face_model
 from stkit.face_models.landmarks import KEPT_66
 from stkit.geometry import euler_yxz
-from stkit.space import to_world
+from stkit.space import FramePose, to_world
+from stkit.synthetic.performance import UNIT
 from stkit.synthetic.subject import make_subject, rest_pose
 
 PAINTED = 2 * SIZE  # the teacher paints at twice the size, for finer lines
@@ -61,10 +62,7 @@ def sit(seed: int) -> Sitting:
     head = face_model("builtin")
     points = to_world(
         head.verts(subject.identity, beta)[head.landmarks],
-        torch.tensor(1.0),
-        pose,
-        torch.zeros(6),
-        rest_pose(),
+        FramePose(beta, pose, torch.zeros(6), UNIT, rest_pose()),
     )
     return Sitting(image, matte, camera.project(points)[KEPT_66])
 

@@ -1,0 +1,45 @@
+"""Which frames matter: the neutral one, and how often training looks at each."""
+
+import torch
+from torch import Tensor
+
+from stkit.capture.capture import Capture
+from stkit.face_models.landmarks import openings
+from stkit.geometry import so3_exp, yaw_pitch_roll
+
+TURN = 0.1  # radians of turn that weigh as much as a typical expression
+GAP = 0.08  # gap of the lips, in eye distances, that weighs as much
+ALIKE = 0.15  # how near two openings must be to count as the same, as a share of their range
+
+
+def choose_neutral(
+    beta: Tensor, pose: Tensor, mouth: Tensor, frames: list[int] | None = None
+) -> int:
+    """The frame with the smallest |beta| among near-frontal ones with a closed mouth (lineage.md 7, reading 19).
+
+    beta (F, 64), pose (F, 6), mouth (F,): gap between the lips in eye distances; a small |beta| alone may still be an
+    open mouth. `frames`: which may be chosen (default: all).
+    """
+    yaw, pitch, roll = yaw_pitch_roll(so3_exp(pose[:, :3]))
+    turned = yaw.abs() + roll.abs() + (pitch - pitch.median()).abs()
+    size = beta.norm(dim=1)
+    cost = size / size.median().clamp_min(1e-6) + turned / TURN + mouth / GAP
+    if frames is not None:
+        allowed = torch.full_like(cost, torch.inf)
+        allowed[frames] = 0
+        cost = cost + allowed
+    return int(cost.argmin())
+
+
+def sampling_probabilities(capture: Capture, frames: list[int], rare: float = 0.5) -> Tensor:
+    """How often to draw each of the frames (N,), on the CPU, summing to 1.
+
+    In `rare` of the draws a frame is the likelier, the fewer frames hold lids and lips like it; otherwise all are alike.
+    A blink fills a twentieth of a clip and a hundredth of a picture: drawn evenly, a head never learns to close its eyes.
+    """
+    state = openings(capture.landmarks[frames][..., :2].cpu())
+    extent = (state.quantile(0.95, 0) - state.quantile(0.05, 0)).clamp_min(1e-6)
+    state = (state - state.median(0).values) / extent
+    density = torch.exp(-0.5 * (torch.cdist(state, state) / ALIKE).square()).mean(1)
+    rarity = 1 / density
+    return (1 - rare) / len(frames) + rare * rarity / rarity.sum()

@@ -3,6 +3,8 @@
 import os
 import sys
 
+from tqdm import tqdm
+
 
 def silent() -> bool:
     """Whether bars should not be drawn here."""
@@ -13,8 +15,6 @@ def bar(items, desc: str = "", initial: int = 0, total: int | None = None):
     """`items` with a text progress bar on stderr that shows time left; updates slowly where nobody watches."""
     if silent():
         return items
-    from tqdm import tqdm
-
     watched = sys.stderr.isatty()
     total = total if total is not None else (len(items) if hasattr(items, "__len__") else None)
     return tqdm(

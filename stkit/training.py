@@ -47,7 +47,8 @@ def run_steps(
     if start == 0:
         training.first()
     last = time.monotonic()
-    bar = progress(range(start, training.steps), desc=training.title, initial=start)
+    steps = range(start, training.steps)
+    bar = progress(steps, desc=training.title, initial=start, total=training.steps)
     with interrupts_noted() as pressed:
         for k in bar:
             training.before(k)

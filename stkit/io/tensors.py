@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -78,7 +79,7 @@ def save_tree(path: Path, tree: object) -> None:
     save_tensors(path, tensors, {"tree": encoded})
 
 
-def load_tree(path: Path) -> object:
+def load_tree(path: Path) -> Any:
     """Read what `save_tree` wrote; tuples come back as lists. ValueError naming the file when it is damaged."""
     tensors, meta = load_tensors(path, "tree")
     try:
@@ -102,7 +103,7 @@ def _encode(value: object, tensors: dict[str, torch.Tensor]) -> object:
     raise TypeError(f"a {type(value).__name__} cannot be saved in a tree")
 
 
-def _decode(value: object, tensors: dict[str, torch.Tensor]) -> object:
+def _decode(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(value, dict):
         if TENSOR in value:
             return tensors[value[TENSOR]]

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 from stkit.assets import repository
-from stkit.runs.store import run_folder, runs_root
+from stkit.runs.folders import runs_root
+from stkit.runs.page import write_page
+from stkit.runs.road import Road
+from stkit.runs.source import Source
 
 ROAD = ("01", "02", "03", "04", "05", "06")
 
@@ -86,11 +89,13 @@ def parse_parameters(path: Path, items: list[str]) -> dict[str, object]:
     return check_parameters(path, out)
 
 
-def execute(path: Path, parameters: dict[str, object], output: Path | None = None, timeout: int = 7200) -> Path:
+def execute(
+    path: Path, parameters: dict[str, object], output: Path | None = None, timeout: int = 7200
+) -> Path:
     """Run a notebook with papermill and return the executed copy.
 
     It is written to a temporary name and renamed when every code cell has completed. Raises NotebookFailed otherwise, and
-    leaves the half-run copy beside as *.failed.ipynb.
+    leaves the half-run copy beside as *.failed.ipynb. `timeout`: seconds a cell may take.
     """
     import papermill
     from papermill.exceptions import PapermillExecutionError
@@ -102,43 +107,64 @@ def execute(path: Path, parameters: dict[str, object], output: Path | None = Non
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     try:
         papermill.execute_notebook(
-            str(path), str(part), parameters, kernel_name="python3", progress_bar=False, log_output=True, stdout_file=sys.stdout,
-            stderr_file=sys.stderr, execution_timeout=timeout, cwd=str(path.parent),
-            store_widget_state=False,  # static readers show the posters instead, and files stay small
+            str(path),
+            str(part),
+            parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            log_output=True,
+            stdout_file=sys.stdout,
+            stderr_file=sys.stderr,
+            execution_timeout=timeout,
+            cwd=str(path.parent),
+            store_widget_state=False,  # static readers show posters instead, and files stay small
         )
     except PapermillExecutionError as e:
         shutil.move(part, failed)
         raise NotebookFailed(
-            f"{path.name}: cell {e.exec_count} failed with {e.ename}: {e.evalue}. The half-run notebook is {failed}"
+            f"{path.name}: cell {e.exec_count} failed with {e.ename}: {e.evalue}. "
+            f"The half-run notebook is {failed}"
         ) from e
-    _complete(part, path)
+    _check_complete(part, path)
     part.replace(output)
     failed.unlink(missing_ok=True)
     return output
 
 
-def _complete(part: Path, path: Path) -> None:
+def _check_complete(part: Path, path: Path) -> None:
     """Refuse a notebook whose kernel ended early (a sys.exit gives exit code 0 although later cells never ran)."""
     import nbformat
 
     for k, cell in enumerate(nbformat.read(part, 4).cells):
-        if cell.cell_type == "code" and cell.source.strip() and cell.metadata.get("papermill", {}).get("status") != "completed":
-            raise NotebookFailed(f"{path.name}: cell {k} did not complete; the kernel ended early. See {part}")
+        status = cell.metadata.get("papermill", {}).get("status")
+        if cell.cell_type == "code" and cell.source.strip() and status != "completed":
+            raise NotebookFailed(
+                f"{path.name}: cell {k} did not complete; the kernel ended early. See {part}"
+            )
 
 
-def run_road(name: str, source: str, profile: str, seed: int, prompt: str, editor: str, driver: str | None) -> Path:
-    """Notebooks 01 to 06 on one source, executed copies in runs/<name>/notebooks/; returns the run's page."""
-    from stkit.runs.page import write_page
+def run_road(road: Road, prompt: str, editor: str, driver: str | None) -> Path:
+    """Notebooks 01 to 06 on a run; executed copies are in runs/NAME/notebooks/. Returns the run's page.
 
-    source = source if source.startswith("synthetic") else str(Path(source).resolve())
-    if driver and Path(driver).exists():
-        driver = str(Path(driver).resolve())
-    common = {"run": name, "source": source, "profile": profile, "seed": seed}
+    The kernels optimise on the road's device (`STKIT_DEVICE`).
+    """
+    road.check(prompt, editor, driver)
+    plan = road.plan
+    os.environ["STKIT_DEVICE"] = plan.device
+    resolved = Source.parse(driver, may_be_run=True).resolved().text if driver else ""
+    values = {
+        "run": road.run,
+        "source": plan.source.text,
+        "profile": plan.settings.name,
+        "seed": plan.seed,
+        "prompt": prompt,
+        "editor": editor,
+        "driver": resolved,
+    }
     for number in ROAD:
         path = find_notebook(number)
         known = declared(path)
-        extra = {"prompt": prompt, "editor": editor, "driver": driver or ""}
-        parameters = common | {k: v for k, v in extra.items() if k in known}
+        parameters = {name: value for name, value in values.items() if name in known}
         print(f"\n=== {path.stem}", flush=True)
-        execute(path, parameters, run_folder(name) / "notebooks" / path.name)
-    return write_page(name)
+        execute(path, parameters, road.folder / "notebooks" / path.name)
+    return write_page(road.run)

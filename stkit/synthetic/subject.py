@@ -76,3 +76,29 @@ def film(subject: Subject, size: int, t: int) -> Tensor:
     """Frame t as a camera would record it (S, S, 3): the subject before the backdrop, in [0, 1]."""
     image, matte = subject.render(t, front_camera(size))
     return image - (1 - matte) + (1 - matte) * backdrop(size, subject.seed)
+
+
+def synthetic_seed(text: str) -> int | None:
+    """The seed that 'synthetic' or 'synthetic:SEED' names; None for any other text.
+
+    Raises ValueError where the seed is no whole number.
+    """
+    word, colon, seed = text.partition(":")
+    if word != "synthetic":
+        return None
+    if not colon:
+        return DEMO_SEED
+    try:
+        return int(seed)
+    except ValueError as e:
+        raise ValueError(
+            f"{text!r}: write 'synthetic' or 'synthetic:SEED' with a whole number"
+        ) from e
+
+
+def named_subject(text: str, frames: int) -> Subject:
+    """The subject that 'synthetic' or 'synthetic:SEED' names, filmed for 6 seconds in `frames` frames."""
+    seed = synthetic_seed(text)
+    if seed is None:
+        raise ValueError(f"{text!r} names no synthetic subject")
+    return make_subject(seed, frames, seconds=6.0)

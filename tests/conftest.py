@@ -39,11 +39,12 @@ def one_torch_thread():
 @pytest.fixture(scope="session")
 def capture():
     """A short clip of the synthetic subject, tracked like a video: 24 frames of 128 pixels."""
-    from stkit.capture.preprocess import PreprocessSettings, preprocess
+    from stkit.capture.preprocess import PreprocessSettings
+    from stkit.runs.source import Source
+    from stkit.runs.stages import track
 
-    return preprocess(
-        "synthetic", PreprocessSettings(size=128, max_frames=24, fit_steps=200, refine_steps=120)
-    )[0]
+    settings = PreprocessSettings(size=128, max_frames=24, fit_steps=200, refine_steps=120)
+    return track(Source.parse("synthetic"), settings)[0]
 
 
 @pytest.fixture(scope="session")

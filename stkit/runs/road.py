@@ -55,7 +55,7 @@ class Road(Run):
             plan.captured(),
             "preprocess",
             lambda work: stages.make_capture(
-                work, plan.source, plan.clip_name, plan.preprocess_settings(), self.progress
+                work, plan.source, plan.preprocess_settings(), self.progress
             ),
         )
 
@@ -239,6 +239,12 @@ class Road(Run):
             lambda work: reports.edit(work, original, edited, capture, request, history),
         )
         return edited
+
+    def current_edit(self) -> GaussianHead | None:
+        """The head after the last edit of this run, or None where there was none."""
+        if self.last_edit is None:
+            return None
+        return self.edited_head(**self.last_edit)
 
     # ---- 06
     def animate(self, driver: str | None = None, edited: bool = True) -> Path:

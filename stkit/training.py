@@ -123,7 +123,7 @@ def reproducible() -> Iterator[None]:
     if not torch.cuda.is_available():
         torch.use_deterministic_algorithms(True)
         torch.utils.deterministic.fill_uninitialized_memory = False
-    one_thread_for_torch()
+    set_torch_threads()
     try:
         yield
     finally:
@@ -183,13 +183,14 @@ def accumulate(
     return means
 
 
-def one_thread_for_torch() -> None:
-    """On one or two cores torch's own threads cost more in waking up than they save, beside those of the kernels.
+def set_torch_threads() -> None:
+    """As many threads for torch as `OMP_NUM_THREADS` says, else one for each core, but one alone on two cores.
 
-    `OMP_NUM_THREADS` in the environment overrules this.
+    There torch's own threads cost more in waking up than they save, beside those of the kernels. The number is set in
+    any case: sums over threads have other last bits for other numbers.
     """
-    if "OMP_NUM_THREADS" not in os.environ and len(os.sched_getaffinity(0)) <= 2:
-        torch.set_num_threads(1)
+    cores = len(os.sched_getaffinity(0))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or (1 if cores <= 2 else cores)))
 
 
 def cosine(k: int, steps: int, floor: float = 0.1) -> float:

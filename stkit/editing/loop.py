@@ -31,7 +31,7 @@ class EditSettings:
     method: an entry of `methods.METHODS`; region: where a masked method may act (see `region.region_mask`). landmarks:
     '66' or 'dense'. mode: 'pixel' multiplies the per-pixel loss by the splatted w; 'grad' leaves the loss and scales
     each Gaussian's gradients. sampler: see `strength.sample_strength`. frames: how many video frames join the views.
-    Learning rates are Adam's: of features, positions (dm), scales with quaternions (opacities: twice that), and nets.
+    Learning rates are Adam's: of features, positions (dm), scales with quaternions, opacities, and nets.
     """
 
     prompt: str
@@ -49,6 +49,7 @@ class EditSettings:
     lr_color: float = 5e-3
     lr_xyz: float = 5e-5
     lr_scales: float = 1e-3
+    lr_opacity: float = 2e-3
     lr_nets: float = 4e-4
     seed: int = 0
 
@@ -149,7 +150,7 @@ class _Edit:
             "xyz": ([head.xyz], s.lr_xyz),
             "log_scales": ([head.log_scales], s.lr_scales),
             "quats": ([head.quats], s.lr_scales),
-            "opacity_logits": ([head.opacity_logits], 2 * s.lr_scales),
+            "opacity_logits": ([head.opacity_logits], s.lr_opacity),
             "nets": ([*head.color.parameters(), *head.attributes.parameters()], s.lr_nets),
         }
         return [{"params": parts[name][0], "lr": parts[name][1]} for name in self.method.moves]

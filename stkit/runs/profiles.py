@@ -114,7 +114,7 @@ PAPER = Profile(
     edit_steps=20_000,
     edit_frames=40,
     video_frames=300,
-    edit_rates=dict.fromkeys(("lr_color", "lr_xyz", "lr_scales", "lr_nets"), PAPER_RATE),
+    edit_rates=dict.fromkeys(("lr_color", "lr_xyz", "lr_scales", "lr_opacity", "lr_nets"), PAPER_RATE),
 )
 
 PROFILES = {p.name: p for p in (QUICK, LAPTOP, PAPER)}

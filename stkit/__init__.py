@@ -1,4 +1,6 @@
-"""stkit: a notebook kit that rebuilds StyleTalker, from a monocular video to an edited, animated Gaussian head."""
+"""stkit: a notebook kit that rebuilds StyleTalker, from a monocular video to an edited, animated
+Gaussian head.
+"""
 
 import os
 

@@ -1,4 +1,5 @@
-"""The `stkit` command. Exit codes: 0 done, 1 something failed, 2 the request was wrong, 130 interrupted.
+"""The `stkit` command. Exit codes: 0 done, 1 something failed, 2 the request was wrong, 130
+interrupted.
 
 One function adds a command's options, the next carries it out.
 """
@@ -32,7 +33,7 @@ PROFILE_HELP = (
     "quick: minutes; laptop: under 20 min; paper: one GPU (default: STKIT_PROFILE or quick)"
 )
 EDITOR_HELP = (
-    "'paint' (rules) or 'tiny' (a small diffusion model), both stand-ins that come with the kit, or "
+    "'paint' (rules) or 'tiny' (a small diffusion model), stand-ins that come with the kit, or "
     "an InstructPix2Pix folder or hub id (default: paint)"
 )
 RUN_OPTIONS = {

@@ -1,4 +1,6 @@
-"""Progress bars: in a terminal and in papermill's log; silent under pytest and nbval, and where STKIT_QUIET is set."""
+"""Progress bars: in a terminal and in papermill's log; silent under pytest and nbval, and where
+STKIT_QUIET is set.
+"""
 
 import os
 import sys
@@ -12,7 +14,9 @@ def silent() -> bool:
 
 
 def bar(items, desc: str = "", initial: int = 0, total: int | None = None):
-    """`items` with a text progress bar on stderr that shows time left; updates slowly where nobody watches."""
+    """`items` with a text progress bar on stderr that shows time left; updates slowly where nobody
+    watches.
+    """
     if silent():
         return items
     watched = sys.stderr.isatty()

@@ -9,14 +9,15 @@ from torch import Tensor
 from stkit.cameras import Camera
 from stkit.io.tensors import load_tree, save_tree
 
-# V3D's frames 1, 2, 3, 15, 16, 17 (lineage.md 7, reading 18), and all of its frames but the first; degrees
+# degrees: V3D's frames 1, 2, 3, 15, 16, 17 (lineage.md 7, reading 18); all but its first
 FRONTAL = (20.0, 40.0, 60.0, -60.0, -40.0, -20.0)
 ORBIT = tuple(20.0 * k for k in range(1, 18))
 
 
 @dataclass(frozen=True)
 class Views:
-    """V views: images (V, H, W, 3) over white, alphas and trust (V, H, W, 1) in [0, 1], cameras, azimuths (degrees).
+    """V views: images (V, H, W, 3) over white, alphas and trust (V, H, W, 1) in [0, 1], cameras,
+    azimuths (degrees).
 
     trust: how much a pixel counts in a loss. source: who made the views, in words.
     """

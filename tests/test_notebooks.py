@@ -5,7 +5,7 @@ import pytest
 
 from stkit.assets import repository
 from stkit.runs.notebooks import (
-    NotebookFailed,
+    NotebookError,
     ParameterError,
     check_parameters,
     declared,
@@ -115,7 +115,7 @@ def test_a_notebook_that_stops_keeps_no_finished_name(tmp_path, source, says):
     path.write_text(
         json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
     )
-    with pytest.raises((NotebookFailed, RuntimeError), match=says):
+    with pytest.raises((NotebookError, RuntimeError), match=says):
         execute(path, {"a": 2}, tmp_path / "out.ipynb")
     assert not (tmp_path / "out.ipynb").exists()
 

@@ -1,4 +1,6 @@
-"""From a video's frames to a `Capture`: detect, fit the face model, follow the chest, refine on the pictures."""
+"""From a video's frames to a `Capture`: detect, fit the face model, follow the chest, refine on the
+pictures.
+"""
 
 from dataclasses import dataclass
 
@@ -25,8 +27,8 @@ CHIN = 8  # of the 68 landmarks
 class PreprocessSettings:
     """size: pixels of the square frames; max_frames: taken evenly over the clip.
 
-    fit_steps, refine_steps: of the fit to landmarks, and of its refinement on pixels (0 leaves it out). face_model:
-    whose expressions the capture holds (see `face_models.get`).
+    fit_steps, refine_steps: of the fit to landmarks, and of its refinement on pixels (0 leaves it
+    out). face_model: whose expressions the capture holds (see `face_models.get`).
     """
 
     size: int = 256
@@ -45,10 +47,11 @@ def preprocess(
     settings: PreprocessSettings,
     progress=lambda x, **k: x,
 ) -> tuple[Capture, dict[str, list[float]]]:
-    """Track a video: frames (F, H, W, 3) uint8 and times (F,) seconds; `name` is for messages and captions.
+    """Track a video: frames (F, H, W, 3) uint8 and times (F,) seconds; `name` is for messages and
+    captions.
 
-    Returns the capture and the loss curves of the fit, its refinement and the other face model's fit, by name. Raises
-    VideoError where no face is found in most frames.
+    Returns the capture and the loss curves of the fit, its refinement and the other face model's
+    fit, by name. Raises VideoError where no face is found in most frames.
     """
     found = detect(video, settings.size, name, progress)
     losses = {}
@@ -105,7 +108,9 @@ def _capture(
     bias: Tensor,
     neutral: int,
 ) -> Capture:
-    """What was found, as a capture of the built-in head; bias (66, 3): this person's constant landmark offsets."""
+    """What was found, as a capture of the built-in head; bias (66, 3): this person's constant
+    landmark offsets.
+    """
     model = face_models.get("builtin")
     world = posed_points(
         model, model.landmarks[KEPT_66], fit.identity, fit.scale, fit.beta, fit.pose, bias
@@ -131,7 +136,9 @@ def _capture(
 
 
 def model_landmarks(capture: Capture) -> Tensor:
-    """Where the fitted model itself has the 66 landmarks (F, 66, 3), world, without this person's offsets."""
+    """Where the fitted model itself has the 66 landmarks (F, 66, 3), world, without this person's
+    offsets.
+    """
     face = capture.face()
     return posed_points(
         face, face.landmarks[KEPT_66], capture.identity, capture.scale, capture.beta, capture.pose

@@ -34,7 +34,7 @@ class MLP(nn.Module):
             nn.init.zeros_(self.layers[-1].bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, a) -> (N, dims[-1])."""
+        """X (N, a) -> (N, dims[-1])."""
         return self.shared(x, x.new_zeros(0))
 
     def shared(self, per_point: Tensor, per_frame: Tensor) -> Tensor:
@@ -68,29 +68,29 @@ def pose_deform_net(width: int = 256) -> MLP:
 def expression_color_net(
     width: int = 256, feature: int = 128, channels: int = 3, expressions: int = 64
 ) -> MLP:
-    """f and beta -> colour logits."""
+    """F and beta -> colour logits."""
     return MLP((feature + expressions, *[width] * 2, channels))
 
 
 def pose_color_net(width: int = 128, feature: int = 128, channels: int = 3) -> MLP:
-    """f and gamma(pose) 54 -> colour logits."""
+    """F and gamma(pose) 54 -> colour logits."""
     return MLP((feature + 54, width, channels))
 
 
 def expression_attribute_net(width: int = 256, feature: int = 128, expressions: int = 64) -> MLP:
-    """f and beta -> log-scale 3, quaternion 4, opacity logit 1 (changes, before attributes_scale)."""
+    """F and beta -> log-scale 3, quaternion 4, opacity logit 1 (changes, before attributes_scale)."""
     return MLP((feature + expressions, *[width] * 3, 8), zero_last=True)
 
 
 def pose_attribute_net(width: int = 128, feature: int = 128) -> MLP:
-    """f and gamma(pose) 54 -> log-scale 3, quaternion 4, opacity logit 1."""
+    """F and gamma(pose) 54 -> log-scale 3, quaternion 4, opacity logit 1."""
     return MLP((feature + 54, *[width] * 2, 8), zero_last=True)
 
 
 def blend(
     share: Tensor, x: Tensor, near: Callable[[Tensor], Tensor], far: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """share * near(x) + (1 - share) * far(x) for points x (N, d), each net evaluated only where its factor is not zero."""
+    """Share * near(x) + (1 - share) * far(x) for points x (N, d), each net evaluated only where its factor is not zero."""
     out = None
     for weight, net in ((share, near), (1 - share, far)):
         index = torch.nonzero(weight > 0)[:, 0]

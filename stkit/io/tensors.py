@@ -1,4 +1,6 @@
-"""Tensors and JSON on disk: safetensors with a header, written whole or not at all; reading them runs no code."""
+"""Tensors and JSON on disk: safetensors with a header, written whole or not at all; reading them
+runs no code.
+"""
 
 import json
 import os
@@ -30,7 +32,11 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """A text file in UTF-8, whole or not at all."""
-    replace_file(Path(path), lambda part: part.write_text(text, encoding="utf-8"))
+
+    def write(part: Path) -> None:
+        part.write_text(text, encoding="utf-8")
+
+    replace_file(Path(path), write)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -55,14 +61,16 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], meta: dict) -> No
 
 
 def load_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
-    """Tensors and header of a file of ours, on the CPU. Raises ValueError naming the file when it is not a `kind`."""
+    """Tensors and header of a file of ours, on the CPU. Raises ValueError naming the file when it
+    is not a `kind`.
+    """
     try:
         with safe_open(path, "pt") as f:
             meta = json.loads((f.metadata() or {}).get("stkit", "{}"))
             tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as e:
         raise ValueError(
-            f"{path}: cannot be read as safetensors ({e}); delete its folder and run the stage again"
+            f"{path}: cannot be read as safetensors ({e}); delete its folder, run the stage again"
         ) from e
     if kind not in meta:
         raise ValueError(
@@ -80,7 +88,9 @@ def save_tree(path: Path, tree: object) -> None:
 
 
 def load_tree(path: Path) -> Any:
-    """Read what `save_tree` wrote; tuples come back as lists. ValueError naming the file when it is damaged."""
+    """Read what `save_tree` wrote; tuples come back as lists. ValueError naming the file when it is
+    damaged.
+    """
     tensors, meta = load_tensors(path, "tree")
     try:
         return _decode(meta["tree"], tensors)

@@ -13,7 +13,8 @@ __all__ = ["check", "open_road", "show", "tried"]
 
 
 def open_road(run: str, source: str, profile: str, seed: int) -> Road:
-    """The run a notebook works on; '' as profile means the run's own, else STKIT_PROFILE, else quick.
+    """The run a notebook works on; '' as profile means the run's own, else STKIT_PROFILE, else
+    quick.
 
     Says where results will be; losses are drawn while cells train.
     """
@@ -26,7 +27,9 @@ def open_road(run: str, source: str, profile: str, seed: int) -> Road:
 
 
 def check(condition: bool, claim: str) -> None:
-    """Print 'ok: claim', or raise AssertionError with the claim: a lesson's text must be true of the run beside it."""
+    """Print 'ok: claim', or raise AssertionError with the claim: a lesson's text must be true of
+    the run beside it.
+    """
     if not bool(condition):
         raise AssertionError(f"not so here: {claim}")
     print(f"ok: {claim}")

@@ -1,4 +1,6 @@
-"""Notebooks in batch with papermill: parameters are checked before anything runs, and only whole results keep their name."""
+"""Notebooks in batch with papermill: parameters are checked before anything runs, and only whole
+results keep their name.
+"""
 
 import ast
 import os
@@ -19,7 +21,7 @@ class ParameterError(ValueError):
     """A notebook parameter that does not exist or has the wrong type."""
 
 
-class NotebookFailed(RuntimeError):
+class NotebookError(RuntimeError):
     """A cell raised; the message names the notebook, the cell and where the half-run notebook is."""
 
 
@@ -42,17 +44,26 @@ def declared(path: Path) -> dict[str, object]:
     notebook = nbformat.read(path, 4)
     cells = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     if len(cells) != 1:
-        raise ParameterError(f"{path.name}: has {len(cells)} cells tagged 'parameters', expected one")
+        raise ParameterError(
+            f"{path.name}: has {len(cells)} cells tagged 'parameters', expected one"
+        )
     out = {}
+    target: ast.expr
     for node in ast.parse(cells[0].source).body:
-        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(node, ast.AnnAssign) and node.value:
+            target, value = node.target, node.value
+        elif isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+        else:
+            continue
         if isinstance(target, ast.Name):
-            out[target.id] = ast.literal_eval(node.value)
+            out[target.id] = ast.literal_eval(value)
     return out
 
 
 def check_parameters(path: Path, given: dict[str, object]) -> dict[str, object]:
-    """`given`, with ints accepted for floats. Raises ParameterError naming the parameter, what it was and what it may be.
+    """`given`, with ints accepted for floats. Raises ParameterError naming the parameter, what it
+    was and what it may be.
 
     papermill itself only warns about an unknown name and goes on with exit code 0.
     """
@@ -60,13 +71,16 @@ def check_parameters(path: Path, given: dict[str, object]) -> dict[str, object]:
     out = {}
     for name, value in given.items():
         if name not in known:
-            raise ParameterError(f"{path.name}: has no parameter {name!r}; it has: {', '.join(known)}")
+            raise ParameterError(
+                f"{path.name}: has no parameter {name!r}; it has: {', '.join(known)}"
+            )
         wanted = type(known[name])
         if wanted is float and type(value) is int:
             value = float(value)
         if type(value) is not wanted:
             raise ParameterError(
-                f"{path.name}: parameter {name}={value!r} is {type(value).__name__}, expected {wanted.__name__} (such as {known[name]!r})"
+                f"{path.name}: parameter {name}={value!r} is {type(value).__name__}, expected "
+                f"{wanted.__name__} (such as {known[name]!r})"
             )
         out[name] = value
     return out
@@ -94,8 +108,9 @@ def execute(
 ) -> Path:
     """Run a notebook with papermill and return the executed copy.
 
-    It is written to a temporary name and renamed when every code cell has completed. Raises NotebookFailed otherwise, and
-    leaves the half-run copy beside as *.failed.ipynb. `timeout`: seconds a cell may take.
+    It is written to a temporary name and renamed when every code cell has completed. Raises
+    NotebookError otherwise, and leaves the half-run copy beside as *.failed.ipynb. `timeout`:
+    seconds a cell may take.
     """
     import papermill
     from papermill.exceptions import PapermillExecutionError
@@ -121,7 +136,7 @@ def execute(
         )
     except PapermillExecutionError as e:
         shutil.move(part, failed)
-        raise NotebookFailed(
+        raise NotebookError(
             f"{path.name}: cell {e.exec_count} failed with {e.ename}: {e.evalue}. "
             f"The half-run notebook is {failed}"
         ) from e
@@ -132,19 +147,22 @@ def execute(
 
 
 def _check_complete(part: Path, path: Path) -> None:
-    """Refuse a notebook whose kernel ended early (a sys.exit gives exit code 0 although later cells never ran)."""
+    """Refuse a notebook whose kernel ended early (a sys.exit gives exit code 0 although later cells
+    never ran).
+    """
     import nbformat
 
     for k, cell in enumerate(nbformat.read(part, 4).cells):
         status = cell.metadata.get("papermill", {}).get("status")
         if cell.cell_type == "code" and cell.source.strip() and status != "completed":
-            raise NotebookFailed(
+            raise NotebookError(
                 f"{path.name}: cell {k} did not complete; the kernel ended early. See {part}"
             )
 
 
 def run_road(road: Road, prompt: str, editor: str, driver: str | None) -> Path:
-    """Notebooks 01 to 06 on a run; executed copies are in runs/NAME/notebooks/. Returns the run's page.
+    """Notebooks 01 to 06 on a run; executed copies are in runs/NAME/notebooks/. Returns the run's
+    page.
 
     The kernels optimise on the road's device (`STKIT_DEVICE`).
     """

@@ -1,4 +1,6 @@
-"""runs/NAME/index.html: every stage's pictures, numbers and clips on one page that opens from disk; metrics.json."""
+"""runs/NAME/index.html: every stage's pictures, numbers and clips on one page that opens from disk;
+metrics.json.
+"""
 
 from pathlib import Path
 
@@ -45,12 +47,14 @@ def stage_folders(folder: Path, stage: str) -> list[Path]:
 
 
 def collect(name: str) -> dict:
-    """metrics.json's content: all numbers by name, what is absent and why, facts, and what they were computed on."""
+    """metrics.json's content: all numbers by name, what is absent and why, facts, and what they
+    were computed on.
+    """
     folder, run = run_folder(name), remembered(name)
     numbers: dict[str, float] = {}
     absent: dict[str, str] = {}
     facts: dict[str, str] = {}
-    stages = {}
+    stages: dict[str, dict] = {}
     for stage in TITLES:
         for place in stage_folders(folder, stage):
             found, info = results(place), read_json(place / "run.json")
@@ -81,7 +85,9 @@ def stand_ins(metrics: dict) -> list[str]:
 
 
 def write_page(name: str) -> Path:
-    """Write metrics.json and index.html of a run; returns the page's path. ValueError where there is no such run."""
+    """Write metrics.json and index.html of a run; returns the page's path. ValueError where there
+    is no such run.
+    """
     folder = run_folder(name)
     if not (folder / "run.json").exists():
         raise ValueError(
@@ -122,7 +128,9 @@ def _rows(metrics: dict) -> list[tuple[str, str, str]]:
 
 
 def _section(folder: Path, stage: str, title: str) -> dict | None:
-    """One stage on the page: title, how long it took where, and its pictures with their place below the run."""
+    """One stage on the page: title, how long it took where, and its pictures with their place below
+    the run.
+    """
     places = stage_folders(folder, stage)
     if not places:
         return None
@@ -138,5 +146,3 @@ def _section(folder: Path, stage: str, title: str) -> dict | None:
 def read_figures(folder: Path) -> list[dict[str, str]]:
     """An artifact's pictures with alt text and captions."""
     return list(read_json(folder / "figures.json").get("figures", []))
-
-

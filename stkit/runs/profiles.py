@@ -1,7 +1,8 @@
-"""The three profiles in one table: every size and step count that depends on how much machine and time there is.
+"""The three profiles in one table: every size and step count that depends on how much machine and
+time there is.
 
-`paper` takes the paper's number where the paper prints one, and the lineage's (Gaussian-Head-Avatar's) where it is
-silent; docs/deviations.md lists what is neither.
+`paper` takes the paper's number where the paper prints one, and the lineage's
+(Gaussian-Head-Avatar's) where it is silent; docs/deviations.md lists what is neither.
 """
 
 import os
@@ -15,17 +16,17 @@ from stkit.heads.mesh import MeshSettings
 from stkit.views import FRONTAL
 
 PAPER_RATE = 1e-4  # the paper's learning rate, "throughout" (Sec. 4)
-LINEAGE_CELL = 0.068  # dm: a unit sphere then has 17,568 vertices; the lineage's grid gives it 17,372
-SMALL = {"width": 48, "pose_width": 32, "feature": 24}  # widths of `quick`'s nets
-LARGE = {"width": 256, "pose_width": 256, "feature": 128}  # widths of the lineage's nets
+LINEAGE_CELL = (
+    0.068  # dm: a unit sphere then has 17,568 vertices; the lineage's grid gives it 17,372
+)
 
 
 @dataclass(frozen=True)
 class Profile:
     """Settings of each stage, and what the profile is for.
 
-    edit_steps and edit_frames: of the edit stage, with edit_rates where its learning rates are not the default;
-    video_frames: of each clip that the animation stage writes.
+    edit_steps and edit_frames: of the edit stage, with edit_rates where its learning rates are not
+    the default; video_frames: of each clip that the animation stage writes.
     """
 
     name: str
@@ -50,10 +51,12 @@ QUICK = Profile(
         lr=2e-3,
         warm_steps=1200,
         deform_frames=3,
-        model=MeshSettings(**SMALL, cell=0.15),
+        model=MeshSettings(width=48, pose_width=32, feature=24, cell=0.15),
     ),
     gaussians=GaussianTraining(
-        steps=420, lr_nets=2e-3, model=GaussianSettings(**SMALL, mouth_points=600)
+        steps=420,
+        lr_nets=2e-3,
+        model=GaussianSettings(width=48, pose_width=32, feature=24, mouth_points=600),
     ),
     edit_steps=160,
     edit_frames=8,
@@ -64,9 +67,7 @@ LAPTOP = Profile(
     name="laptop",
     note="the whole road in under twenty minutes on two cores, pictures worth looking at",
     preprocess=PreprocessSettings(size=256, max_frames=120, fit_steps=400, refine_steps=2400),
-    mesh=MeshTraining(
-        steps=600, warm_steps=1500, coarse_cell=0.16, model=MeshSettings(cell=0.1)
-    ),
+    mesh=MeshTraining(steps=600, warm_steps=1500, coarse_cell=0.16, model=MeshSettings(cell=0.1)),
     gaussians=GaussianTraining(steps=3000),
     edit_steps=500,
     edit_frames=16,
@@ -91,7 +92,14 @@ PAPER = Profile(
         beta_noise=0.0,
         rare=0.0,
         eyes=1.0,
-        model=MeshSettings(**LARGE, cell=LINEAGE_CELL, init="sphere", band=2.5),
+        model=MeshSettings(
+            width=256,
+            pose_width=256,
+            feature=128,
+            cell=LINEAGE_CELL,
+            init="sphere",
+            band=2.5,
+        ),
     ),
     gaussians=GaussianTraining(
         steps=2_000,
@@ -109,19 +117,30 @@ PAPER = Profile(
         rare=0.0,
         view_share=1.0,
         azimuths=FRONTAL,
-        model=GaussianSettings(**LARGE, mouth_points=3000, direct_color=False, flat=1.0),
+        model=GaussianSettings(
+            width=256,
+            pose_width=256,
+            feature=128,
+            mouth_points=3000,
+            direct_color=False,
+            flat=1.0,
+        ),
     ),
     edit_steps=20_000,
     edit_frames=40,
     video_frames=300,
-    edit_rates=dict.fromkeys(("lr_color", "lr_xyz", "lr_scales", "lr_opacity", "lr_nets"), PAPER_RATE),
+    edit_rates=dict.fromkeys(
+        ("lr_color", "lr_xyz", "lr_scales", "lr_opacity", "lr_nets"), PAPER_RATE
+    ),
 )
 
 PROFILES = {p.name: p for p in (QUICK, LAPTOP, PAPER)}
 
 
 def get_profile(name: str | None = None) -> Profile:
-    """A profile by name; without a name `STKIT_PROFILE`, or quick. Raises ValueError with the known names."""
+    """A profile by name; without a name `STKIT_PROFILE`, or quick. Raises ValueError with the known
+    names.
+    """
     name = name or os.environ.get("STKIT_PROFILE") or "quick"
     if name not in PROFILES:
         raise ValueError(f"profile {name!r} is not one of {', '.join(PROFILES)}")

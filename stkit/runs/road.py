@@ -1,181 +1,35 @@
 """The road from a video to an animated, edited head: one method a stage.
 
-Each stage is found by its key or made (see `store`), and the run's folder gets a link to it. Notebooks, the command
-line and the studies call the same methods. A run remembers what it was made from, and which settings were changed.
+Each stage is found by its key or made (see `store`), and the run's folder gets a link to it.
+Notebooks, the command line and the studies call the same methods. A run remembers what it was made
+from, and which settings were changed.
 """
 
-from stkit.runs.plan import edit_name
-
-from stkit.runs.folders import slug
-
-from stkit.runs.run import Run
-
-from collections.abc import Callable
 from pathlib import Path
 
-from stkit.capture import Capture, Track
-from stkit.capture.rig import calibration_files, load_rig
+from stkit.capture.rig import calibration_files
 from stkit.diffusion.editors import get_editor
-from stkit.diffusion.protocols import ViewProvider
-from stkit.diffusion.views import get_views
 from stkit.editing.loop import EditSettings, check_request
 from stkit.editing.methods import get_method
 from stkit.heads.gaussian import GaussianHead
-from stkit.heads.mesh import MeshHead
 from stkit.io.tensors import read_json
 from stkit.io.video import VideoError
-from stkit.progress import bar
 from stkit.runs import reports, stages
 from stkit.runs.digests import digest_text
-from stkit.runs.folders import link, remember, remembered, run_folder
+from stkit.runs.folders import link, slug
 from stkit.runs.page import write_page
-from stkit.runs.plan import CODE, IDENTITY, Plan
+from stkit.runs.plan import CODE, edit_name
+from stkit.runs.reconstruction import Reconstruction
 from stkit.runs.source import Source
-from stkit.runs.store import Artifact, Recipe, Work, results
-from stkit.views import FRONTAL, Views
+from stkit.runs.store import results
 
 
-class Road(Run):
-    """A run and its stages.
+class Road(Reconstruction):
+    """A run and all its stages; see `Run` for what it is made from.
 
-    Stages take keyword changes to their settings; a run remembers them for the stages that follow. Tracking, scores and
-    pictures are computed on the CPU.
+    Stages take keyword changes to their settings; a run remembers them for the stages that
+    follow. Tracking, scores and pictures are computed on the CPU.
     """
-
-    def __init__(self, *words, **options):
-        """See `Run`."""
-        super().__init__(*words, **options)
-        self._captures: dict[str, Capture] = {}
-        self._provider: ViewProvider | None = None
-
-    # ---- 01
-    def _capture_folder(self) -> Path:
-        plan = self.plan
-        return self.made(
-            plan.captured(),
-            "preprocess",
-            lambda work: stages.make_capture(
-                work, plan.source, plan.preprocess_settings(), self.progress
-            ),
-        )
-
-    def preprocess(self, **change) -> Capture:
-        """Stage 01: the tracked clip. Writes preprocess/capture.npz."""
-        self.change("preprocess", change)
-        capture = self.raw_capture()
-        losses = read_json(self._capture_folder() / stages.HISTORY)
-        self.report(
-            self.plan.captured(),
-            "preprocess",
-            "tracking",
-            lambda work: reports.tracking(work, capture, losses),
-        )
-        return capture
-
-    def raw_capture(self) -> Capture:
-        """The capture as tracked from landmarks and pictures, before any head was fitted; made if there is none."""
-        key = self.plan.captured().key
-        if key not in self._captures:
-            self._captures[key] = Capture.load(self._capture_folder() / stages.CAPTURE)
-        return self._captures[key]
-
-    def capture(self) -> Capture:
-        """The capture with the track that the Gaussian stage refined, where that has run; made if there is none."""
-        raw, gaussians = self.raw_capture(), self.plan.coloured()
-        if not gaussians.finished():
-            return raw
-        return raw.with_track(Track.load(gaussians.folder / stages.TRACK))
-
-    # ---- 02
-    def _mesh_folder(self) -> Path:
-        artifact, capture = self.plan.meshed(), self.raw_capture()
-        settings, device = self.plan.mesh_settings(), artifact.device
-        return self.made(
-            artifact,
-            "mesh",
-            lambda work: stages.make_mesh(work, capture, settings, device, self.progress),
-        )
-
-    def mesh(self, **change) -> tuple[MeshHead, Capture]:
-        """Stage 02: the mesh head, and the capture it was made from. Writes mesh/mesh_head.safetensors and mesh.obj."""
-        self.change("mesh", change)
-        head, capture = self.mesh_head(), self.raw_capture()
-        history = read_json(self._mesh_folder() / stages.HISTORY)
-        self.report(
-            self.plan.meshed(),
-            "mesh",
-            "mesh",
-            lambda work: reports.mesh(work, head, capture, history),
-        )
-        return head, capture
-
-    def mesh_head(self) -> MeshHead:
-        """The mesh head of this run; made if there is none."""
-        return MeshHead.load(self._mesh_folder() / stages.MESH_HEAD)
-
-    # ---- 03
-    @property
-    def provider(self) -> ViewProvider:
-        """Who makes the views; loaded at first use."""
-        if self._provider is None:
-            self._provider = get_views(self.plan.views)
-        return self._provider
-
-    def views(self, azimuths: tuple[float, ...] = FRONTAL) -> Views:
-        """Views of the neutral frame at azimuths (degrees), by the run's provider; made once for each set."""
-        mesh, capture = self.mesh_head(), self.raw_capture()
-        folder = self.made(
-            self.plan.viewed(azimuths),
-            "views" if azimuths == FRONTAL else f"views-{len(azimuths)}",
-            lambda work: self.provider(capture, mesh, azimuths).save(work.folder / stages.VIEWS),
-        )
-        return Views.load(folder / stages.VIEWS)
-
-    def _stage_views(self) -> Views | None:
-        azimuths = self.plan.azimuths()
-        return self.views(azimuths) if azimuths else None
-
-    def _gaussian_folder(self) -> Path:
-        artifact = self.plan.coloured()
-
-        def make(work: Work) -> None:
-            capture, rig = self.raw_capture(), None
-            if self.plan.rig:
-                rig = load_rig(self.plan.rig, capture, progress=self.progress)
-            stages.make_gaussians(
-                work,
-                capture,
-                self.mesh_head(),
-                self._stage_views(),
-                getattr(self.provider, "stand_in", "mesh-prior views instead of V3D"),
-                rig,
-                self.plan.gaussian_settings(),
-                artifact.device,
-                self.progress,
-            )
-
-        self._mesh_folder()
-        return self.made(artifact, "gaussians", make)
-
-    def gaussians(self, **change) -> GaussianHead:
-        """Stage 03: the Gaussian head. Writes gaussians/gaussian_head.safetensors and track.npz, the refined track.
-
-        `use_views=False` learns from the video alone; other keywords change the stage's settings.
-        """
-        self.change("gaussians", change)
-        head, raw, capture = self.gaussian_head(), self.raw_capture(), self.capture()
-        views, history = self._stage_views(), read_json(self._gaussian_folder() / stages.HISTORY)
-        self.report(
-            self.plan.coloured(),
-            "gaussians",
-            "gaussians",
-            lambda work: reports.gaussians(work, head, raw, capture, views, history),
-        )
-        return head
-
-    def gaussian_head(self) -> GaussianHead:
-        """The Gaussian head of this run; made if there is none."""
-        return GaussianHead.load(self._gaussian_folder() / stages.GAUSSIAN_HEAD)
 
     # ---- 04
     def weights(self, alpha: float = 5.0, landmarks: str = "66") -> Path:
@@ -211,12 +65,15 @@ class Road(Run):
         )
 
     def edited_head(self, prompt: str, editor: str = "paint", **change) -> GaussianHead:
-        """The head after an edit, found or made, without pictures; `edit` is the stage with pictures and numbers."""
+        """The head after an edit, found or made, without pictures; `edit` is the stage with
+        pictures and numbers.
+        """
         folder = self._edit_folder(self.plan.edit_settings(prompt, **change), editor)
         return GaussianHead.load(folder / stages.EDITED_HEAD)
 
     def edit(self, prompt: str, editor: str = "paint", **change) -> GaussianHead:
-        """Stage 05: the edited head. Writes edit/edited_head.safetensors and log.json with the b of every target.
+        """Stage 05: the edited head. Writes edit/edited_head.safetensors and log.json with the b of
+        every target.
 
         Every edit of a run is kept: edits/ has a link to each, edit/ is the last.
         """
@@ -248,9 +105,11 @@ class Road(Run):
 
     # ---- 06
     def animate(self, driver: str | None = None, edited: bool = True) -> Path:
-        """Stage 06: clips, a point cloud and avatar.html in animate/; what moves the head is named by `driver`.
+        """Stage 06: clips, a point cloud and avatar.html in animate/; what moves the head is named
+        by `driver`.
 
-        A driver is a video, another tracker's file, 'synthetic:SEED' or a run's name; None is the head's own clip.
+        A driver is a video, another tracker's file, 'synthetic:SEED' or a run's name; None is the
+        head's own clip.
         """
         head, capture = self.gaussian_head(), self.capture()
         inputs = {"head": self.plan.coloured().key}
@@ -269,15 +128,17 @@ class Road(Run):
             inputs["driver"] = road.plan.captured().key
         performers = reports.Performers(head, changed, capture, leader)
         count, seed = self.settings.video_frames, self.plan.seed
-        settings = {"frames": count, "seed": seed, "run": self.run}
+        about = {"frames": count, "seed": seed, "run": self.run}
         return self.made(
-            self.plan.artifact("animate", settings, inputs),
+            self.plan.artifact("animate", about, inputs),
             "animate",
             lambda work: reports.animation(work, performers, count, seed, words, self.progress),
         )
 
     def driver_road(self, driver: str) -> "Road":
-        """The run whose capture drives: a run's own, or one that tracks a video or reads another tracker's file."""
+        """The run whose capture drives: a run's own, or one that tracks a video or reads another
+        tracker's file.
+        """
         source = Source.parse(driver, may_be_run=True).resolved()
         if source.kind == "run":
             road = Road(driver, quiet=self.quiet)
@@ -296,7 +157,9 @@ class Road(Run):
 
     # ---- all
     def check(self, prompt: str, editor: str = "paint", driver: str | None = None) -> None:
-        """Raise the error that a later stage would raise about the request, before anything is made."""
+        """Raise the error that a later stage would raise about the request, before anything is
+        made.
+        """
         settings, tool = self.plan.edit_settings(prompt), get_editor(editor)
         check_request(get_method(settings.method), tool, settings)
         self.plan.source.digest()
@@ -309,7 +172,9 @@ class Road(Run):
             self.driver_road(driver)
 
     def everything(self, prompt: str, editor: str = "paint", driver: str | None = None) -> Path:
-        """All stages in order with the profile's own settings, then the page. Returns runs/NAME/index.html."""
+        """All stages in order with the profile's own settings, then the page. Returns
+        runs/NAME/index.html.
+        """
         self.check(prompt, editor, driver)
         self.plan.changes = {}
         self.remember()

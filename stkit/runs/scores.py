@@ -1,4 +1,6 @@
-"""The numbers of a run: each is computed on frames that training did not see, unless its name says otherwise."""
+"""The numbers of a run: each is computed on frames that training did not see, unless its name says
+otherwise.
+"""
 
 from dataclasses import dataclass
 
@@ -25,7 +27,10 @@ LPIPS_FRAMES = 10  # of the held-out frames: LPIPS is slow
 NOVEL_FRAMES = 4  # held-out frames seen from turned cameras
 EDIT_FRAMES = 8  # held-out frames in which an edit's change is measured
 FIGURE = 0.8  # alpha from which a pixel belongs to the figure
-INSIDE, OUTSIDE = 0.5, 0.15  # w from which a pixel is of the face, and below which it is far from it
+INSIDE, OUTSIDE = (
+    0.5,
+    0.15,
+)  # w from which a pixel is of the face, and below which it is far from it
 FEWEST = 5  # frames with a face, below which a correlation says nothing
 
 
@@ -57,8 +62,8 @@ def held_out_scores(
 ) -> dict[str, float | None]:
     """PSNR and SSIM over white with the matte applied, on held-out and training frames.
 
-    `capture` has the tracking that the Gaussian stage refined; `raw` has landmark tracking alone, scored as '_raw'.
-    LPIPS is None where its weights are not on this machine.
+    `capture` has the tracking that the Gaussian stage refined; `raw` has landmark tracking alone,
+    scored as '_raw'. LPIPS is None where its weights are not on this machine.
     """
     pairs = [(head.render_frame(capture, t), capture.image(t)) for t in test]
     some = every(train, TRAINING_FRAMES)
@@ -88,7 +93,9 @@ def novel_view_score(
     test: list[int],
     azimuths: tuple[float, ...] = (-30.0, 30.0),
 ) -> float | None:
-    """PSNR (dB) against true views of held-out frames from turned cameras (degrees); None where there is no truth."""
+    """PSNR (dB) against true views of held-out frames from turned cameras (degrees); None where
+    there is no truth.
+    """
     if not has_truth(capture):
         return None
     values = []
@@ -100,7 +107,8 @@ def novel_view_score(
 
 
 def true_view(capture: Capture, t: int, azimuth: float) -> tuple[Tensor, Camera]:
-    """The synthetic subject's true picture (H, W, 3) in frame t from a camera turned by `azimuth` degrees.
+    """The synthetic subject's true picture (H, W, 3) in frame t from a camera turned by `azimuth`
+    degrees.
 
     And that camera in the tracked world.
     """
@@ -121,8 +129,8 @@ def true_picture(capture: Capture, t: int, camera: Camera) -> Tensor:
 def _true_to_tracked(subject: Subject, capture: Capture, t: int) -> Tensor:
     """The factor between the true and the tracked world, from frame t's true landmarks.
 
-    One camera cannot tell size from distance: scaling the world about the camera's centre leaves every pixel where it
-    is. Nothing else is taken from the truth.
+    One camera cannot tell size from distance: scaling the world about the camera's centre leaves
+    every pixel where it is. Nothing else is taken from the truth.
     """
     centre = capture.camera.centre()
     true, tracked = subject.landmarks(t)[KEPT_66] - centre, capture.landmarks3d[t] - centre
@@ -130,7 +138,9 @@ def _true_to_tracked(subject: Subject, capture: Capture, t: int) -> Tensor:
 
 
 def _rescaled(camera: Camera, factor: Tensor, capture: Capture) -> Camera:
-    """A camera that sees the world, scaled by `factor` about the filming camera's centre, as `camera` sees it now."""
+    """A camera that sees the world, scaled by `factor` about the filming camera's centre, as
+    `camera` sees it now.
+    """
     viewmat = camera.viewmat.clone()
     turned = viewmat[:3, :3] @ capture.camera.centre()
     viewmat[:3, 3] = factor * (turned + viewmat[:3, 3]) - turned
@@ -160,8 +170,8 @@ def edit_change(
 class Follows:
     """Does the result do what the driver does?
 
-    mouth, lids: correlation of their openings over time, None where fewer than five frames show a face. driver, result
-    (F, 2): both openings, frame by frame.
+    mouth, lids: correlation of their openings over time, None where fewer than five frames show a
+    face. driver, result (F, 2): both openings, frame by frame.
     """
 
     mouth: float | None
@@ -182,7 +192,8 @@ def follows(head: GaussianHead, subject: Capture, motion: Motion, driver: Captur
 
 
 def refitted_beta(points: np.ndarray, capture: Capture, steps: int = 150) -> tuple[Tensor, Tensor]:
-    """Expressions (K, 64) of the built-in head fitted to detected points (F, 478, 2) by the capture's camera.
+    """Expressions (K, 64) of the built-in head fitted to detected points (F, 478, 2) by the
+    capture's camera.
 
     And which frames (F,) bool have points.
     """

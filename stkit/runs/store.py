@@ -1,7 +1,8 @@
 """Artifacts: what a stage makes, found by a key and by nothing else.
 
-An artifact's key is the hash of its stage, all its settings, all its inputs and the code that makes it. It lies in
-runs/.store/STAGE/KEY, whole or not at all; runs share what has the same key. `runs/NAME/STAGE` is a link to it.
+An artifact's key is the hash of its stage, all its settings, all its inputs and the code that makes
+it. It lies in runs/.store/STAGE/KEY, whole or not at all; runs share what has the same key.
+`runs/NAME/STAGE` is a link to it.
 """
 
 import fcntl
@@ -30,8 +31,8 @@ KEY_LENGTH = 20  # hex digits of a folder's name: 80 bits
 class Recipe:
     """All that decides what a stage makes.
 
-    settings: JSON-like, see `digests.plain`; inputs: what was read, by label: an artifact's key or a digest of files;
-    modules: the stkit modules that make it.
+    settings: JSON-like, see `digests.plain`; inputs: what was read, by label: an artifact's key or
+    a digest of files; modules: the stkit modules that make it.
     """
 
     stage: str
@@ -78,7 +79,9 @@ class Work:
         self.figures.append({"file": f"{name}.png", "alt": alt, "caption": caption})
 
     def video(self, name: str, frames: np.ndarray, fps: float, alt: str, caption: str) -> None:
-        """Keep frames (F, H, W, 3) uint8 as an mp4 with its middle frame as poster, for the run's page."""
+        """Keep frames (F, H, W, 3) uint8 as an mp4 with its middle frame as poster, for the run's
+        page.
+        """
         write_video(self.folder / f"{name}.mp4", frames, fps)
         poster = f"{name}_poster.png"
         Image.fromarray(frames[len(frames) // 2]).save(self.folder / poster, optimize=True)
@@ -88,7 +91,9 @@ class Work:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One artifact's place in the store; it may or may not be there. `device`: where it is, or was, made."""
+    """One artifact's place in the store; it may or may not be there. `device`: where it is, or was,
+    made.
+    """
 
     recipe: Recipe
     device: str = "cpu"
@@ -104,7 +109,9 @@ class Artifact:
         return runs_root() / STORE / self.recipe.stage / self.key
 
     def finished(self) -> bool:
-        """Whether the whole artifact is there: its run.json names this key, and its files have their sizes."""
+        """Whether the whole artifact is there: its run.json names this key, and its files have
+        their sizes.
+        """
         info = read_json(self.folder / "run.json")
         if info.get("key") != self.key:
             return False
@@ -112,7 +119,8 @@ class Artifact:
 
     @contextmanager
     def making(self) -> Iterator[Work]:
-        """Make the artifact in a folder of its own; on success it gets its name, else it is kept to go on from.
+        """Make the artifact in a folder of its own; on success it gets its name, else it is kept to
+        go on from.
 
         ValueError where another process makes it: they would write over each other.
         """
@@ -168,13 +176,16 @@ def _size(path: Path) -> int:
 
 
 def results(folder: Path) -> dict[str, dict]:
-    """An artifact's numbers, what is absent and why, and facts in words; empty ones where there is none."""
+    """An artifact's numbers, what is absent and why, and facts in words; empty ones where there is
+    none.
+    """
     found = read_json(folder / "results.json")
     return {name: dict(found.get(name) or {}) for name in ("numbers", "absent", "facts")}
 
 
 def clean(run: str = "") -> list[Path]:
-    """Delete a run, if one is named, and every artifact that no run refers to any more. Returns what was deleted.
+    """Delete a run, if one is named, and every artifact that no run refers to any more. Returns
+    what was deleted.
 
     Unfinished artifacts that no process is making go too.
     """

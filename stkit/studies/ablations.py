@@ -1,7 +1,8 @@
-"""The paper's ablations of the reconstruction (Tables 3 to 5) on synthetic subjects, where true side views exist.
+"""The paper's ablations of the reconstruction (Tables 3 to 5) on synthetic subjects, where true
+side views exist.
 
-Each variant says what it leaves out. Variants of one subject share its tracked capture and, where they have one, its mesh
-head, through the store; so does everything else that has the same key.
+Each variant says what it leaves out. Variants of one subject share its tracked capture and, where
+they have one, its mesh head, through the store; so does everything else that has the same key.
 """
 
 from collections.abc import Callable
@@ -33,8 +34,8 @@ SIDES = (0.0, -30.0, 30.0, 60.0)  # degrees, of the pictures
 class Variant:
     """One line of the table.
 
-    azimuths of the views (None: no views), whether the mesh stage ran, whether its MLP_deform is kept, and who makes the
-    views ("": the run's provider).
+    azimuths of the views (None: no views), whether the mesh stage ran, whether its MLP_deform is
+    kept, and who makes the views ("": the run's provider).
     """
 
     idea: str
@@ -72,7 +73,9 @@ CODE = ("stkit.studies.ablations",)
 
 @dataclass(frozen=True)
 class Ablated:
-    """One variant on one subject: its numbers, its picture from four sides, and the commit that made it."""
+    """One variant on one subject: its numbers, its picture from four sides, and the commit that
+    made it.
+    """
 
     numbers: dict[str, float]
     picture: Path
@@ -202,7 +205,9 @@ def table(found: Table) -> str:
 
 
 def write(path: Path, found: Table) -> None:
-    """The table with what it was computed on, and each subject's rows with the commit that made them."""
+    """The table with what it was computed on, and each subject's rows with the commit that made
+    them.
+    """
     sources = list(next(iter(found.values())))
     road = Road(f"ablate-{slug(sources[0])}", quiet=True)
     titles = ["subject", "variant", *COLUMNS.values(), "code"]

@@ -1,4 +1,6 @@
-"""Editing methods side by side on one head: the same prompt, editor, frames and steps; pictures and numbers."""
+"""Editing methods side by side on one head: the same prompt, editor, frames and steps; pictures and
+numbers.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from stkit.io.tensors import write_json, write_text
 from stkit.runs.folders import is_run, run_folder
 from stkit.runs.road import Road
 from stkit.runs.scores import every
-from stkit.runs.store import Artifact, Recipe, results
+from stkit.runs.store import Artifact, Recipe, Work, results
 from stkit.studies.edit_scores import COLUMNS, edit_scores
 
 SHOWN = 3  # held-out frames in the picture
@@ -29,8 +31,8 @@ Numbers = dict[str, list[dict[str, float | None]]]
 class Comparison:
     """Several methods on a run's head.
 
-    numbers: by method, one row a seed, see `edit_scores.COLUMNS`; pictures: the head's and each method's first seed, on
-    the held-out frames `frames`.
+    numbers: by method, one row a seed, see `edit_scores.COLUMNS`; pictures: the head's and each
+    method's first seed, on the held-out frames `frames`.
     """
 
     folder: Path
@@ -72,9 +74,11 @@ def compare_run(
 def compare(
     road: Road, prompt: str, editor: str, methods: list[str], seeds: int = 1, **change
 ) -> Comparison:
-    """Edit a run's head by each method with seeds 0 to seeds - 1; what is in the store already is read.
+    """Edit a run's head by each method with seeds 0 to seeds - 1; what is in the store already is
+    read.
 
-    `change`: to the settings of every edit. Raises ValueError for unknown methods and for no seeds, before any edit.
+    `change`: to the settings of every edit. Raises ValueError for unknown methods and for no seeds,
+    before any edit.
     """
     if seeds < 1:
         raise ValueError(f"seeds {seeds}: at least one is needed")
@@ -113,20 +117,20 @@ def _scores(
     artifact = Artifact(
         Recipe("edit-scores", {}, {"edit": edit.key}, ("stkit.studies.edit_scores",))
     )
-    folder = road.made(
-        artifact,
-        f"edit-scores/{edit.key}",
-        lambda work: [
+
+    def make(work: Work) -> None:
+        for name, value in edit_scores(original, edited, capture).items():
             work.record(name, value, "not measured")
-            for name, value in edit_scores(original, edited, capture).items()
-        ],
-    )
+
+    folder = road.made(artifact, f"edit-scores/{edit.key}", make)
     found = results(folder)["numbers"]
     return {name: found.get(name) for name in COLUMNS}
 
 
 def methods_table(numbers: Numbers) -> str:
-    """Markdown: mean and, with several seeds, the standard deviation of every number that was measured."""
+    """Markdown: mean and, with several seeds, the standard deviation of every number that was
+    measured.
+    """
     known = [
         key
         for key in COLUMNS

@@ -30,8 +30,8 @@ EYES = (36, 45)  # outer corners, of the 68 landmarks
 class Performance:
     """A head playing the held-out frames, as a detector sees it.
 
-    pictures (F, H, W, 3) uint8; points (F, 478, 2) pixels, NaN where no face was found; beta (K, 64) fitted to the K
-    frames where `found` (F,) is True.
+    pictures (F, H, W, 3) uint8; points (F, 478, 2) pixels, NaN where no face was found; beta (K,
+    64) fitted to the K frames where `found` (F,) is True.
     """
 
     pictures: np.ndarray
@@ -50,7 +50,8 @@ def perform(head: GaussianHead, capture: Capture, test: list[int]) -> Performanc
 def edit_scores(
     original: GaussianHead, edited: GaussianHead, capture: Capture
 ) -> dict[str, float | None]:
-    """The numbers of COLUMNS on held-out frames; None where a face was not found or weights are not here.
+    """The numbers of COLUMNS on held-out frames; None where a face was not found or weights are not
+    here.
 
     A method that edits nothing has 0 inside; one that ruins the face moves its landmarks.
     """
@@ -69,7 +70,9 @@ def edit_scores(
 
 
 def portraits(before: Performance, after: Performance) -> tuple[float | None, float | None]:
-    """How far the 68 landmarks moved, by eye distance, and the likeness of the embedded faces; means over a few frames."""
+    """How far the 68 landmarks moved, by eye distance, and the likeness of the embedded faces;
+    means over a few frames.
+    """
     shifts, likenesses = [], []
     for k in every(list(range(len(before.pictures))), PORTRAITS):
         pair = before.pictures[k], after.pictures[k]

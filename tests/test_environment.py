@@ -164,12 +164,8 @@ def test_one_python():
     python = conda_packages()["python"]
     assert runtime == f"python-{python}"
     asked = SpecifierSet(project()["requires-python"])
-    major, minor = map(int, python.split("."))
-    assert [asked.contains(f"{major}.{m}.5") for m in (minor - 1, minor, minor + 1)] == [
-        False,
-        True,
-        False,
-    ]
+    allowed = [m for m in range(9, 15) if asked.contains(f"3.{m}.5")]
+    assert allowed == [11, 12] and python == "3.11"
     assert f"PYTHON ?= python{python}\n" in (ROOT / "Makefile").read_text()
 
 

@@ -20,7 +20,9 @@ HELD_OUT = 0.2  # share of the frames, the last ones, that no training sees
 
 
 def split_frames(count: int, held_out: float = HELD_OUT) -> tuple[list[int], list[int]]:
-    """The frames of a clip for training, and the last `held_out` share, which training never sees."""
+    """The frames of a clip for training, and the last `held_out` share, which training never
+    sees.
+    """
     cut = count - max(1, round(held_out * count))
     return list(range(cut)), list(range(cut, count))
 

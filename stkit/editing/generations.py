@@ -58,7 +58,9 @@ class Generations:
         return total
 
     def mask_gradients(self) -> None:
-        """After backward: outside the region nothing learns; inside, remember each position's pull."""
+        """After backward: outside the region nothing learns; inside, remember each position's
+        pull.
+        """
         for name in POINTS:
             grad = self._attribute(name).grad
             if grad is not None:
@@ -121,7 +123,9 @@ class Generations:
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Also give the head as many points as it had then; their values follow with its own state."""
+        """Also give the head as many points as it had then; their values follow with its own
+        state.
+        """
         device = self.head.xyz.device
         self._take(torch.zeros(len(state["age"]), dtype=torch.long, device=device))
         self.region, self.age, self.pull = (state[k].to(device) for k in ("region", "age", "pull"))

@@ -1,4 +1,6 @@
-"""The edit stage: edit the renders, fit the head to the edits, weigh by Eq. 8, repeat (Sec. 3.3)."""
+"""The edit stage: edit the renders, fit the head to the edits, weigh by Eq. 8, repeat (Sec.
+3.3).
+"""
 
 import copy
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""The training images of the edit stage: what is edited, and what the head must come to look like."""
+"""The training images of the edit stage: what is edited, and what the head must come to look
+like.
+"""
 
 from dataclasses import dataclass, fields, replace
 

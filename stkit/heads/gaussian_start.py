@@ -83,7 +83,9 @@ def last_layer(net: MLP) -> nn.Linear:
 def fill_surface(
     verts: Tensor, faces: Tensor, features: Tensor, count: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Vertices (V, 3) and features (V, F), with random points of the faces up to `count` of them."""
+    """Vertices (V, 3) and features (V, F), with random points of the faces up to `count` of
+    them.
+    """
     missing = count - len(verts)
     if missing <= 0:
         return verts, features

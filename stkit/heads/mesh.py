@@ -210,7 +210,9 @@ class MeshHead(nn.Module):
         return self.geometry(self.encoded[self.active_ids[pick]])[:, 0]
 
     def share(self, points: Tensor) -> Tensor:
-        """Expression share (N,) of canonical points, from their distance to the neutral landmarks."""
+        """Expression share (N,) of canonical points, from their distance to the neutral
+        landmarks.
+        """
         return expression_share(nearest(points, self.landmarks)[0][:, 0])
 
     def save(self, path: Path) -> None:

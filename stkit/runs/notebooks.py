@@ -22,11 +22,15 @@ class ParameterError(ValueError):
 
 
 class NotebookError(RuntimeError):
-    """A cell raised; the message names the notebook, the cell and where the half-run notebook is."""
+    """A cell raised; the message names the notebook, the cell and where the half-run notebook
+    is.
+    """
 
 
 def find_notebook(name: str) -> Path:
-    """notebooks/NN_*.ipynb by number, name or path. Raises FileNotFoundError listing what there is."""
+    """notebooks/NN_*.ipynb by number, name or path. Raises FileNotFoundError listing what there
+    is.
+    """
     path = Path(name)
     if path.suffix == ".ipynb" and path.exists():
         return path
@@ -38,7 +42,9 @@ def find_notebook(name: str) -> Path:
 
 
 def declared(path: Path) -> dict[str, object]:
-    """Parameters of a notebook and their defaults, read from its `parameters` cell (literals only)."""
+    """Parameters of a notebook and their defaults, read from its `parameters` cell (literals
+    only).
+    """
     import nbformat
 
     notebook = nbformat.read(path, 4)

@@ -47,7 +47,9 @@ def mean(values: list[float]) -> float:
 def mesh_scores(
     head: MeshHead, capture: Capture, train: list[int], test: list[int]
 ) -> dict[str, float]:
-    """Silhouette IoU on held-out and on training frames, and PSNR of the mesh's picture over white."""
+    """Silhouette IoU on held-out and on training frames, and PSNR of the mesh's picture over
+    white.
+    """
     shown = {t: head.render_frame(capture, t) for t in [*test, *every(train, TRAINING_FRAMES)]}
     overlap = {t: iou(image.mask, capture.matte(t)) for t, image in shown.items()}
     return {
@@ -120,7 +122,9 @@ def true_view(capture: Capture, t: int, azimuth: float) -> tuple[Tensor, Camera]
 
 
 def true_picture(capture: Capture, t: int, camera: Camera) -> Tensor:
-    """The synthetic subject's true picture (H, W, 3) in frame t from a camera of the tracked world."""
+    """The synthetic subject's true picture (H, W, 3) in frame t from a camera of the tracked
+    world.
+    """
     subject = named_subject(capture.source, len(capture))
     factor = 1 / _true_to_tracked(subject, capture, t)
     return subject.render(t, _rescaled(camera, factor, capture))[0]
@@ -151,7 +155,9 @@ def _rescaled(camera: Camera, factor: Tensor, capture: Capture) -> Camera:
 def edit_change(
     original: GaussianHead, edited: GaussianHead, capture: Capture, frames: list[int]
 ) -> dict[str, float]:
-    """Mean absolute change of colour by the edit: where the face is, and on the rest of the figure."""
+    """Mean absolute change of colour by the edit: where the face is, and on the rest of the
+    figure.
+    """
     w = point_weights(original, landmark_set(capture))
     inside, outside = [], []
     for t in every(frames, EDIT_FRAMES):

@@ -141,7 +141,9 @@ def _picture(path: Path, head: GaussianHead, capture: Capture, t: int) -> None:
 
 
 def unlearned(capture: Capture, mesh: MeshHead, keep_surface: bool) -> MeshHead:
-    """A mesh head as it was before the mesh stage; with `keep_surface` only its deformation is new."""
+    """A mesh head as it was before the mesh stage; with `keep_surface` only its deformation is
+    new.
+    """
     with seeded(0):
         fresh = new_mesh_head(capture, mesh.settings)
     if keep_surface:
@@ -177,7 +179,9 @@ def ablate(
     profile: str | None,
     say: Callable[[str], None] = print,
 ) -> Table:
-    """Every variant on every source; ValueError before anything is computed where a name is wrong."""
+    """Every variant on every source; ValueError before anything is computed where a name is
+    wrong.
+    """
     check_request(sources, names)
     found: Table = {name: {} for name in names}
     for source in sources:

@@ -63,7 +63,9 @@ class Comparison:
 def compare_run(
     name: str, prompt: str, editor: str, methods: list[str], seeds: int, change: dict
 ) -> Comparison:
-    """Compare methods on a finished run, by its name. FileNotFoundError where there is no such run."""
+    """Compare methods on a finished run, by its name. FileNotFoundError where there is no such
+    run.
+    """
     if not is_run(name):
         raise FileNotFoundError(
             f"{run_folder(name)}: no run here; `stkit run VIDEO --name {name}` makes one"

@@ -19,7 +19,9 @@ COLUMNS = (
 
 
 def results_table(names: list[str]) -> str:
-    """Markdown: one row a run, read from runs/NAME/metrics.json. ValueError where a run has none."""
+    """Markdown: one row a run, read from runs/NAME/metrics.json. ValueError where a run has
+    none.
+    """
     titles = ["run", "profile", *[title for _, title, _ in COLUMNS], "minutes", "peak GB", "code"]
     lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     for name in names:

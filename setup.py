@@ -1,4 +1,4 @@
-"""The wheel carries the notebooks and the manifest too, which lie beside the package in the repository."""
+"""The wheel also carries the notebooks and the manifest, which lie beside the package."""
 
 import shutil
 from pathlib import Path

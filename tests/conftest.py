@@ -29,7 +29,9 @@ def runs_elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def one_torch_thread():
-    """Pictures are too small for torch's own threads, which stall when other work shares the cores."""
+    """Pictures are too small for torch's own threads, which stall when other work shares the
+    cores.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -49,12 +51,15 @@ def capture():
 
 @pytest.fixture(scope="session")
 def mesh(capture):
-    """A small mesh head of the synthetic clip, the capture it was made from, and its loss history."""
-    from stkit.heads.fit_mesh import MeshTraining, fit_mesh
+    """A small mesh head of the synthetic clip, the capture it was made from, and its loss
+    history.
+    """
+    from stkit.heads.fit_mesh import fit_mesh
     from stkit.heads.mesh import MeshSettings
+    from stkit.heads.mesh_training import MeshTraining
 
     settings = MeshTraining(
-        steps=60,
+        steps=90,
         coarse_cell=0.22,
         resolution=128,
         lr=2e-3,

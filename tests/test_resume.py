@@ -1,4 +1,6 @@
-"""Every stage, stopped at random steps, ends in the same bytes, whatever ran before in the process."""
+"""Every stage, stopped at random steps, ends in the same bytes, whatever ran before in the
+process.
+"""
 
 import random
 from collections.abc import Callable, Iterator
@@ -13,9 +15,10 @@ from stkit import training
 from stkit.diffusion.paint import PaintEditor
 from stkit.editing.loop import EditSettings, edit_head
 from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
-from stkit.heads.fit_mesh import MeshTraining, fit_mesh
+from stkit.heads.fit_mesh import fit_mesh
 from stkit.heads.gaussian import GaussianSettings
 from stkit.heads.mesh import MeshSettings
+from stkit.heads.mesh_training import MeshTraining
 
 STEPS = 50
 MESH = MeshTraining(

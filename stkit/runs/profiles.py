@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from stkit.capture.preprocess import PreprocessSettings
 from stkit.heads.fit_gaussians import GaussianTraining
-from stkit.heads.fit_mesh import MeshTraining
 from stkit.heads.gaussian import GaussianSettings
 from stkit.heads.mesh import MeshSettings
+from stkit.heads.mesh_training import MeshTraining
 from stkit.views import FRONTAL
 
 PAPER_RATE = 1e-4  # the paper's learning rate, "throughout" (Sec. 4)

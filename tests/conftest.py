@@ -59,7 +59,7 @@ def mesh(capture):
     from stkit.heads.mesh_training import MeshTraining
 
     settings = MeshTraining(
-        steps=90,
+        steps=60,
         coarse_cell=0.22,
         resolution=128,
         lr=2e-3,

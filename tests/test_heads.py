@@ -13,11 +13,12 @@ from stkit.heads.fit_mesh import fit_mesh, laplacian_loss
 from stkit.heads.gaussian import GaussianHead
 from stkit.heads.gaussian_start import mouth_points
 from stkit.heads.landmark_teacher import LandmarkTeacher, warm_up
-from stkit.heads.mesh import MeshHead
+from stkit.heads.mesh import MeshHead, MeshSettings, new_mesh_head
 from stkit.heads.mesh_training import MeshTraining
 from stkit.metrics import correlation, iou, iou_loss, psnr
 from stkit.runs.scores import true_picture, true_view
 from stkit.space import canonical_points
+from stkit.training import seeded
 
 
 def test_iou_loss_is_zero_for_equal_masks():
@@ -42,13 +43,16 @@ def test_laplacian_of_a_flat_regular_patch_is_small():
 
 def test_mesh_head_learns_outline_and_landmarks(mesh):
     head, capture, history = mesh
-    train, test = capture.split()
-    fell = {
-        name: np.mean(history[name][-10:]) / np.mean(history[name][:10])
-        for name in ("silhouette", "rgb", "laplacian")
-    }
-    assert fell["silhouette"] < 0.85 and fell["rgb"] < 0.9 and fell["laplacian"] < 0.9
-    assert np.mean([iou(head.render_frame(capture, t).mask, capture.matte(t)) for t in test]) > 0.9
+    _, test = capture.split()
+    for name in ("rgb", "laplacian"):
+        assert np.mean(history[name][-10:]) < 0.9 * np.mean(history[name][:10])
+    with seeded(0):
+        untrained = new_mesh_head(capture, replace(head.settings, cell=head.grid.cell))
+    before, after = (
+        np.mean([iou(h.render_frame(capture, t).mask, capture.matte(t)) for t in test])
+        for h in (untrained, head)
+    )
+    assert after > 0.9 and 1 - after < 0.8 * (1 - before), "a fifth of what was missed is found"
     t = int(torch.argmax((capture.beta - capture.beta[capture.neutral]).norm(dim=1)))
     goal = capture.canonical_landmarks(t)
     with torch.no_grad():
@@ -63,7 +67,6 @@ def test_lids_close_where_the_face_model_closes_them(capture):
     all the same.
     """
     from stkit.geometry import generator
-    from stkit.heads.mesh import MeshSettings, new_mesh_head
 
     settings = MeshTraining(
         warm_steps=1200, model=MeshSettings(width=48, pose_width=24, feature=16, cell=0.3)
@@ -89,7 +92,6 @@ def test_lids_close_where_the_face_model_closes_them(capture):
 
 
 def test_training_the_mesh_twice_gives_the_same_bits(capture):
-    from stkit.heads.mesh import MeshSettings
 
     settings = MeshTraining(
         steps=4,

@@ -14,10 +14,11 @@ from stkit.render.mesh_image import MeshImage
 
 NEAREST_DEPTH = 1e-3  # world units: faces with a corner nearer than this, or behind, are left out
 
-# kaolin's defaults (7000, 0.02) make a sphere at 256 px 7 % larger, since many faces reach a pixel.
-# The kit lets only the silhouette's faces reach, and half a pixel far; chosen by eye
-SOFT_REACH = 0.5  # pixels outside the silhouette at which one face's share has fallen to 1 / e
-BOX_REACH = 2.0  # pixels around a face outside which its share (below 1e-6) is not computed
+# A soft mask lies outside the hard one, so a fit to a hard target ends too small by about its rim.
+# kaolin's defaults (sigmainv 7000, boxlen 0.02) let all faces reach pixels far; the kit lets only
+# the outline's faces reach, and less than a pixel. Chosen with fits of an ellipsoid
+SOFT_REACH = 0.2  # pixels outside the silhouette at which one face's share has fallen to 1 / e
+BOX_REACH = 0.75  # pixels around a face beyond which its share (below 1e-6) is not computed
 
 
 def render(

@@ -18,19 +18,19 @@ def test_ssim_equals_the_convolution_it_stands_for():
     d = torch.arange(11.0) - 5
     g = torch.exp(-(d**2) / 4.5)
     kernel = torch.outer(g, g)[None, None] / g.sum() ** 2
-    blur = lambda v: torch.nn.functional.conv2d(v.permute(2, 0, 1)[:, None], kernel, padding=5)[
-        :, 0
-    ]
+
+    def blur(v):
+        return torch.nn.functional.conv2d(v.permute(2, 0, 1)[:, None], kernel, padding=5)[:, 0]
+
     mx, my = blur(x), blur(y)
     xx, yy, xy = blur(x * x) - mx**2, blur(y * y) - my**2, blur(x * y) - mx * my
-    truth = (
-        (2 * mx * my + 1e-4) * (2 * xy + 9e-4) / ((mx**2 + my**2 + 1e-4) * (xx + yy + 9e-4))
-    ).mean()
+    above = (2 * mx * my + 1e-4) * (2 * xy + 9e-4)
+    truth = (above / ((mx**2 + my**2 + 1e-4) * (xx + yy + 9e-4))).mean()
     assert abs(float(metrics.ssim(x, y) - truth)) < 1e-5
     assert abs(float(metrics.ssim(x, x)) - 1) < 1e-6
 
 
-@pytest.mark.parametrize("h, w", [(40, 56), (7, 9), (65, 64)])
+@pytest.mark.parametrize(("h", "w"), [(40, 56), (7, 9), (65, 64)])
 def test_compiled_ssim_and_its_gradient_equal_the_torch_form(h, w):
     x, y = image(0, h, w), (image(0, h, w) * 0.7 + image(1, h, w) * 0.3)
     a, b = x.clone().requires_grad_(), x.double().requires_grad_()
@@ -46,10 +46,8 @@ def test_iou_correlation_nme():
     assert abs(metrics.iou(a, b) - 1 / 3) < 1e-6
     t = torch.linspace(0, 6, 50)
     assert metrics.correlation(t.sin(), 2 * t.sin() + 1) > 0.999
-    assert (
-        abs(float(metrics.nme(torch.zeros(5, 2), torch.ones(5, 2), torch.tensor(2.0))) - 2**0.5 / 2)
-        < 1e-6
-    )
+    error = metrics.nme(torch.zeros(5, 2), torch.ones(5, 2), torch.tensor(2.0))
+    assert abs(float(error) - 2**0.5 / 2) < 1e-6
 
 
 def test_scores_without_weights_are_absent_not_invented(monkeypatch, tmp_path):
@@ -64,15 +62,17 @@ def test_scores_without_weights_are_absent_not_invented(monkeypatch, tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_face_is_most_like_itself_wherever_it_stands(monkeypatch, tmp_path):
-    """A small network in the published one's format: aligned by the landmarks, a shifted face embeds as before, another does not."""
+    """With a small network in the published one's format.
+
+    Aligned by the landmarks, a shifted face embeds as before, a mirrored one does not.
+    """
     import torch.onnx._internal.onnx_proto_utils as proto
 
     from stkit import assets
 
     monkeypatch.setenv("STKIT_ASSETS", str(tmp_path))
-    monkeypatch.setattr(
-        proto, "_add_onnxscript_fn", lambda model, *a: model
-    )  # the onnx package would only look for custom functions
+    # the onnx package would only look for custom functions
+    monkeypatch.setattr(proto, "_add_onnxscript_fn", lambda model, *a: model)
     torch.manual_seed(0)
     small = torch.nn.Sequential(
         torch.nn.AvgPool2d(14), torch.nn.Flatten(), torch.nn.Linear(192, 128)
@@ -80,20 +80,14 @@ def test_a_face_is_most_like_itself_wherever_it_stands(monkeypatch, tmp_path):
     path = assets.expected_path("sface")
     torch.onnx.export(small, torch.rand(1, 3, 112, 112), str(path), dynamo=False)
     metrics._sface.cache_clear()
-    face = np.kron(
-        np.random.default_rng(0).integers(0, 255, (16, 16, 3)), np.ones((16, 16, 1))
-    ).astype(np.uint8)
+    colours = np.random.default_rng(0).integers(0, 255, (16, 16, 3))
+    face = np.kron(colours, np.ones((16, 16, 1))).astype(np.uint8)
     points = np.random.default_rng(1).uniform(60, 190, (68, 2))
-    points[36:42], points[42:48], points[30], points[48], points[54] = (
-        (95, 100),
-        (150, 100),
-        (122, 135),
-        (100, 165),
-        (145, 165),
-    )
+    points[36:42], points[42:48], points[30] = (95, 100), (150, 100), (122, 135)
+    points[48], points[54] = (100, 165), (145, 165)
     with pytest.raises(ValueError, match="sface|expected"):
         metrics.same_person(face, face, points, points)  # not the published file
-    monkeypatch.setattr(assets, "check_asset", lambda name: "ok")
+    monkeypatch.setattr(metrics, "check_asset", lambda name: "ok")
     assert metrics.same_person(face, face, points, points) == pytest.approx(1, abs=1e-5)
     moved = metrics.same_person(face, np.roll(face, (7, -9), (0, 1)), points, points + (-9, 7))
     assert moved > 0.995 > metrics.same_person(face, face[:, ::-1], points, points)

@@ -1,8 +1,10 @@
-"""Numba kernels that sort Gaussians into 16-pixel tiles and composite each tile front to back, and their gradients.
+"""Numba kernels that composite each tile front to back (the paper's Eq. 1), and their gradients.
 
-One thread owns a tile, so every sum has one order and results are the same bits for any number of threads. A tile is kept as 4 x 4
-blocks of 4 x 4 pixels. A block is one run of 16 numbers, which LLVM turns into vector code, and small enough that a Gaussian touches few.
-Sets of blocks are bit masks: walking through the bits of one costs the processor a single wrong guess, nested loops cost several.
+One thread owns a tile, so every sum has one order and results are the same bits for any number of
+threads. A tile is kept as 4 x 4 blocks of 4 x 4 pixels. A block is one run of 16 numbers, which
+LLVM turns into vector code, and small enough that a Gaussian touches few. Sets of blocks are bit
+masks: walking through the bits of one costs the processor a single wrong guess, nested loops cost
+several.
 """
 
 import math
@@ -10,22 +12,27 @@ import math
 import numpy as np
 from numba import njit
 
-from stkit.render.gaussians_common import ALPHA_MAX, ALPHA_MIN, JIT, T_STOP, TILE
-from stkit.render.lanes import add_product, add_scaled, as_bits, as_float, lowest_bit, run_sum
+from stkit.render.gaussians_constants import ALPHA_MAX_32, ALPHA_MIN_32, JIT, T_STOP_32, TILE
+from stkit.render.lanes import add_product, add_scaled, as_float, lowest_bit, run_sum
 
-BLOCK = 4
-SIDE = TILE // BLOCK
-# unsigned indices spare numba's negative-index test, which would stop LLVM from vectorising the pixel loops
+BLOCK = 4  # pixels: side of a block
+SIDE = TILE // BLOCK  # blocks: side of a tile
+BLOCK_ROW = np.uint32(0x1111)  # times a row of four bits: that row of blocks, four times
+CHECK_EVERY = 16  # entries of a list between two tests which blocks are still open
+# unsigned indices spare numba's test for negative ones, which would keep LLVM from vector code
 LANES = np.uint64(BLOCK * BLOCK)
 L2, L3, L4, L5 = (np.uint64(k) * LANES for k in range(2, 6))
 LANE_X = (np.arange(BLOCK * BLOCK) % BLOCK).astype(np.float32)
-LOG2E = np.float32(1.4426950408889634)
 LANE_Y = (np.arange(BLOCK * BLOCK) // BLOCK).astype(np.float32)
+LOG2E = np.float32(1.4426950408889634)
 
 
 @njit(inline="always", **JIT)
 def _exp2(y):
-    """2^min(y, 0), relative error 2e-7: 2^n from the exponent bits, 2^f from the polynomial of least error for |f| <= 0.5."""
+    """2^min(y, 0), relative error 2e-7.
+
+    2^n comes from the exponent bits, 2^f from the polynomial of least error for |f| <= 0.5.
+    """
     y = y if y < np.float32(0) else np.float32(0)
     y = y if y > np.float32(-126) else np.float32(-126)
     n = np.int32(y - np.float32(0.5))
@@ -39,74 +46,12 @@ def _exp2(y):
     return p * as_float(np.int32((n + np.int32(127)) << np.int32(23)))
 
 
-@njit(**JIT)
-def count_tiles(box, tiles_x, starts, counts):
-    """starts (tiles + 1): where each tile's list begins; counts (N + 1): where each Gaussian's entries begin."""
-    n = box.shape[0]
-    starts[:] = 0
-    total = 0
-    for i in range(n):
-        counts[i] = total
-        total += (box[i, 1] - box[i, 0]) * (box[i, 3] - box[i, 2])
-        for ty in range(box[i, 2], box[i, 3]):
-            for tx in range(box[i, 0], box[i, 1]):
-                starts[ty * tiles_x + tx + 1] += 1
-    counts[n] = total
-    for t in range(starts.shape[0] - 1):
-        starts[t + 1] += starts[t]
-    return total
-
-
-@njit(**JIT)
-def depth_order(counts, depths):
-    """Visible Gaussians from near to far: a stable radix sort of their depths' bits (positive floats sort like integers)."""
-    n = 0
-    order = np.empty(depths.shape[0], np.int32)
-    for i in range(depths.shape[0]):
-        if counts[i + 1] > counts[i]:
-            order[n] = i
-            n += 1
-    order = order[:n]
-    keys = np.empty(n, np.uint32)
-    for k in range(n):
-        keys[k] = as_bits(depths[order[k]])
-    other, other_keys = np.empty(n, np.int32), np.empty(n, np.uint32)
-    first = np.empty(2049, np.int64)
-    for shift in (0, 11, 22):
-        first[:] = 0
-        for k in range(n):
-            first[((keys[k] >> shift) & 2047) + 1] += 1
-        for d in range(2048):
-            first[d + 1] += first[d]
-        for k in range(n):
-            d = (keys[k] >> shift) & 2047
-            other[first[d]] = order[k]
-            other_keys[first[d]] = keys[k]
-            first[d] += 1
-        order, other = other, order
-        keys, other_keys = other_keys, keys
-    return order
-
-
-@njit(**JIT)
-def fill_tiles(order, box, tiles_x, starts, counts, ids, rows):
-    """Depth-ordered lists: ids (entries) per tile; rows (entries): the place of each entry when grouped by Gaussian."""
-    cursor = starts[:-1].copy()
-    for k in range(order.shape[0]):
-        i = order[k]
-        at = counts[i]
-        for ty in range(box[i, 2], box[i, 3]):
-            for tx in range(box[i, 0], box[i, 1]):
-                t = ty * tiles_x + tx
-                ids[cursor[t]] = i
-                rows[cursor[t]] = at
-                cursor[t] += 1
-                at += 1
-
-
 @njit(inline="always", **JIT)
 def _bits(centre, reach, shift):
-    """Blocks along one axis of a tile that [centre - reach, centre + reach] (pixels) touches, as bits `shift` apart."""
+    """Blocks that [centre - reach, centre + reach] (pixels) touches, as bits `shift` apart.
+
+    Blocks are counted along one axis of a tile.
+    """
     first = max(int(math.ceil(centre - reach)), 0) // BLOCK
     end = max(min(int(math.floor(centre + reach)), TILE - 1) // BLOCK + 1, first)
     return (np.uint32(1) << np.uint32(end * shift)) - (np.uint32(1) << np.uint32(first * shift))
@@ -114,25 +59,34 @@ def _bits(centre, reach, shift):
 
 @njit(inline="always", **JIT)
 def _in_tile(flat, opacities, i, ox, oy):
-    """Gaussian i seen from a tile's corner (ox, oy): centre u, v in pixels; e a, b, c with alpha = o 2^(ea dx^2 + eb dx dy + ec dy^2);
-    o; mask of the blocks that the ellipse's box touches, bit 4 y + x.
+    """Gaussian i as a tile with its corner at (ox, oy) needs it.
+
+    Returns its centre u, v in pixels from that corner; ea, eb, ec and o with
+    alpha = o 2^(ea dx^2 + eb dx dy + ec dy^2); and a mask of the blocks that the ellipse's box
+    touches, bit 4 y + x.
     """
     half = np.float32(0.5)
     u, v = flat[i, 0] - np.float32(ox) - half, flat[i, 1] - np.float32(oy) - half
     ea, eb, ec = -half * LOG2E * flat[i, 2], -LOG2E * flat[i, 3], -half * LOG2E * flat[i, 4]
-    touched = (np.uint32(0x1111) & _bits(v, flat[i, 7], SIDE)) * _bits(u, flat[i, 6], 1)
+    touched = (BLOCK_ROW & _bits(v, flat[i, 7], SIDE)) * _bits(u, flat[i, 6], 1)
     return u, v, ea, eb, ec, opacities[i] * flat[i, 5], touched
 
 
 @njit(**JIT)
-def render_tiles(
+def render_tiles(  # noqa: C901
     first, step, starts, ids, flat, opacities, colors, width, height, image, trans, last
 ):
-    """Composite front to back. image (H, W, D) without background, trans (H, W) left over, last (H, W) list positions."""
+    """Composite front to back the tiles first, first + step, ...
+
+    Reads the lists of `gaussians_binning` (starts, ids), flat (N, 8) of the projection, opacities
+    (N,) and colors (N, D). Writes image (H, W, D) without background, trans (H, W), the light that
+    is left over, and last (H, W), the position in the tile's list of the last Gaussian that counts.
+    """
     tiles_x = (width + TILE - 1) // TILE
     D = colors.shape[1]
     zero, one = np.float32(0), np.float32(1)
-    # a block's runs: transmittance (negative once a pixel is closed), last list position, weights, then the channels
+    # a block's runs: transmittance (negative once a pixel is closed), last list position, weights,
+    # then the channels
     run = np.uint64(3 + D) * LANES
     ws = np.empty(SIDE * SIDE * run, np.float32)
     for t in range(first, starts.shape[0] - 1, step):
@@ -149,7 +103,7 @@ def render_tiles(
                 ws[base + LANES + np.uint64(p)] = -one
         live = np.uint32(0xFFFF)
         for k in range(starts[t], starts[t + 1]):
-            if (k - starts[t]) % 16 == 15:
+            if (k - starts[t]) % CHECK_EVERY == CHECK_EVERY - 1:
                 live = np.uint32(0)
                 for b in range(SIDE * SIDE):
                     base, most = np.uint64(b) * run, -one
@@ -170,15 +124,15 @@ def render_tiles(
                 for p in range(LANES):
                     dx, dy = dx0 + LANE_X[p], dy0 + LANE_Y[p]
                     alpha = o * _exp2(dx * (ea * dx + eb * dy) + ec * dy * dy)
-                    alpha = alpha if alpha < ALPHA_MAX else ALPHA_MAX
-                    alpha = alpha if alpha >= ALPHA_MIN else zero
+                    alpha = alpha if alpha < ALPHA_MAX_32 else ALPHA_MAX_32
+                    alpha = alpha if alpha >= ALPHA_MIN_32 else zero
                     before = ws[base + p]
-                    seen = ws[base + LANES + p]
+                    last_before = ws[base + LANES + p]
                     after = before * (one - alpha)
-                    weight = alpha * before if after > T_STOP else zero
+                    weight = alpha * before if after > T_STOP_32 else zero
                     ws[base + L2 + p] = weight
-                    ws[base + p] = after if after > T_STOP else -abs(before)
-                    ws[base + LANES + p] = position if weight > zero else seen
+                    ws[base + p] = after if after > T_STOP_32 else -abs(before)
+                    ws[base + LANES + p] = position if weight > zero else last_before
                 for c in range(D):
                     add_scaled(ws, base + np.uint64(3 + c) * LANES, ws, base + L2, colors[i, c])
         for y in range(min(TILE, height - oy)):
@@ -193,7 +147,7 @@ def render_tiles(
 
 
 @njit(**JIT)
-def render_tiles_backward(
+def render_tiles_backward(  # noqa: C901
     first,
     step,
     starts,
@@ -210,11 +164,17 @@ def render_tiles_backward(
     d_trans,
     grads,
 ):
-    """grads (entries, 6 + D): u, v, conic a b c, effective opacity, colours, one row per (tile, Gaussian) entry, grouped by Gaussian."""
+    """Gradients of `render_tiles`, each list walked from its far end.
+
+    Reads what that kernel read and wrote, rows of `gaussians_binning.fill_tiles`, and the gradients
+    d_image (H, W, D) and d_trans (H, W). Writes grads (entries, 6 + D), one row per entry, grouped
+    by Gaussian: u, v, conic a b c, effective opacity, colours.
+    """
     tiles_x = (width + TILE - 1) // TILE
     D = colors.shape[1]
     zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
-    # a block's runs: transmittance, light behind (dotted with the gradient), last position, weights, then the image's gradient
+    # a block's runs: transmittance, light behind (dotted with the gradient), last position,
+    # weights, then the image's gradient
     run = np.uint64(4 + D) * LANES
     ws = np.empty(SIDE * SIDE * run, np.float32)
     sums = np.empty(np.uint64(6 + D) * LANES, np.float32)
@@ -241,10 +201,10 @@ def render_tiles_backward(
                     ws[p + np.uint64(4 + c) * LANES] = d_image[oy + y, ox + x, c]
         live = np.uint32(0)
         for k in range(starts[t + 1] - 1, starts[t] - 1, -1):
-            if (starts[t + 1] - 1 - k) % 16 == 0:
+            if (starts[t + 1] - 1 - k) % CHECK_EVERY == 0:
                 live = np.uint32(0)
                 for b in range(SIDE * SIDE):
-                    live |= np.uint32(k - starts[t] - 15 <= final[b]) << np.uint32(b)
+                    live |= np.uint32(k - starts[t] - (CHECK_EVERY - 1) <= final[b]) << np.uint32(b)
             row, i = rows[k], ids[k]
             position = np.float32(k - starts[t])
             u, v, ea, eb, ec, o, touched = _in_tile(flat, opacities, i, ox, oy)
@@ -272,8 +232,8 @@ def render_tiles_backward(
                     dx, dy = dx0 + LANE_X[p], dy0 + LANE_Y[p]
                     vis = _exp2(dx * (ea * dx + eb * dy) + ec * dy * dy)
                     raw = o * vis
-                    alpha = raw if raw < ALPHA_MAX else ALPHA_MAX
-                    alpha = alpha if alpha >= ALPHA_MIN else zero
+                    alpha = raw if raw < ALPHA_MAX_32 else ALPHA_MAX_32
+                    alpha = alpha if alpha >= ALPHA_MIN_32 else zero
                     alpha = alpha if position <= ws[base + L2 + p] else zero
                     keep = one / (one - alpha)
                     before = ws[base + p] * keep
@@ -285,7 +245,7 @@ def render_tiles_backward(
                     ws[base + p] = before
                     ws[base + L3 + p] = weight
                     d_alpha = d_alpha if alpha > zero else zero
-                    d_alpha = d_alpha if raw <= ALPHA_MAX else zero
+                    d_alpha = d_alpha if raw <= ALPHA_MAX_32 else zero
                     gain = vis * d_alpha
                     sums[p] += gain
                     sums[LANES + p] += gain * dx

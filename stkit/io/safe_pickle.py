@@ -6,7 +6,6 @@ a short list of harmless constructors is allowed, any other name turns into an `
 
 import io
 import pickle
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 LIMIT = 2**31  # bytes of one array that a pickle may ask for
 
 
-class UnsafeFile(ValueError):
+class UnsafeFileError(ValueError):
     """The file is damaged, of another kind, or asks for something that is not data."""
 
 
@@ -53,7 +52,7 @@ class _Kind:
 
     def __setstate__(self, state):
         if len(state) < 5 or state[2] is not None or state[3] is not None:
-            raise UnsafeFile("holds structured arrays")
+            raise UnsafeFileError("holds structured arrays")
         self.order = {"<": "<", ">": ">"}.get(str(state[1]), "|")
 
     def dtype(self) -> np.dtype:
@@ -72,13 +71,13 @@ class _Array:
 
     def value(self, resolve):
         if self.state is None:
-            raise UnsafeFile("holds an array without contents")
+            raise UnsafeFileError("holds an array without contents")
         _, shape, kind, fortran, content = self.state
         if int(np.prod(shape, dtype=np.float64)) > LIMIT:
-            raise UnsafeFile("asks for an array of impossible size")
+            raise UnsafeFileError("asks for an array of impossible size")
         if kind.code.startswith("O"):
             if len(content) != int(np.prod(shape)):
-                raise UnsafeFile("holds an array of objects with the wrong length")
+                raise UnsafeFileError("holds an array of objects with the wrong length")
             out = np.empty(len(content), object)
             for k, x in enumerate(content):
                 out[k] = resolve(x)
@@ -121,7 +120,7 @@ def resolved(value, seen: dict | None = None):
 
 def _encode(text, encoding):
     if encoding != "latin1":
-        raise UnsafeFile(f"uses the codec {encoding!r}")
+        raise UnsafeFileError(f"uses the codec {encoding!r}")
     return text.encode("latin1")
 
 
@@ -161,8 +160,6 @@ class Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str):
         found = ALLOWED.get((module, name))
-        if module.startswith("torch") and (module, name) in _torch():
-            return _torch()[module, name]
         if found is bytearray:
             return _bytearray
         return (
@@ -174,21 +171,12 @@ class Unpickler(pickle.Unpickler):
 
 def _bytearray(content=b"", *encoding):
     if isinstance(content, int) and content > LIMIT:
-        raise UnsafeFile("asks for an impossible amount of memory")
+        raise UnsafeFileError("asks for an impossible amount of memory")
     return bytearray(content, *encoding)
 
 
-def _torch() -> dict[tuple[str, str], object]:
-    import torch
-
-    names = ("_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_tensor")
-    return {("torch._utils", n): getattr(torch._utils, n) for n in names} | {
-        ("torch", "Size"): torch.Size
-    }
-
-
 def load_pickle(path: Path):
-    """The data of a .pkl file (Python 2 or 3). Raises UnsafeFile naming the file."""
+    """The data of a .pkl file (Python 2 or 3). Raises UnsafeFileError naming the file."""
     return guard(
         path,
         lambda: resolved(Unpickler(io.BytesIO(Path(path).read_bytes()), encoding="latin1").load()),
@@ -196,7 +184,7 @@ def load_pickle(path: Path):
 
 
 def load_npy(path: Path):
-    """An array, or the object a .npy file pickled (np.save of a dict). Raises UnsafeFile naming the file."""
+    """An array, or the object a .npy file pickled (np.save of a dict). Raises UnsafeFileError naming the file."""
 
     def read():
         with open(path, "rb") as f:
@@ -206,7 +194,7 @@ def load_npy(path: Path):
                 (2, 0): np.lib.format.read_array_header_2_0,
             }.get(version)
             if header is None:
-                raise UnsafeFile(f"npy version {version} is unknown")
+                raise UnsafeFileError(f"npy version {version} is unknown")
             shape, _, dtype = header(f)
             if not dtype.hasobject:
                 f.seek(0)
@@ -217,43 +205,16 @@ def load_npy(path: Path):
     return guard(path, read)
 
 
-def load_checkpoint(path: Path) -> dict:
-    """A torch .ckpt/.pt zip with its tensors mapped from the disk, not read: as little memory as its largest tensor."""
-    import sys
-
-    import torch
-
-    def read():
-        if not zipfile.is_zipfile(path):
-            raise UnsafeFile(
-                "is not a checkpoint that torch >= 1.6 wrote (a zip), or its end is missing"
-            )
-        return torch.load(
-            path,
-            map_location="cpu",
-            mmap=True,
-            weights_only=False,
-            pickle_module=sys.modules[__name__],
-        )
-
-    return guard(path, read)
-
-
-def load(*_, **__):
-    """torch.load asks its `pickle_module` for this name with old checkpoints, which are refused before."""
-    raise UnsafeFile("old-style checkpoints are not read")
-
-
 def guard(path: Path, read):
-    """Run `read`; whatever a damaged or hostile file raises comes out as one UnsafeFile with the file's name."""
+    """Run `read`; whatever a damaged or hostile file raises comes out as one UnsafeFileError with the file's name."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
         return read()
-    except UnsafeFile as e:
-        raise UnsafeFile(f"{path}: cannot be read as data: {e}") from e
+    except UnsafeFileError as e:
+        raise UnsafeFileError(f"{path}: cannot be read as data: {e}") from e
     except Exception as e:  # the readers below raise whatever a damaged file makes them trip over
         said = str(e).splitlines()[0] if str(e) else "no details"
-        raise UnsafeFile(
+        raise UnsafeFileError(
             f"{path}: is damaged or of another kind ({type(e).__name__}: {said})"
         ) from e

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stkit.io.checkpoint import load_checkpoint
-from stkit.io.safe_pickle import UnsafeFileError
+from stkit.io.untrusted import UnsafeFileError
 
 PREFIX = "model.diffusion_model."
 SHARD = 500_000_000  # bytes

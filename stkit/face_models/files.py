@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from stkit.face_models.linear import LinearModel, canonical
-from stkit.io.safe_pickle import UnsafeFileError, guard, load_npy
+from stkit.io.safe_pickle import load_npy
+from stkit.io.untrusted import UnsafeFileError, guard
 
 
 def load_basel2009(path: Path, identities: int = 80, expressions: int = 64) -> LinearModel:

@@ -12,12 +12,14 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stkit.io.safe_pickle import Unpickler, UnsafeFileError, guard, resolved
+from stkit.io.safe_pickle import Unpickler
+from stkit.io.untrusted import UnsafeFileError, guard
 
 LOCAL_HEADER = 30  # bytes of a zip record's local header before its name; zip specification 4.3.7
 STORAGE_TYPES = {
@@ -44,7 +46,7 @@ NEW_DTYPES = {  # torch stores these as an UntypedStorage and the name of the ty
 }
 
 
-def load_checkpoint(path: Path) -> object:
+def load_checkpoint(path: Path) -> Any:
     """The contents of a .ckpt or .pt file; tensors are on the CPU and mapped from the disk.
 
     Objects of unknown classes come back as `Inert`. Raises UnsafeFileError naming the file when it
@@ -54,7 +56,7 @@ def load_checkpoint(path: Path) -> object:
     return guard(path, lambda: _read(path))
 
 
-def _read(path: Path) -> object:
+def _read(path: Path) -> Any:
     records = _records(path)
     descriptions = [n for n in records if n.endswith("/data.pkl") and n.count("/") == 1]
     if len(descriptions) != 1:
@@ -71,7 +73,7 @@ def _read(path: Path) -> object:
         for name, record in records.items()
         if name.startswith(prefix + "data/")
     }
-    return resolved(_CheckpointUnpickler(description, storages).load())
+    return _CheckpointUnpickler(description, storages).data()
 
 
 @dataclass(frozen=True)
@@ -126,24 +128,25 @@ class _CheckpointUnpickler(Unpickler):
     """The restricted unpickler, with torch's description of tensors added to what it knows."""
 
     def __init__(self, description: bytes, storages: dict[str, np.ndarray]):
-        super().__init__(io.BytesIO(description), encoding="latin1")
+        super().__init__(io.BytesIO(description))
         self.storages = storages
 
-    def find_class(self, module: str, name: str):
+    def find_class(self, module: str, name: str) -> Any:
+        """What stands for the class or function `module.name`."""
         if module in ("torch", "torch.storage") and name in STORAGE_TYPES:
             return _StorageType(STORAGE_TYPES[name])
         if module == "torch" and name in NEW_DTYPES:
             return NEW_DTYPES[name]
         return BUILDERS.get((module, name)) or super().find_class(module, name)
 
-    def persistent_load(self, pid):
+    def persistent_load(self, pid: Any) -> Tensor:
         """The storage, a flat tensor, that ('storage', type, key, device, elements) names."""
         kind, storage_type, key, _, elements = pid
         if kind != "storage" or not isinstance(storage_type, _StorageType):
-            raise UnsafeFileError(f"refers to something that is no storage: {kind!r}")
-        data = self.storages.get(str(key))
-        if data is None or len(data) != int(elements) * storage_type.dtype.itemsize:
-            raise UnsafeFileError(f"the storage {key!r} is missing or has the wrong length")
+            raise UnsafeFileError("refers to something that is no storage")
+        data = self.storages.get(key)
+        if data is None or len(data) != elements * storage_type.dtype.itemsize:
+            raise UnsafeFileError("a storage is missing or has the wrong length")
         return _as_type(torch.from_numpy(data), storage_type.dtype)
 
 

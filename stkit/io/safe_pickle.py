@@ -226,7 +226,7 @@ class Unpickler(pickle._Unpickler):
             return
         count = 1 + sum(inner)
         if count > MAX_TUPLES:
-            raise UnsafeFileError("nests tuples beyond reason")
+            raise UnsafeFileError(f"nests more than {MAX_TUPLES} tuples in one")
         self.tuple_counts[id(made)] = count
         self.counted_tuples.append(made)
 

@@ -1,5 +1,6 @@
 """Small face models written in the formats of the real ones, from the built-in head: no licensed asset is needed to test a loader."""
 
+import json
 import pickle
 import sys
 import types
@@ -225,3 +226,30 @@ def clip_of_points(frames: int = 40):
     points[:, m.dense_mediapipe.numpy()] = at[:, : len(m.dense)]
     points[:, MEDIAPIPE_68] = at[:, len(m.dense) :]
     return points, camera, subject
+
+
+SVD_CONFIG = {  # of a small UNet with the layout of SVD-XT
+    "in_channels": 8,
+    "out_channels": 4,
+    "block_out_channels": [32, 32, 64, 64],
+    "layers_per_block": 2,
+    "num_attention_heads": [2, 2, 4, 4],
+    "cross_attention_dim": 16,
+    "addition_time_embed_dim": 8,
+    "projection_class_embeddings_input_dim": 24,
+    "sample_size": 8,
+    "num_frames": 18,
+    "transformer_layers_per_block": 1,
+    "_class_name": "UNetSpatioTemporalConditionModel",
+}
+
+
+def write_svd_folder(folder: Path) -> Path:
+    """A diffusers folder of SVD-XT's layout without weights."""
+    for part in ("unet", "vae", "image_encoder"):
+        (folder / part).mkdir(parents=True)
+        (folder / part / "config.json").write_text("{}")
+    index = {"_class_name": "StableVideoDiffusionPipeline"}
+    (folder / "model_index.json").write_text(json.dumps(index))
+    (folder / "unet" / "config.json").write_text(json.dumps(SVD_CONFIG))
+    return folder

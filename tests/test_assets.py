@@ -1,9 +1,13 @@
-"""The manifest is complete, and its commands say exactly what to do; nothing here uses the network."""
+"""The manifest is complete, and its commands say what to do; nothing here uses the network."""
 
+import sys
+
+import pooch
 import pytest
 
 from stkit import assets
 from stkit.cli import main
+from stkit.face_models import LOADERS
 
 
 @pytest.fixture
@@ -19,7 +23,6 @@ def test_every_asset_says_what_it_is_and_how_to_get_it():
         assert entry["status"] not in ("fetch", "manual") or entry["url"].startswith("https://"), (
             name
         )
-    from stkit.face_models import LOADERS
 
     assert set(LOADERS) <= set(assets.manifest()), (
         "face models are looked up by the manifest's names"
@@ -53,8 +56,6 @@ def test_get_names_page_terms_and_place(home, capsys):
 
 
 def test_a_failed_download_leaves_nothing_and_says_so(home, monkeypatch, capsys):
-    import pooch
-
     def refuse(*_, **__):
         raise ConnectionError("no network")
 
@@ -79,3 +80,29 @@ def test_check_finds_half_downloads(home, capsys):
 def test_convert_command_names_what_is_missing(home, capsys):
     assert main(["assets", "convert-v3d", str(home / "V3D.ckpt"), "--svd", str(home)]) == 2
     assert "model_index.json is missing" in capsys.readouterr().err
+
+
+def test_the_cache_is_the_usual_place_of_the_system(tmp_path, monkeypatch):
+    monkeypatch.delenv("STKIT_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert assets.cache_dir() == tmp_path / ".cache" / "stkit" or sys.platform != "linux"
+    monkeypatch.setenv("STKIT_CACHE", str(tmp_path / "other"))
+    assert assets.cache_dir() == tmp_path / "other" and (tmp_path / "other").is_dir()
+
+
+def test_an_installed_wheel_finds_its_own_copies(tmp_path, monkeypatch):
+    assert assets.in_checkout() and assets.manifest_path().parent.name == "data_manifest"
+    assert list(assets.notebooks_dir().glob("00_*.ipynb"))
+    monkeypatch.setattr(assets, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(assets, "SHARED", tmp_path / "stkit" / "_shared")
+    (tmp_path / "notebooks").mkdir()  # somebody else's, beside the installed package
+    assert not assets.in_checkout()
+    with pytest.raises(FileNotFoundError, match="incomplete"):
+        assets.manifest()
+    manifest = tmp_path / "stkit" / "_shared" / "data_manifest" / "assets.yml"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("assets: {}\n")
+    (tmp_path / "stkit" / "_shared" / "notebooks").mkdir()
+    assert assets.manifest() == {} and assets.manifest_path() == manifest
+    assert assets.notebooks_dir() == tmp_path / "stkit" / "_shared" / "notebooks"

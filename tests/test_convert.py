@@ -1,69 +1,41 @@
-"""V3D's checkpoint under sgm names becomes a diffusers folder: exact, streamed, and nothing in it is executed."""
+"""V3D's checkpoint under sgm names becomes a diffusers folder, exactly and shard by shard."""
 
-import json
-import os
-import pickle
 import re
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from diffusers import UNetSpatioTemporalConditionModel
+from mini_models import SVD_CONFIG, write_svd_folder
 from safetensors.torch import load_file
 
 from stkit.diffusion import convert
 from stkit.diffusion.convert import PREFIX, convert_v3d, name_map
-from stkit.io.safe_pickle import UnsafeFile, load_checkpoint
-
-XT = {
-    "in_channels": 8,
-    "out_channels": 4,
-    "block_out_channels": [32, 32, 64, 64],
-    "layers_per_block": 2,
-    "num_attention_heads": [2, 2, 4, 4],
-    "cross_attention_dim": 16,
-    "addition_time_embed_dim": 8,
-    "projection_class_embeddings_input_dim": 24,
-    "sample_size": 8,
-    "num_frames": 18,
-    "transformer_layers_per_block": 1,
-    "_class_name": "UNetSpatioTemporalConditionModel",
-}
 
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
-    """A small UNet of SVD-XT's own layout, the sgm checkpoint that holds it, and an SVD folder without those weights."""
-    from diffusers import UNetSpatioTemporalConditionModel
-
+    """A folder with a small checkpoint under sgm names and an SVD folder, and the UNet in it."""
     torch.manual_seed(0)
-    unet = UNetSpatioTemporalConditionModel.from_config(XT)
+    unet = UNetSpatioTemporalConditionModel.from_config(SVD_CONFIG)
     root = tmp_path_factory.mktemp("v3d")
-    for part in ("unet", "vae", "image_encoder"):
-        (root / "svd" / part).mkdir(parents=True)
-        (root / "svd" / part / "config.json").write_text("{}")
-    (root / "svd" / "model_index.json").write_text(
-        json.dumps({"_class_name": "StableVideoDiffusionPipeline"})
-    )
-    (root / "svd" / "unet" / "config.json").write_text(json.dumps(XT))
-    names = name_map(XT)
+    write_svd_folder(root / "svd")
+    names = name_map(SVD_CONFIG)
     state = {PREFIX + names[k][0]: v for k, v in unet.state_dict().items()}
     state["conditioner.embedders.0.weight"] = torch.zeros(3)
-    torch.save(
-        {"state_dict": state, "epoch": 3, "callbacks": {"x": _Callback()}}, root / "V3D.ckpt"
-    )
+    saved = {"state_dict": state, "epoch": 3, "callbacks": {"x": _Callback()}}
+    torch.save(saved, root / "V3D.ckpt")
     return root, unet
 
 
 class _Callback:
-    """Something of a class that the reader does not have, as training frameworks leave in checkpoints."""
+    """Of a class that the reader does not have; training frameworks leave such objects."""
 
     def __init__(self):
         self.best = 0.5
 
 
 def test_sgm_names_are_those_of_the_released_layout():
-    names = {k: v[0] for k, v in name_map(XT).items()}
+    names = {k: v[0] for k, v in name_map(SVD_CONFIG).items()}
     assert (
         names["down_blocks.0.resnets.0.spatial_res_block.conv1.weight"]
         == "input_blocks.1.0.in_layers.2.weight"
@@ -95,8 +67,6 @@ def test_sgm_names_are_those_of_the_released_layout():
 
 
 def test_round_trip_is_exact_and_runs(released, tmp_path):
-    from diffusers import UNetSpatioTemporalConditionModel
-
     root, unet = released
     out = convert_v3d(root / "V3D.ckpt", root / "svd", tmp_path / "v3d", half=False)
     again = UNetSpatioTemporalConditionModel.from_pretrained(out / "unet")
@@ -112,8 +82,6 @@ def test_round_trip_is_exact_and_runs(released, tmp_path):
 
 
 def test_shards_are_bounded_and_indexed(released, tmp_path, monkeypatch):
-    from diffusers import UNetSpatioTemporalConditionModel
-
     root, unet = released
     monkeypatch.setattr(convert, "SHARD", 300_000)
     out = convert_v3d(root / "V3D.ckpt", root / "svd", tmp_path / "v3d")
@@ -159,42 +127,3 @@ def test_wrong_checkpoints_are_refused_by_name_and_leave_nothing(released, tmp_p
     with pytest.raises((ValueError, FileNotFoundError), match=f"(?s){says}"):
         convert_v3d(tmp_path / "bad.ckpt", svd, out)
     assert wrong == "exists" or not out.exists()
-
-
-def test_a_checkpoint_that_carries_a_program_is_read_without_running_it(tmp_path):
-    marker = tmp_path / "ran"
-
-    class Evil:
-        def __reduce__(self):
-            return os.system, (f"touch {marker}",)
-
-    torch.save(
-        {"state_dict": {PREFIX + "w": torch.ones(2)}, "boom": Evil()}, tmp_path / "evil.ckpt"
-    )
-    data = load_checkpoint(tmp_path / "evil.ckpt")
-    assert data["state_dict"][PREFIX + "w"].tolist() == [1, 1] and not marker.exists()
-    (tmp_path / "old.ckpt").write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(UnsafeFile, match="old.ckpt"):
-        load_checkpoint(tmp_path / "old.ckpt")
-
-
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    cut=st.integers(0, 100),
-    flip=st.lists(st.tuples(st.floats(0, 0.9999), st.integers(0, 255)), max_size=6),
-)
-def test_truncated_and_damaged_checkpoints_never_escape_as_other_errors(tmp_path, cut, flip):
-    path = tmp_path / "small.ckpt"
-    torch.save(
-        {"state_dict": {PREFIX + "a": torch.arange(6.0), PREFIX + "b": torch.ones(3, 2)}}, path
-    )
-    data = bytearray(path.read_bytes())
-    for where, value in flip:
-        data[int(where * len(data))] = value
-    path.write_bytes(data[: len(data) - cut * len(data) // 120])
-    try:
-        convert.unet_weights(path)
-    except UnsafeFile as e:
-        assert "small.ckpt" in str(e)

@@ -22,7 +22,6 @@ from stkit import face_models
 from stkit.capture.fitting import FitSettings, fit_clip, posed_points
 from stkit.face_models.files import guo_expressions
 from stkit.face_models.landmarks import MEDIAPIPE_68, mouth_opening
-from stkit.io.safe_pickle import Inert, load_npy, load_pickle
 
 
 @pytest.fixture(scope="module")
@@ -163,30 +162,6 @@ def test_hostile_files_are_refused_by_name_and_never_run(tmp_path, kind, name):
     with pytest.raises(ValueError, match="bad"):
         face_models.get(f"{kind}:{path}")
     assert not marker.exists()
-
-
-def test_the_reader_keeps_what_is_data(tmp_path):
-    value = {
-        "a": np.arange(6).reshape(2, 3),
-        "b": [np.float32(1.5), "text", None, (1, 2)],
-        "c": np.asfortranarray(np.eye(3)),
-        "d": np.array(["x", "yz"]),
-    }
-    for protocol in range(5):
-        (tmp_path / "v.pkl").write_bytes(pickle.dumps(value, protocol=protocol))
-        back = load_pickle(tmp_path / "v.pkl")
-        assert (
-            np.array_equal(back["a"], value["a"])
-            and np.array_equal(back["c"], value["c"])
-            and back["b"] == value["b"]
-            and list(back["d"]) == ["x", "yz"]
-        )
-    np.save(tmp_path / "v.npy", np.array(value, dtype=object), allow_pickle=True)
-    assert np.array_equal(load_npy(tmp_path / "v.npy")["a"], value["a"])
-    np.save(tmp_path / "plain.npy", np.eye(2))
-    assert np.array_equal(load_npy(tmp_path / "plain.npy"), np.eye(2))
-    (tmp_path / "e.pkl").write_bytes(pickle.dumps(Evil(tmp_path / "ran")))
-    assert isinstance(load_pickle(tmp_path / "e.pkl"), Inert) and not (tmp_path / "ran").exists()
 
 
 @settings(

@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stkit.io.safe_pickle import UnsafeFile, load_checkpoint
+from stkit.io.checkpoint import load_checkpoint
+from stkit.io.untrusted import UnsafeFileError
 
 PREFIX = "model.diffusion_model."
 SHARD = 500_000_000  # bytes
@@ -98,7 +99,7 @@ def convert_v3d(
 ) -> Path:
     """Write `out`, a StableVideoDiffusionPipeline folder: `checkpoint`'s UNet, all else from the diffusers folder `svd`.
 
-    Raises UnsafeFile, ValueError or FileNotFoundError naming the file and what is wrong; `out` appears only when whole.
+    Raises UnsafeFileError, ValueError or FileNotFoundError naming the file and what is wrong; `out` appears only when whole.
     """
     checkpoint, svd, out = Path(checkpoint), Path(svd), Path(out)
     if out.exists():
@@ -147,7 +148,9 @@ def unet_weights(checkpoint: Path) -> dict[str, Tensor]:
         if isinstance(value, Tensor) and PREFIX in str(key):
             found[str(key).split(PREFIX, 1)[1]] = value
     if not found:
-        raise UnsafeFile(f"{checkpoint}: holds no tensors named '{PREFIX}...'; is it V3D.ckpt?")
+        raise UnsafeFileError(
+            f"{checkpoint}: holds no tensors named '{PREFIX}...'; is it V3D.ckpt?"
+        )
     return found
 
 

@@ -23,7 +23,7 @@ from stkit.capture.fitting import posed_points
 from stkit.face_models.landmarks import KEPT_66
 from stkit.face_models.transfer import beta_of, carry_expressions
 from stkit.geometry import euler_yxz, so3_exp, so3_log, yaw_pitch_roll
-from stkit.io.safe_pickle import guard
+from stkit.io.untrusted import guard
 from stkit.space import canonical_points, to_world
 
 # ARKit's name: the built-in directions it moves, with their value at 1.0

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from stkit.face_models.linear import LinearModel, canonical
-from stkit.io.safe_pickle import UnsafeFile, guard, load_npy
+from stkit.io.safe_pickle import load_npy
+from stkit.io.untrusted import UnsafeFileError, guard
 
 
 def load_basel2009(path: Path, identities: int = 80, expressions: int = 64) -> LinearModel:
@@ -122,7 +123,7 @@ def load_faceverse(path: Path) -> LinearModel:
     """
     data = load_npy(path)
     if not isinstance(data, dict):
-        raise UnsafeFile(f"{path}: holds no dictionary; is it faceverse_simple_v2.npy?")
+        raise UnsafeFileError(f"{path}: holds no dictionary; is it faceverse_simple_v2.npy?")
 
     def build():
         flip = np.array([1.0, -1.0, -1.0])
@@ -157,7 +158,7 @@ def _named(path: Path, build):
     """Errors of `build` with the file's name in front."""
     try:
         return build()
-    except UnsafeFile:
+    except UnsafeFileError:
         raise
     except KeyError as e:
         raise ValueError(f"{path}: has no {e}; is it the file of another model?") from e

@@ -1,29 +1,79 @@
-"""Read pickled data without running it: arrays, tensors and plain containers come back, everything else becomes inert.
+"""Read pickled data without running it: arrays and plain containers come back, the rest is inert.
 
-Face models and checkpoints are distributed as pickles. A pickle is a program; `pickle.load` runs whatever it names. Here
-a short list of harmless constructors is allowed, any other name turns into an `Inert` object that only keeps its state.
+Face models and checkpoints are distributed as pickles. A pickle is a program, and `pickle.load`
+runs whatever it names. Here a short list of harmless constructors is allowed. Every other name
+turns into an `Inert` object, which only keeps what the file stored for it. Sets come back as lists.
+
+A small file cannot ask for much: arrays have a maximal size, and so have nested containers, which a
+pickle may share and nest until 200 bytes stand for 2^30 elements.
 """
 
+import builtins
+import collections
 import io
+import math
 import pickle
-import zipfile
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
-LIMIT = 2**31  # bytes of one array that a pickle may ask for
+from stkit.io.untrusted import UnsafeFileError, guard
+
+MAX_ARRAY = 2**31  # elements of one array, bytes of one bytearray
+MAX_TUPLES = 10**4  # tuples inside a tuple, each counted as often as it occurs
+MAX_ELEMENTS = 10**7  # elements of nested containers, each counted as often as it occurs
+ARRAY_TYPE = re.compile(r"[?biufcOSUVMm]\d*")  # a type code of numpy such as f8, O or U3
 
 
-class UnsafeFile(ValueError):
-    """The file is damaged, of another kind, or asks for something that is not data."""
+def load_pickle(path: Path) -> Any:
+    """The data of a .pkl file (Python 2 or 3). Raises UnsafeFileError naming the file."""
+    path = Path(path)
+    return guard(path, lambda: Unpickler(io.BytesIO(path.read_bytes())).data())
+
+
+def load_npy(path: Path) -> Any:
+    """The array of a .npy file, or the object that np.save pickled into it.
+
+    Raises UnsafeFileError naming the file.
+    """
+    path = Path(path)
+    return guard(path, lambda: _read_npy(path))
+
+
+def _read_npy(path: Path) -> Any:
+    with path.open("rb") as f:
+        version = np.lib.format.read_magic(f)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(f)
+        elif version == (2, 0):
+            shape, _, dtype = np.lib.format.read_array_header_2_0(f)
+        else:
+            raise UnsafeFileError(f"npy version {version} is unknown")
+        if not dtype.hasobject:
+            f.seek(0)
+            return np.load(f, allow_pickle=False)
+        value = Unpickler(f).data()
+    is_one_object = isinstance(value, np.ndarray) and value.shape == ()
+    return value.item() if is_one_object else value
 
 
 class Inert:
-    """Stands for an object of a class that is not rebuilt; `state` is what the file stored for it, `arguments` how it was made."""
+    """Stands for an object of a class that is not rebuilt.
+
+    `state` is what the file stored for the object, `arguments` what its class was called with.
+    """
+
+    arguments: tuple
+    state: Any
 
     def __new__(cls, *arguments, **_):
+        """Make the object from anything."""
         self = object.__new__(cls)
-        self.arguments, self.state = arguments, None
+        self.arguments = arguments
+        self.state = None
         return self
 
     def __init__(self, *arguments, **_):
@@ -33,36 +83,40 @@ class Inert:
         self.state = state
 
     def __call__(self, *arguments, **_):
+        """Take the place of a function that a file names."""
         return Inert(*arguments)
 
     def __setitem__(self, *_):
         pass
 
     def append(self, _):
-        pass
+        """Ignore what the file appends."""
 
     def extend(self, _):
-        pass
+        """Ignore what the file appends."""
 
 
-class _Kind:
-    """A numpy dtype as a pickle describes it: a type code such as 'f8', 'O' or 'U3', and a byte order."""
+class _ArrayType:
+    """A numpy dtype as a pickle describes it: a type code and a byte order."""
 
     def __init__(self, code, *_):
-        self.code, self.order = str(code), "="
+        self.code = code
+        self.order = "="
+        if not isinstance(code, str) or not ARRAY_TYPE.fullmatch(code):
+            raise UnsafeFileError("holds an array of an unknown type")
 
     def __setstate__(self, state):
         if len(state) < 5 or state[2] is not None or state[3] is not None:
-            raise UnsafeFile("holds structured arrays")
-        self.order = {"<": "<", ">": ">"}.get(str(state[1]), "|")
+            raise UnsafeFileError("holds structured arrays")
+        self.order = state[1]
 
     def dtype(self) -> np.dtype:
         kind = np.dtype(self.code)
-        return kind.newbyteorder(self.order) if self.order in "<>" else kind
+        return kind.newbyteorder(self.order) if self.order in ("<", ">") else kind
 
 
 class _Array:
-    """A numpy array under construction; numpy's own unpickling code never runs on the file's bytes."""
+    """A numpy array under construction; numpy's own unpickling never sees the file's bytes."""
 
     def __init__(self, *_):
         self.state = None
@@ -70,190 +124,201 @@ class _Array:
     def __setstate__(self, state):
         self.state = state
 
-    def value(self, resolve):
+    def value(self, resolve: Callable[[Any], Any]) -> np.ndarray:
+        """The array; `resolve` finishes the elements of an array of objects."""
         if self.state is None:
-            raise UnsafeFile("holds an array without contents")
+            raise UnsafeFileError("holds an array without contents")
         _, shape, kind, fortran, content = self.state
-        if int(np.prod(shape, dtype=np.float64)) > LIMIT:
-            raise UnsafeFile("asks for an array of impossible size")
+        if not all(isinstance(n, int) and n >= 0 for n in shape):
+            raise UnsafeFileError("holds an array whose shape is not made of numbers")
+        if math.prod(shape) > MAX_ARRAY:
+            raise UnsafeFileError("asks for an array of impossible size")
         if kind.code.startswith("O"):
-            if len(content) != int(np.prod(shape)):
-                raise UnsafeFile("holds an array of objects with the wrong length")
+            if len(content) != math.prod(shape):
+                raise UnsafeFileError("holds an array of objects with the wrong length")
             out = np.empty(len(content), object)
-            for k, x in enumerate(content):
-                out[k] = resolve(x)
+            for k, element in enumerate(content):
+                out[k] = resolve(element)
         else:
-            out = np.frombuffer(
-                content if isinstance(content, bytes) else content.encode("latin1"), kind.dtype()
-            ).copy()
+            data = content if isinstance(content, bytes) else content.encode("latin1")
+            out = np.frombuffer(data, kind.dtype()).copy()
         return out.reshape(shape, order="F" if fortran else "C")
 
 
-def _scalar(kind, content=b""):
-    content = content if isinstance(content, bytes) else str(content).encode("latin1")
-    return np.frombuffer(content, kind.dtype())[0]
+def _scalar(kind: _ArrayType, content: bytes | str = b""):
+    data = content if isinstance(content, bytes) else content.encode("latin1")
+    return np.frombuffer(data, kind.dtype())[0]
 
 
-def resolved(value, seen: dict | None = None):
-    """`value` with every array built, through lists, tuples, dicts and the state of inert objects."""
-    seen = {} if seen is None else seen
-    if id(value) in seen:
-        return seen[id(value)]
-    again = lambda x: resolved(x, seen)
-    if isinstance(value, _Array):
-        out = seen[id(value)] = value.value(again)
-        return out
-    if isinstance(value, Inert):
-        seen[id(value)] = value
-        value.state, value.arguments = again(value.state), again(value.arguments)
-        return value
-    if isinstance(value, dict):
-        seen[id(value)] = value
-        for key in list(value):
-            value[key] = again(value[key])
-        return value
-    if isinstance(value, list):
-        seen[id(value)] = value
-        value[:] = [again(x) for x in value]
-        return value
-    return tuple(again(x) for x in value) if type(value) is tuple else value
-
-
-def _encode(text, encoding):
+def _encode(text: str, encoding: str) -> bytes:
     if encoding != "latin1":
-        raise UnsafeFile(f"uses the codec {encoding!r}")
+        raise UnsafeFileError("uses another codec than latin1")
     return text.encode("latin1")
 
 
-def _allowed() -> dict[tuple[str, str], object]:
-    import collections
-
-    out = {("collections", "OrderedDict"): collections.OrderedDict, ("_codecs", "encode"): _encode}
-    for core in ("numpy.core.multiarray", "numpy._core.multiarray"):
-        out |= {(core, "_reconstruct"): _Array, (core, "scalar"): _scalar}
-    out |= {("numpy", "ndarray"): _Array, ("numpy", "dtype"): _Kind}
-    for name in (
-        "set",
-        "frozenset",
-        "list",
-        "dict",
-        "tuple",
-        "int",
-        "float",
-        "complex",
-        "bytearray",
-        "slice",
-        "bool",
-        "str",
-    ):
-        out |= {
-            (module, name): getattr(__import__("builtins"), name)
-            for module in ("builtins", "__builtin__")
-        }
-    return out
-
-
-ALLOWED = _allowed()
-
-
-class Unpickler(pickle.Unpickler):
-    """`pickle.Unpickler` that looks up nothing but `ALLOWED`; bytearray and friends cannot ask for more than `LIMIT`."""
-
-    def find_class(self, module: str, name: str):
-        found = ALLOWED.get((module, name))
-        if module.startswith("torch") and (module, name) in _torch():
-            return _torch()[module, name]
-        if found is bytearray:
-            return _bytearray
-        return (
-            found
-            if found is not None
-            else type(name.split(".")[-1] or "Inert", (Inert,), {"__module__": "inert." + module})
-        )
-
-
-def _bytearray(content=b"", *encoding):
-    if isinstance(content, int) and content > LIMIT:
-        raise UnsafeFile("asks for an impossible amount of memory")
+def _bytearray(content=b"", *encoding) -> bytearray:
+    if isinstance(content, int) and content > MAX_ARRAY:
+        raise UnsafeFileError("asks for an impossible amount of memory")
+    if encoding not in ((), ("latin-1",), ("latin1",)):
+        raise UnsafeFileError("uses another codec than latin1")
     return bytearray(content, *encoding)
 
 
-def _torch() -> dict[tuple[str, str], object]:
-    import torch
+ALLOWED: dict[tuple[str, str], Callable] = {
+    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("_codecs", "encode"): _encode,
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _ArrayType,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "scalar"): _scalar,
+}
+ALLOWED_BUILTINS: dict[str, Callable] = {
+    "bytearray": _bytearray,
+    "complex": complex,
+    "dict": dict,
+    "frozenset": list,
+    "list": list,
+    "set": list,
+}
+BUILTIN_MODULES = (builtins.__name__, "__builtin__")  # the second is Python 2's name
 
-    names = ("_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_tensor")
-    return {("torch._utils", n): getattr(torch._utils, n) for n in names} | {
-        ("torch", "Size"): torch.Size
+
+class Unpickler(pickle._Unpickler):
+    """Python's unpickler, which looks up nothing but `ALLOWED` and sets no attributes.
+
+    The implementation in Python is used because the one in C cannot count tuples as they are made,
+    and a dictionary that uses a deeply nested one as its key would hash it for hours.
+    """
+
+    stack: list[Any]  # these three are the base class's, and missing in its type stubs
+    append: Callable[[Any], None]
+    pop_mark: Callable[[], list]
+
+    def __init__(self, file: IO[bytes], encoding: str = "latin1"):
+        super().__init__(file, encoding=encoding)
+        self.tuple_counts: dict[int, int] = {}  # by the id of a tuple that holds tuples
+        self.counted_tuples: list[tuple] = []  # kept, so that no id is given out twice
+
+    def data(self) -> Any:
+        """The file's value with every array built. Raises UnsafeFileError when it is too large."""
+        return _Resolver().resolve(self.load())
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What stands for the class or function `module.name`: allowed or inert."""
+        if module in BUILTIN_MODULES and name == "tuple":
+            return self._make_tuple
+        if module in BUILTIN_MODULES and name in ALLOWED_BUILTINS:
+            return ALLOWED_BUILTINS[name]
+        if (module, name) in ALLOWED:
+            return ALLOWED[module, name]
+        return type(name.split(".")[-1] or "Inert", (Inert,), {"__module__": "inert." + module})
+
+    def _make_tuple(self, elements=()) -> tuple:
+        made = tuple(elements)
+        self._count(made)
+        return made
+
+    def _count(self, made: tuple) -> None:
+        inner = [self.tuple_counts.get(id(x), 1) for x in made if isinstance(x, tuple)]
+        if not inner:
+            return
+        count = 1 + sum(inner)
+        if count > MAX_TUPLES:
+            raise UnsafeFileError(f"nests more than {MAX_TUPLES} tuples in one")
+        self.tuple_counts[id(made)] = count
+        self.counted_tuples.append(made)
+
+    def _load_tuple(self) -> None:
+        elements = self.pop_mark()  # which also sets `append` anew
+        self.append(self._make_tuple(elements))
+
+    def _load_tuple_of(self, length: int) -> None:
+        elements = self.stack[-length:]
+        del self.stack[-length:]
+        self.append(self._make_tuple(elements))
+
+    def _load_empty_set(self) -> None:
+        self.append([])
+
+    def _load_additems(self) -> None:
+        elements = self.pop_mark()
+        self.stack[-1].extend(elements)
+
+    def _load_frozenset(self) -> None:
+        elements = self.pop_mark()
+        self.append(elements)
+
+    def _load_build(self) -> None:
+        """Hand a state to the object before it; others, such as OrderedDict, ignore theirs."""
+        state = self.stack.pop()
+        target = self.stack[-1]
+        if isinstance(target, (Inert, _Array, _ArrayType)):
+            target.__setstate__(state)
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.TUPLE[0]: _load_tuple,
+        pickle.TUPLE1[0]: lambda self: self._load_tuple_of(1),
+        pickle.TUPLE2[0]: lambda self: self._load_tuple_of(2),
+        pickle.TUPLE3[0]: lambda self: self._load_tuple_of(3),
+        pickle.EMPTY_SET[0]: _load_empty_set,
+        pickle.ADDITEMS[0]: _load_additems,
+        pickle.FROZENSET[0]: _load_frozenset,
+        pickle.BUILD[0]: _load_build,
     }
 
 
-def load_pickle(path: Path):
-    """The data of a .pkl file (Python 2 or 3). Raises UnsafeFile naming the file."""
-    return guard(
-        path,
-        lambda: resolved(Unpickler(io.BytesIO(Path(path).read_bytes()), encoding="latin1").load()),
-    )
+class _Resolver:
+    """Builds every array of an unpickled value, and counts how large the value is when unfolded."""
 
+    def __init__(self) -> None:
+        # by the id of an object: the object itself (kept, so that no id is given out twice),
+        # what it became, and its number of elements; None while it is being resolved
+        self.done: dict[int, tuple[Any, Any, int] | None] = {}
+        self.elements = 0
 
-def load_npy(path: Path):
-    """An array, or the object a .npy file pickled (np.save of a dict). Raises UnsafeFile naming the file."""
+    def resolve(self, value: Any) -> Any:
+        """The value with arrays built, through lists, tuples, dicts and inert objects."""
+        if not isinstance(value, (_Array, Inert, dict, list, tuple)):
+            self.elements += 1
+            return value
+        known = self.done.get(id(value))
+        if known:
+            self._add(known[2])
+            return known[1]
+        if id(value) in self.done:
+            raise UnsafeFileError("holds a container that contains itself")
+        if isinstance(value, Inert):
+            return self._resolve_inert(value)
+        self.done[id(value)] = None
+        before = self.elements
+        self._add(1)
+        result = self._resolve_container(value)
+        self.done[id(value)] = (value, result, self.elements - before)
+        return result
 
-    def read():
-        with open(path, "rb") as f:
-            version = np.lib.format.read_magic(f)
-            header = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }.get(version)
-            if header is None:
-                raise UnsafeFile(f"npy version {version} is unknown")
-            shape, _, dtype = header(f)
-            if not dtype.hasobject:
-                f.seek(0)
-                return np.load(f, allow_pickle=False)
-            out = resolved(Unpickler(f, encoding="latin1").load())
-            return out.item() if isinstance(out, np.ndarray) and out.shape == () else out
+    def _add(self, count: int) -> None:
+        self.elements += count
+        if self.elements > MAX_ELEMENTS:
+            raise UnsafeFileError(f"unfolds to more than {MAX_ELEMENTS} elements")
 
-    return guard(path, read)
+    def _resolve_inert(self, value: Inert) -> Inert:
+        self.done[id(value)] = (value, value, 1)
+        value.state = self.resolve(value.state)
+        value.arguments = self.resolve(value.arguments)
+        return value
 
-
-def load_checkpoint(path: Path) -> dict:
-    """A torch .ckpt/.pt zip with its tensors mapped from the disk, not read: as little memory as its largest tensor."""
-    import sys
-
-    import torch
-
-    def read():
-        if not zipfile.is_zipfile(path):
-            raise UnsafeFile(
-                "is not a checkpoint that torch >= 1.6 wrote (a zip), or its end is missing"
-            )
-        return torch.load(
-            path,
-            map_location="cpu",
-            mmap=True,
-            weights_only=False,
-            pickle_module=sys.modules[__name__],
-        )
-
-    return guard(path, read)
-
-
-def load(*_, **__):
-    """torch.load asks its `pickle_module` for this name with old checkpoints, which are refused before."""
-    raise UnsafeFile("old-style checkpoints are not read")
-
-
-def guard(path: Path, read):
-    """Run `read`; whatever a damaged or hostile file raises comes out as one UnsafeFile with the file's name."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        return read()
-    except UnsafeFile as e:
-        raise UnsafeFile(f"{path}: cannot be read as data: {e}") from e
-    except Exception as e:  # the readers below raise whatever a damaged file makes them trip over
-        said = str(e).splitlines()[0] if str(e) else "no details"
-        raise UnsafeFile(
-            f"{path}: is damaged or of another kind ({type(e).__name__}: {said})"
-        ) from e
+    def _resolve_container(self, value: Any) -> Any:
+        if isinstance(value, _Array):
+            return value.value(self.resolve)
+        if isinstance(value, dict):
+            for key in list(value):
+                value[key] = self.resolve(value[key])
+            return value
+        resolved = [self.resolve(x) for x in value]
+        if isinstance(value, list):
+            value[:] = resolved
+            return value
+        return tuple(resolved)

@@ -45,7 +45,9 @@ def abroad(camera):
 
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory):
-    """One subject filmed by four cameras, in both layouts; and the capture of the first camera's video."""
+    """One subject filmed by four cameras, in both layouts; and the capture of the first camera's
+    video.
+    """
     root = tmp_path_factory.mktemp("nersemble") / "037"
     avatar = tmp_path_factory.mktemp("gaussian_head_avatar")
     sequence = root / "sequences" / "EMO-1-shout+laugh"

@@ -282,5 +282,5 @@ class _Edit:
 
 
 def _column(share: Tensor, like: Tensor) -> Tensor:
-    """Share (N,) with as many axes as `like` (N, ...)."""
+    """share (N,) with as many axes as `like` (N, ...)."""
     return share.view(-1, *[1] * (like.ndim - 1))

@@ -18,7 +18,7 @@ LANDMARK_SETS = ("66", "dense")
 
 
 def weight(d: Tensor, alpha: float = ALPHA) -> Tensor:
-    """W = 2 sigmoid(-alpha d) of distances d >= 0 (any shape), decimetres; paper Eq. 8."""
+    """w = 2 sigmoid(-alpha d) of distances d >= 0 (any shape), decimetres; paper Eq. 8."""
     return 2 * torch.sigmoid(-alpha * d)
 
 
@@ -33,7 +33,7 @@ def landmark_set(capture: Capture, name: str = "66") -> Tensor:
 
 
 def point_weights(head: GaussianHead, landmarks: Tensor, alpha: float = ALPHA) -> Tensor:
-    """W (N,) of every Gaussian, detached: otherwise moving points away from landmarks would lower
+    """w (N,) of every Gaussian, detached: otherwise moving points away from landmarks would lower
     the loss.
     """
     return weight(nearest(head.xyz.detach(), landmarks)[0][:, 0], alpha)
@@ -41,7 +41,7 @@ def point_weights(head: GaussianHead, landmarks: Tensor, alpha: float = ALPHA) -
 
 @torch.no_grad()
 def weight_image(head: GaussianHead, w: Tensor, camera: Camera, frame: FramePose) -> Tensor:
-    """W (N,) splatted with the colours' own blending weights: (H, W, 1), 0 where no Gaussian is
+    """w (N,) splatted with the colours' own blending weights: (H, W, 1), 0 where no Gaussian is
     (reading 3).
     """
     return head.gaussians(frame).splat(w[:, None], camera)

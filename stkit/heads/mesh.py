@@ -87,7 +87,7 @@ class MeshHead(nn.Module):
     def __init__(
         self, settings: MeshSettings, landmarks: Tensor, low: Tensor, high: Tensor, surface: Tensor
     ):
-        """Surface (P, 6): points and outward normals of the starting surface, canonical; low, high
+        """surface (P, 6): points and outward normals of the starting surface, canonical; low, high
         (3,): the grid's box.
         """
         super().__init__()

@@ -7,12 +7,14 @@ from functools import cache
 
 import numpy as np
 
-from stkit.capture.preprocess import PreprocessSettings, preprocess
+from stkit.capture.preprocess import PreprocessSettings
 from stkit.diffusion.editors import get_editor
 from stkit.editing.loop import EditSettings, edit_head
 from stkit.heads.fit_gaussians import fit_gaussians
 from stkit.heads.fit_mesh import fit_mesh
 from stkit.runs.profiles import get_profile
+from stkit.runs.source import Source
+from stkit.runs.stages import track
 
 GAUSSIANS = 20_000
 PAPER_STEPS = {"mesh": 10_000, "gaussians": 2_000, "edit": 20_000}
@@ -24,7 +26,7 @@ SETTLING = 3  # steps at the start that are not timed
 def clip():
     """A short synthetic clip, tracked: what the steps are measured on."""
     settings = PreprocessSettings(size=256, max_frames=10, fit_steps=40, refine_steps=20)
-    return preprocess("synthetic", settings)[0]
+    return track(Source.parse("synthetic"), settings)[0]
 
 
 class Stages:

@@ -42,11 +42,9 @@ def one_torch_thread():
 def capture():
     """A short clip of the synthetic subject, tracked like a video: 24 frames of 128 pixels."""
     from stkit.capture.preprocess import PreprocessSettings
-    from stkit.runs.source import Source
-    from stkit.runs.stages import track
 
     settings = PreprocessSettings(size=128, max_frames=24, fit_steps=200, refine_steps=120)
-    return track(Source.parse("synthetic"), settings)[0]
+    return track("synthetic", settings)[0]
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +72,7 @@ def mesh(capture):
 @pytest.fixture(scope="session")
 def gaussians(mesh):
     """A small Gaussian head of the synthetic clip."""
-    from stkit.diffusion.mesh_prior import mesh_prior_views
+    from stkit.diffusion.mesh_prior import MeshPriorViews
     from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
     from stkit.heads.gaussian import GaussianSettings
 
@@ -85,8 +83,16 @@ def gaussians(mesh):
         model=GaussianSettings(width=32, pose_width=24, feature=16, mouth_points=200),
     )
     return fit_gaussians(
-        capture, head, mesh_prior_views(capture, head, (-30.0, 30.0)), settings, capture.split()[0]
+        capture, head, MeshPriorViews()(capture, head, (-30.0, 30.0)), settings, capture.split()[0]
     )[0]
+
+
+def track(source, settings):
+    """A source's capture and the losses of its fits, as a run would make them."""
+    from stkit.runs.source import Source
+    from stkit.runs.stages import track as track_source
+
+    return track_source(Source.parse(str(source)), settings)
 
 
 def seeded(seed: int = 0) -> torch.Generator:

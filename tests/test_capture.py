@@ -5,16 +5,16 @@ import av
 import numpy as np
 import pytest
 import torch
-from conftest import grey_video
+from conftest import grey_video, track
 
 from stkit.capture import Capture, choose_neutral, sampling_probabilities
-from stkit.capture.preprocess import PreprocessSettings, preprocess, synthetic_subject
+from stkit.capture.preprocess import PreprocessSettings
 from stkit.face_models.landmarks import KEPT_66, eye_opening, mouth_opening
 from stkit.geometry import so3_exp, yaw_pitch_roll
 from stkit.io.video import VideoError, read_video, write_video
 from stkit.metrics import correlation, nme
 from stkit.space import skin_weight, to_world
-from stkit.synthetic.subject import film, make_subject
+from stkit.synthetic.subject import film, make_subject, named_subject
 
 
 def encode(path, frames, times=None, rotation=0):
@@ -40,7 +40,7 @@ def landmark_error(capture):
 
 
 def test_tracking_follows_the_truth_of_the_synthetic_subject(capture):
-    subject = synthetic_subject("synthetic", len(capture))
+    subject = named_subject("synthetic", len(capture))
     assert landmark_error(capture) < 0.05
     yaw = yaw_pitch_roll(so3_exp(capture.pose[:, :3]))[0]
     true_yaw = yaw_pitch_roll(so3_exp(subject.performance.pose[:, :3]))[0]
@@ -119,7 +119,7 @@ def test_bad_input_is_named_and_explained(tmp_path):
         ("empty_room.mp4", "a face was found in only 0 of 12 frames"),
     ):
         with pytest.raises(VideoError, match=says) as caught:
-            preprocess(str(tmp_path / name), settings)
+            track(tmp_path / name, settings)
         assert name in str(caught.value)
 
 
@@ -142,8 +142,8 @@ def test_wide_frames_are_cropped_around_the_face(filmed, tmp_path):
     wide = np.full((12, 192, 480, 3), 110, np.uint8)
     wide[:, :, 250:442] = filmed
     encode(tmp_path / "wide.mp4", wide)
-    capture, _ = preprocess(
-        str(tmp_path / "wide.mp4"),
+    capture, _ = track(
+        tmp_path / "wide.mp4",
         PreprocessSettings(size=96, max_frames=12, fit_steps=60, refine_steps=0),
     )
     assert capture.frames.shape == (12, 96, 96, 3)
@@ -153,8 +153,8 @@ def test_wide_frames_are_cropped_around_the_face(filmed, tmp_path):
 def test_faceless_frames_are_dropped_and_listed(filmed, tmp_path, capsys):
     frames = np.concatenate([filmed, np.full((3, 192, 192, 3), 90, np.uint8)])
     encode(tmp_path / "gap.mp4", frames)
-    capture, _ = preprocess(
-        str(tmp_path / "gap.mp4"),
+    capture, _ = track(
+        tmp_path / "gap.mp4",
         PreprocessSettings(size=96, max_frames=15, fit_steps=40, refine_steps=0),
     )
     assert "no face in" in capsys.readouterr().out and 12 <= len(capture) < 15
@@ -162,8 +162,8 @@ def test_faceless_frames_are_dropped_and_listed(filmed, tmp_path, capsys):
 
 def test_two_faces_are_warned_about(filmed, tmp_path, capsys):
     encode(tmp_path / "two.mp4", np.concatenate([filmed, filmed], 2))
-    preprocess(
-        str(tmp_path / "two.mp4"),
+    track(
+        tmp_path / "two.mp4",
         PreprocessSettings(size=96, max_frames=12, fit_steps=40, refine_steps=0),
     )
     assert "a second face from frame" in capsys.readouterr().out
@@ -222,8 +222,8 @@ def test_written_video_is_h264_and_reads_back(tmp_path):
 
 
 def test_real_footage_tracks_within_four_percent(clips):
-    capture, _ = preprocess(
-        str(clips / "clip_e.mp4"),
+    capture, _ = track(
+        clips / "clip_e.mp4",
         PreprocessSettings(size=192, max_frames=24, fit_steps=250, refine_steps=200),
     )
     assert landmark_error(capture) < 0.04

@@ -10,7 +10,7 @@ import pytest
 import torch
 from away import Away, MakeBelieveGPU, fetch, gsplat_on_cpu, on_cpu
 
-from stkit.diffusion.mesh_prior import mesh_prior_views
+from stkit.diffusion.mesh_prior import MeshPriorViews
 from stkit.diffusion.paint import PaintEditor
 from stkit.editing.loop import EditSettings, edit_head
 from stkit.heads.fit_gaussians import fit_gaussians
@@ -93,7 +93,7 @@ def test_the_mesh_stage_stays_on_its_device(capture, gpu):
 @pytest.mark.parametrize("inits", ["sphere", "filled"])
 def test_the_gaussian_stage_stays_on_its_device(mesh, gpu, inits):
     head, capture, _ = mesh
-    views = mesh_prior_views(capture, head, (-20.0, 20.0))
+    views = MeshPriorViews()(capture, head, (-20.0, 20.0))
     model = GaussianSettings(
         32,
         24,
@@ -116,7 +116,7 @@ def test_the_gaussian_stage_stays_on_its_device(mesh, gpu, inits):
 @pytest.mark.parametrize("method", ["ours", "gaussian-editor"])
 def test_the_edit_loop_stays_on_its_device(gaussians, mesh, gpu, method):
     capture = mesh[1]
-    views = mesh_prior_views(capture, mesh[0], (-20.0, 20.0))
+    views = MeshPriorViews()(capture, mesh[0], (-20.0, 20.0))
     settings = EditSettings("turn him into a clown", method=method, steps=4, frames=3, edit_every=2)
     results = []
     for device in ("cpu", gpu):

@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from conftest import track
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stkit.cameras import front_camera, orbit_camera
 from stkit.capture.colours import correct_colours
 from stkit.capture.detect import still_landmarks
-from stkit.capture.preprocess import PreprocessSettings, preprocess
+from stkit.capture.preprocess import PreprocessSettings
 from stkit.capture.rig import calibration_files, load_rig, similarity, triangulate
 from stkit.capture.rig_nersemble import NERSEMBLE
 from stkit.face_models.landmarks import KEPT_66
@@ -77,8 +78,8 @@ def filmed(tmp_path_factory):
     viewmats = {n: m.tolist() for n, m in poses.items()}
     parameters = {"world_2_cam": viewmats, "intrinsics": K.tolist()}
     (root / "calibration" / "camera_params.json").write_text(json.dumps(parameters))
-    capture, _ = preprocess(
-        str(sequence / "images" / "cam_222200037.mp4"),
+    capture, _ = track(
+        sequence / "images" / "cam_222200037.mp4",
         PreprocessSettings(size=SIZE, max_frames=FRAMES, fit_steps=250, refine_steps=200),
     )
     return sequence, avatar, capture

@@ -14,7 +14,7 @@ from stkit.capture.capture import Capture, split_frames
 from stkit.capture.chest import track_chest
 from stkit.capture.detect import Detection, detect
 from stkit.capture.face_fit import with_face_model
-from stkit.capture.fitting import Fit, FitSettings, fit_clip, posed_points
+from stkit.capture.fitting import Fit, FitSettings, check_fit, fit_clip, posed_points
 from stkit.capture.frame_choice import choose_neutral
 from stkit.capture.refine import RefineSettings, refine
 from stkit.face_models.landmarks import KEPT_66, MEDIAPIPE_68, mouth_opening
@@ -51,7 +51,8 @@ def preprocess(
     captions.
 
     Returns the capture and the loss curves of the fit, its refinement and the other face model's
-    fit, by name. Raises VideoError where no face is found in most frames.
+    fit, by name. Raises VideoError where no face is found in most frames, or where the head could
+    not be followed.
     """
     found = detect(video, settings.size, name, progress)
     losses = {}
@@ -82,6 +83,7 @@ def preprocess(
         )
         fit, torso, rest, bias = refined.fit, refined.torso, refined.rest, refined.bias[KEPT_66]
         losses["pixels"] = refined.losses
+    check_fit(fit.nme, name)
     landmarks = torch.cat([points68, scores[..., None]], -1)
     capture = _capture(found, times, name, fit, landmarks, torso, rest, bias, neutral)
     if settings.face_model != "builtin":

@@ -57,7 +57,7 @@ class Road(Reconstruction):
                 head,
                 capture,
                 views,
-                get_editor(editor),
+                get_editor(editor, self.plan.device),
                 settings,
                 artifact.device,
                 self.progress,
@@ -77,7 +77,7 @@ class Road(Reconstruction):
 
         Every edit of a run is kept: edits/ has a link to each, edit/ is the last.
         """
-        tool, settings = get_editor(editor), self.plan.edit_settings(prompt, **change)
+        tool, settings = get_editor(editor, self.plan.device), self.plan.edit_settings(prompt, **change)
         check_request(get_method(settings.method), tool, settings)
         folder = self._edit_folder(settings, editor)
         link(self.run, "edit", folder.resolve())
@@ -160,7 +160,7 @@ class Road(Reconstruction):
         """Raise the error that a later stage would raise about the request, before anything is
         made.
         """
-        settings, tool = self.plan.edit_settings(prompt), get_editor(editor)
+        settings, tool = self.plan.edit_settings(prompt), get_editor(editor, self.plan.device)
         check_request(get_method(settings.method), tool, settings)
         self.plan.source.digest()
         _ = self.provider

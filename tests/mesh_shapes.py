@@ -13,49 +13,25 @@ from stkit.geometry import generator
 BORDER = 1e-4
 
 
+GOLDEN = (1 + math.sqrt(5)) / 2
+ICOSAHEDRON = np.array(
+    [(s, t * GOLDEN, 0) for t in (1, -1) for s in (-1, 1)]
+    + [(0, s, t * GOLDEN) for t in (1, -1) for s in (-1, 1)]
+    + [(t * GOLDEN, 0, s) for t in (1, -1) for s in (-1, 1)]
+)
+ICOSAHEDRON_FACES = np.array(
+    [
+        [(0, 11, 5), (0, 5, 1), (0, 1, 7), (0, 7, 10), (0, 10, 11)],
+        [(1, 5, 9), (5, 11, 4), (11, 10, 2), (10, 7, 6), (7, 1, 8)],
+        [(3, 9, 4), (3, 4, 2), (3, 2, 6), (3, 6, 8), (3, 8, 9)],
+        [(4, 9, 5), (2, 4, 11), (6, 2, 10), (8, 6, 7), (9, 8, 1)],
+    ]
+).reshape(-1, 3)
+
+
 def icosphere(level: int) -> tuple[Tensor, Tensor]:
     """A unit sphere of 20 * 4**level outward triangles."""
-    p = (1 + math.sqrt(5)) / 2
-    verts = np.array(
-        [
-            (-1, p, 0),
-            (1, p, 0),
-            (-1, -p, 0),
-            (1, -p, 0),
-            (0, -1, p),
-            (0, 1, p),
-            (0, -1, -p),
-            (0, 1, -p),
-            (p, 0, -1),
-            (p, 0, 1),
-            (-p, 0, -1),
-            (-p, 0, 1),
-        ]
-    )
-    faces = np.array(
-        [
-            (0, 11, 5),
-            (0, 5, 1),
-            (0, 1, 7),
-            (0, 7, 10),
-            (0, 10, 11),
-            (1, 5, 9),
-            (5, 11, 4),
-            (11, 10, 2),
-            (10, 7, 6),
-            (7, 1, 8),
-            (3, 9, 4),
-            (3, 4, 2),
-            (3, 2, 6),
-            (3, 6, 8),
-            (3, 8, 9),
-            (4, 9, 5),
-            (2, 4, 11),
-            (6, 2, 10),
-            (8, 6, 7),
-            (9, 8, 1),
-        ]
-    )
+    verts, faces = ICOSAHEDRON, ICOSAHEDRON_FACES
     for _ in range(level):
         edges, ids = np.unique(
             np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), 1), axis=0, return_inverse=True

@@ -1,8 +1,10 @@
+"""Image, landmark and face metrics against their definitions, and absent where weights are."""
+
 import numpy as np
 import pytest
 import torch
 
-from stkit import metrics
+from stkit import assets, metrics
 
 
 def image(seed, h=40, w=56):
@@ -68,8 +70,6 @@ def test_a_face_is_most_like_itself_wherever_it_stands(monkeypatch, tmp_path):
     """
     import torch.onnx._internal.onnx_proto_utils as proto
 
-    from stkit import assets
-
     monkeypatch.setenv("STKIT_ASSETS", str(tmp_path))
     # the onnx package would only look for custom functions
     monkeypatch.setattr(proto, "_add_onnxscript_fn", lambda model, *a: model)
@@ -92,3 +92,30 @@ def test_a_face_is_most_like_itself_wherever_it_stands(monkeypatch, tmp_path):
     moved = metrics.same_person(face, np.roll(face, (7, -9), (0, 1)), points, points + (-9, 7))
     assert moved > 0.995 > metrics.same_person(face, face[:, ::-1], points, points)
     metrics._sface.cache_clear()
+
+
+def write_tiny_clip(folder) -> None:
+    """A CLIP with a few thousand random weights, and a tokenizer that knows seven words."""
+    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+
+    words = ["<|startoftext|>", "<|endoftext|>", "a</w>", "f", "a", "c", "e</w>"]
+    tokenizer = CLIPTokenizer(vocab={word: k for k, word in enumerate(words)}, merges=[])
+    tokenizer.save_pretrained(folder)
+    layers = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    layers |= {"num_hidden_layers": 1, "projection_dim": 8}
+    text = layers | {"vocab_size": len(words), "bos_token_id": 0, "eos_token_id": 1}
+    vision = layers | {"image_size": 32, "patch_size": 8}
+    torch.manual_seed(0)
+    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
+    CLIPModel(config).save_pretrained(folder)
+
+
+def test_clip_compares_pictures_and_captions(monkeypatch, tmp_path):
+    monkeypatch.setenv("STKIT_ASSETS", str(tmp_path))
+    write_tiny_clip(assets.expected_path("clip_vit_l14"))
+    same = metrics.clip_scores(image(0), image(0), "a", "face")
+    assert same.clip_image == pytest.approx(1, abs=1e-5) and abs(same.clip_ds) < 1e-5
+    other = metrics.clip_scores(image(0), image(1), "a", "face")
+    back = metrics.clip_scores(image(1), image(0), "face", "a")
+    assert other.clip_image < 0.9999 and abs(other.clip_s) <= 1
+    assert other.clip_ds == pytest.approx(back.clip_ds, abs=1e-4) and other.clip_ds != 0

@@ -1,14 +1,21 @@
 """Rotations, nearest neighbours and the deterministic random numbers every stage is handed.
 
-Rotations act on column vectors. Quaternions are w, x, y, z. `pose` is (6,): axis-angle (radians), then translation.
+Rotations act on column vectors. Quaternions are w, x, y, z. `pose` is (6,): axis-angle (radians),
+then translation.
 """
 
+import zlib
+
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 
 def so3_exp(omega: Tensor) -> Tensor:
-    """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3), by Rodrigues' formula; smooth at 0."""
+    """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3), by Rodrigues' formula.
+
+    The formula is smooth at 0.
+    """
     theta2 = (omega * omega).sum(-1)[..., None, None]
     small = theta2 < 1e-6
     safe = torch.where(small, torch.ones_like(theta2), theta2)
@@ -91,7 +98,10 @@ def quat_multiply(a: Tensor, b: Tensor) -> Tensor:
 
 
 def quat_from_z(normals: Tensor) -> Tensor:
-    """Quaternions (N, 4) that turn the z axis into the line of unit normals (N, 3); a normal and its opposite give the same."""
+    """Quaternions (N, 4) that turn the z axis into the line of unit normals (N, 3).
+
+    A normal and its opposite give the same.
+    """
     n = torch.where(normals[:, 2:] < 0, -normals, normals)
     half = torch.nn.functional.normalize(n + n.new_tensor([0.0, 0, 1]), dim=1)
     return torch.stack([half[:, 2], -half[:, 1], half[:, 0], torch.zeros_like(half[:, 0])], 1)
@@ -107,11 +117,37 @@ def axis_angle_to_quat(omega: Tensor) -> Tensor:
     return torch.cat([half.cos(), omega * scale], -1)
 
 
-def nearest(points: Tensor, targets: Tensor, k: int = 1, tree=None) -> tuple[Tensor, Tensor]:
-    """Distances (N, k) from points (N, 3) to their k nearest targets (M, 3), and the targets' indices (N, k).
+def umeyama(
+    a: Tensor, b: Tensor, with_scale: bool = True, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The similarity that brings points a (N, 3) closest to b (N, 3) in least squares.
 
-    Distances are Euclidean and carry no gradient. Small sets are compared exhaustively, large ones with a k-d tree: `tree`, where
-    `search_tree(targets)` was kept.
+    Returns R (3, 3), T (3,) and scale () with scale R a + T nearest to b; without `with_scale` the
+    scale is 1. `weights` (N, 1) say how much each point counts. Source: Umeyama 1991.
+    """
+    if weights is None:
+        mean_a = a.mean(0)
+        mean_b = b.mean(0)
+        moved_a, moved_b = a - mean_a, b - mean_b
+        squares = moved_a.square()
+    else:
+        mean_a = (weights * a).sum(0) / weights.sum()
+        mean_b = (weights * b).sum(0) / weights.sum()
+        moved_a, moved_b = a - mean_a, weights * (b - mean_b)
+        squares = weights * moved_a.square()
+    U, S, Vt = torch.linalg.svd(moved_b.T @ moved_a)
+    mirrored = torch.sign(torch.linalg.det(U @ Vt))  # -1 where the best map is a reflection
+    signs = torch.stack([torch.ones_like(mirrored), torch.ones_like(mirrored), mirrored])
+    R = (U * signs) @ Vt
+    scale = (S * signs).sum() / squares.sum() if with_scale else torch.ones_like(mirrored)
+    return R, mean_b - scale * mean_a @ R.T, scale
+
+
+def nearest(points: Tensor, targets: Tensor, k: int = 1, tree=None) -> tuple[Tensor, Tensor]:
+    """Distances (N, k) of points (N, 3) to the k nearest targets (M, 3), and their indices (N, k).
+
+    Distances are Euclidean and carry no gradient. Small sets are compared exhaustively, large ones
+    with a k-d tree: `tree`, where `search_tree(targets)` was kept.
     """
     if len(targets) <= 128:
         d = torch.cdist(
@@ -120,31 +156,30 @@ def nearest(points: Tensor, targets: Tensor, k: int = 1, tree=None) -> tuple[Ten
         if k == 1:
             d, i = d.min(1, keepdim=True)
             return d, i
-        return tuple(d.topk(k, largest=False))
+        closest = d.topk(k, largest=False)
+        return closest.values, closest.indices
     d, i = (tree or search_tree(targets)).query(points.detach().cpu().numpy(), k=k)
-    shape = (len(points), k)
-    return torch.as_tensor(d, dtype=points.dtype).reshape(shape).to(points.device), torch.as_tensor(
-        i
-    ).reshape(shape).to(points.device)
+    distances = torch.as_tensor(d, dtype=points.dtype).reshape(len(points), k)
+    indices = torch.as_tensor(i).reshape(len(points), k)
+    return distances.to(points.device), indices.to(points.device)
 
 
 def search_tree(targets: Tensor):
-    """A k-d tree (scipy's) of targets (M, 3) for `nearest`, to be kept where the same targets are asked often."""
-    from scipy.spatial import cKDTree
-
+    """A k-d tree (scipy's) of targets (M, 3), to be kept where `nearest` asks for them often."""
     return cKDTree(targets.detach().cpu().numpy())
 
 
 def generator(seed: int, *path: int | str) -> torch.Generator:
-    """A CPU generator for one purpose: the same seed and path give the same numbers, other paths independent ones."""
-    import zlib
+    """A CPU generator for one purpose.
 
+    The same seed and path give the same numbers, other paths independent ones.
+    """
     mixed = zlib.crc32(repr((seed, *path)).encode())
     return torch.Generator().manual_seed(mixed)
 
 
 def vertex_normals(verts: Tensor, faces: Tensor) -> Tensor:
-    """Unit normals (V, 3) of a mesh's vertices (V, 3), faces (F, 3) weighing by area; differentiable."""
+    """Unit normals (V, 3) of vertices (V, 3), faces (F, 3) weighing by area; differentiable."""
     a, b, c = verts[faces].unbind(1)
     n = torch.linalg.cross(b - a, c - a)
     return torch.nn.functional.normalize(

@@ -130,6 +130,32 @@ def axis_angle_to_quat(omega: Tensor) -> Tensor:
     return torch.cat([half.cos(), omega * scale], -1)
 
 
+def umeyama(
+    a: Tensor, b: Tensor, with_scale: bool = True, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The similarity that brings points a (N, 3) closest to b (N, 3) in least squares.
+
+    Returns R (3, 3), T (3,) and scale () with scale R a + T nearest to b; without `with_scale` the
+    scale is 1. `weights` (N, 1) say how much each point counts. Source: Umeyama 1991.
+    """
+    if weights is None:
+        mean_a = a.mean(0)
+        mean_b = b.mean(0)
+        moved_a, moved_b = a - mean_a, b - mean_b
+        squares = moved_a.square()
+    else:
+        mean_a = (weights * a).sum(0) / weights.sum()
+        mean_b = (weights * b).sum(0) / weights.sum()
+        moved_a, moved_b = a - mean_a, weights * (b - mean_b)
+        squares = weights * moved_a.square()
+    U, S, Vt = torch.linalg.svd(moved_b.T @ moved_a)
+    mirrored = torch.sign(torch.linalg.det(U @ Vt))  # -1 where the best map is a reflection
+    signs = torch.stack([torch.ones_like(mirrored), torch.ones_like(mirrored), mirrored])
+    R = (U * signs) @ Vt
+    scale = (S * signs).sum() / squares.sum() if with_scale else torch.ones_like(mirrored)
+    return R, mean_b - scale * mean_a @ R.T, scale
+
+
 def nearest(points: Tensor, targets: Tensor, k: int = 1, tree: cKDTree | None = None) -> Neighbours:
     """The k targets (M, 3) nearest to each of the points (N, 3).
 

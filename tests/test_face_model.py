@@ -77,3 +77,19 @@ def test_upper_teeth_and_eyes_do_not_move_with_the_jaw(head):
 def test_an_unknown_model_is_named():
     with pytest.raises(ValueError, match="builtin"):
         face_models.get("basel")
+
+
+def test_a_damaged_cached_head_is_named_deleted_and_made_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("STKIT_CACHE", str(tmp_path))
+    whole = face_models.BuiltinHead.load()
+    (cached,) = tmp_path.glob("builtin_head-*.safetensors")
+    size = cached.stat().st_size
+    cached.write_bytes(cached.read_bytes()[: size // 2])
+    again = face_models.BuiltinHead.load()
+    assert str(cached) in capsys.readouterr().out
+    assert cached.stat().st_size == size and list(tmp_path.iterdir()) == [cached]
+    assert torch.equal(again.mean, whole.mean) and torch.equal(again.expression, whole.expression)
+
+
+def test_the_builtin_head_is_loaded_once():
+    assert face_models.get() is face_models.builtin() is face_models.get("builtin")

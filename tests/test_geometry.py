@@ -15,6 +15,7 @@ from stkit.geometry import (
     quat_to_rotation,
     so3_exp,
     so3_log,
+    umeyama,
     yaw_pitch_roll,
 )
 
@@ -96,3 +97,22 @@ def test_quat_from_z_turns_the_z_axis_into_the_normals_line():
     turned = quat_to_rotation(quat_from_z(n))[:, :, 2]
     assert torch.allclose((turned * n).sum(1).abs(), torch.ones(len(n)), atol=1e-5)
     assert torch.allclose(quat_from_z(n[:52]), quat_from_z(-n[:52]), atol=1e-6)
+
+
+def test_umeyama_finds_a_similarity_in_spite_of_points_without_weight():
+    g = generator(0)
+    points = torch.randn(30, 3, generator=g, dtype=torch.float64)
+    R = so3_exp(torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64))
+    T = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    goal = 0.7 * points @ R.T + T
+    weights = torch.ones(30, 1, dtype=torch.float64)
+    for wanted, found in zip((R, T, 0.7), umeyama(points, goal)):
+        assert torch.allclose(found, torch.as_tensor(wanted, dtype=torch.float64))
+    goal[:5] += 3.0
+    weights[:5] = 0.0
+    for wanted, found in zip((R, T, 0.7), umeyama(points, goal, weights=weights)):
+        assert torch.allclose(found, torch.as_tensor(wanted, dtype=torch.float64))
+    rigid = umeyama(points, (points - 1.0) @ R.T, with_scale=False)
+    assert float(rigid[2]) == 1 and torch.allclose(rigid[0], R)
+    mirror = umeyama(points, points * torch.tensor([-1.0, 1, 1]))[0]
+    assert torch.allclose(torch.linalg.det(mirror), torch.ones((), dtype=torch.float64))

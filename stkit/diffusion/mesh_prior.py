@@ -15,7 +15,7 @@ from torch import Tensor
 from stkit import face_models
 from stkit.cameras import Camera
 from stkit.capture.capture import Capture
-from stkit.face_models.builtin import BuiltinHead
+from stkit.face_models.builtin_head import BuiltinHead
 from stkit.geometry import nearest, vertex_normals
 from stkit.heads.mesh import MeshHead, PosedMesh
 from stkit.render import render_mesh

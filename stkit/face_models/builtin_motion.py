@@ -1,4 +1,4 @@
-"""Identity and expression directions of the built-in head: smooth displacement fields placed by hand, then regional ones.
+"""Identity and expression directions of the built-in head: smooth fields placed by hand.
 
 A direction's length is one standard deviation in decimetres, so coefficients are roughly N(0, 1).
 """
@@ -23,8 +23,8 @@ def _vec(field: np.ndarray, direction) -> np.ndarray:
     return field[:, None] * np.asarray(direction, float)
 
 
-def expression_directions(s: Surface) -> tuple[list[str], np.ndarray]:
-    """Names and directions (64, V, 3): named facial actions first, then finer regional ones orthogonal to all before."""
+def expression_directions(s: Surface) -> tuple[list[str], np.ndarray]:  # noqa: C901
+    """Names and directions (64, V, 3): named facial actions, then finer regional ones."""
     x, y = s.chart[:, 0], s.chart[:, 1]
     am, ae, front, v = s.above_mouth, s.above_eye, s.front, s.verts
     skin_like = front * (s.part == 0)
@@ -145,7 +145,8 @@ def expression_directions(s: Surface) -> tuple[list[str], np.ndarray]:
         ),
     )
     named = np.stack(out)
-    # finer regional directions: small bumps around mouth, cheeks, brows, eyes, made orthogonal to everything before
+    # finer regional directions: small bumps around mouth, cheeks, brows and eyes, orthogonal to the
+    # directions before
     centres = [
         (0, -0.52),
         (0.17, -0.55),
@@ -181,7 +182,7 @@ def expression_directions(s: Surface) -> tuple[list[str], np.ndarray]:
 
 
 def identity_directions(s: Surface) -> tuple[list[str], np.ndarray]:
-    """Names and directions (80, V, 3): proportions a sculptor would name, then smooth fields orthogonal to all before."""
+    """Names and directions (80, V, 3): proportions a sculptor would name, then smooth fields."""
     p = s.verts
     x, y, z = p.T
     a, sgn = np.abs(x), np.sign(x)
@@ -372,7 +373,10 @@ def _outwards(p):
 
 
 def _orthonormal(candidates: list[np.ndarray], against: np.ndarray, count: int) -> np.ndarray:
-    """The `count` candidates that keep most of their length after Gram-Schmidt against `against` and each other."""
+    """The `count` candidates that keep most of their length after Gram-Schmidt.
+
+    They are made orthogonal to `against` and to each other.
+    """
     shape = candidates[0].shape
     q, _ = np.linalg.qr(against.reshape(len(against), -1).T)
     c = np.stack([d.ravel() / np.linalg.norm(d) for d in candidates])
@@ -387,7 +391,7 @@ def _orthonormal(candidates: list[np.ndarray], against: np.ndarray, count: int) 
 
 
 def _carry(s: Surface, directions: np.ndarray) -> np.ndarray:
-    """Parts without a chart follow the skin they hang on; lower teeth follow the jaw, upper teeth, eyes and hair do not."""
+    """Parts without a chart follow the skin they hang on, and the lower teeth follow the jaw."""
     out = directions.copy()
     mouth = s.part == PARTS.index("mouth")
     i, w = s.follow[mouth], s.share[mouth][:, None]

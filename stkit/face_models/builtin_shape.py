@@ -1,7 +1,8 @@
-"""The mean surface of the built-in head: a lofted skull, neck and chest with modelled features. No data, no licence.
+"""The mean surface of the built-in head: a lofted skull, neck and chest with modelled features.
 
-Decimetres; +x subject's left, +y up, +z out of the face; the origin lies between the eyes, 5 cm behind the skin.
-A row of the grid runs around the head, a column from chest to crown. Eyes and mouth are slits along a row.
+No data and no licence is needed. Decimetres; +x subject's left, +y up, +z out of the face; the
+origin lies between the eyes, 5 cm behind the skin. A row of the grid runs around the head, a column
+from chest to crown. Eyes and mouth are slits along a row.
 """
 
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
-# One ring a line, from chest to crown: front (y, z), three flank points (x, y, z), back flank (x, y, z), back (y, z).
-# Proportions after adult anthropometric means: head 15 cm wide, 23 cm high, 19 cm deep; eyes half-way up.
+# One ring a line, from chest to crown: front (y, z), three flank points (x, y, z), back flank
+# (x, y, z), back (y, z). Proportions after adult anthropometric means: head 15 cm wide, 23 cm high,
+# 19 cm deep; eyes half-way up.
 RINGS = np.array(
     [
         [
@@ -333,20 +335,21 @@ PARTS = ("skin", "eye_r", "eye_l", "mouth", "teeth_upper", "teeth_lower", "ear_r
 
 @dataclass(frozen=True)
 class Surface:
-    """The mean head: verts (V, 3) float64, faces (F, 3), and per vertex its part, chart position and slit side."""
+    """The mean head: verts (V, 3) float64, faces (F, 3), and what each vertex belongs to.
+
+    chart (V, 2) is x, y on the face before features, the coordinates in which features and motions
+    are placed; follow (V, 2), for parts without a chart of their own, the two skin vertices between
+    which they hang.
+    """
 
     verts: np.ndarray
     faces: np.ndarray
     part: np.ndarray  # (V,) index into PARTS
-    chart: (
-        np.ndarray
-    )  # (V, 2) x, y on the face before features, the coordinates features and motions are placed in
+    chart: np.ndarray
     above_mouth: np.ndarray  # (V,) height over the mouth line (dm), signed by the slit's side
     above_eye: np.ndarray  # (V,) height over the eye line (dm), signed by the lid
     front: np.ndarray  # (V,) 1 on the face, 0 on the back of the head
-    follow: (
-        np.ndarray
-    )  # (V, 2) for parts without a chart of their own: the two skin vertices they hang between
+    follow: np.ndarray
     share: np.ndarray  # (V,) weight of the second of these
     hair: np.ndarray  # (V,) 0..1, how much hair grows here
 
@@ -363,7 +366,10 @@ def smooth(edge0, edge1, x):
 
 
 def _loft(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Surface points (R, C, 3) at ring positions `rows` (0..17) and angles `columns` in (-1, 1] of half a turn."""
+    """Surface points (R, C, 3) at ring positions `rows` (0..17) and angles `columns`.
+
+    Angles are in (-1, 1] of half a turn.
+    """
     control = np.zeros((len(RINGS) + 1, 6, 3))
     control[:-1, 0, 1:] = RINGS[:, 0:2]
     control[:-1, 1:5] = RINGS[:, 2:14].reshape(-1, 4, 3)
@@ -381,7 +387,7 @@ def _loft(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def _warp(density: list[tuple[float, float]], count: int) -> np.ndarray:
-    """`count` + 1 positions over the knots' range, as dense as the (position, density) knots say."""
+    """`count` + 1 positions over the range of the (position, density) knots, as dense as these."""
     at, weight = np.array(density).T
     fine = np.linspace(at[0], at[-1], 4001)
     total = np.concatenate([[0], np.cumsum(np.interp(fine[:-1], at, weight))])
@@ -432,7 +438,7 @@ def _features(p: np.ndarray) -> np.ndarray:
 
 
 def _lids(q: np.ndarray, above: np.ndarray, chart: np.ndarray) -> np.ndarray:
-    """Lay the closed lids on the eyeballs, then open them by moving the lid rows apart along the ball."""
+    """Lay the closed lids on the eyeballs, then open them by moving the lid rows apart."""
     a = np.abs(chart[..., 0])
     centre = eye_centre()
     u = (a - EYE_X) / EYE_HALF
@@ -515,8 +521,10 @@ def build() -> Surface:
     faceward = np.abs(columns) < 0.5
     m_cols = np.flatnonzero((a[rm] < MOUTH_HALF) & faceward)
     e_cols = np.flatnonzero((np.abs(a[re] - EYE_X) < EYE_HALF) & faceward)
-    flat = lambda x: x.reshape(R * C, *x.shape[2:])
-    verts, chart_f, am, ae = flat(q), flat(chart), flat(above_m).copy(), flat(above_e).copy()
+    verts = q.reshape(R * C, *q.shape[2:])
+    chart_f = chart.reshape(R * C, *chart.shape[2:])
+    am = above_m.reshape(R * C, *above_m.shape[2:]).copy()
+    ae = above_e.reshape(R * C, *above_e.shape[2:]).copy()
     faces = _grid_faces(R, C)
     extra_src = np.concatenate([rm * C + m_cols, re * C + e_cols])
     copy_of = np.full(R * C + len(extra_src), -1)
@@ -587,7 +595,7 @@ class _Pieces:
         self.n += n
 
     def hair(self, columns):
-        """A shell over the scalp, thick on top and tapering to the hairline, with waves that read as strands."""
+        """A shell over the scalp, thick on top and tapering to the hairline, with strands."""
         h = self.h[0]
         normals = vertex_normals(self.skin, self.skin_faces)
         keep = h[self.skin_faces].max(1) > 0.03
@@ -608,7 +616,7 @@ class _Pieces:
         )
 
     def cavity(self, upper, lower):
-        """A dark bag behind the lips: each column runs from the upper lip back and forward to the lower lip."""
+        """A dark bag behind the lips; each column runs from the upper lip back to the lower lip."""
         steps = 9
         s = np.linspace(0, 1, steps)[None, :, None]
         u, w = self.skin[upper][:, None], self.skin[lower][:, None]

@@ -1,22 +1,29 @@
-"""Another face model seated in the built-in head's canonical space, so that grids, hair, necks and nets stay where they are."""
+"""Another face model seated in the built-in head's canonical space.
+
+Grids, hair, necks and networks are placed with the built-in head and stay where they are.
+"""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from stkit.face_models import FaceModel
-from stkit.geometry import so3_exp
+from stkit.face_models.builtin_head import builtin
+from stkit.face_models.protocol import FaceModel
+from stkit.geometry import so3_exp, so3_log, umeyama
 
-BETAS = 64  # what every capture and net holds; shorter models leave the rest at zero
+BETAS = (
+    64  # the length of an expression in every capture and network; shorter models pad with zeros
+)
 
 
 @dataclass(frozen=True)
 class Seated:
-    """See `stkit.face_models.FaceModel`. x = exp(seat[0]) R(seat[1:4]) model(identity, beta) + seat[4:], decimetres.
+    """See `stkit.face_models.FaceModel`. x = exp(seat[0]) R(seat[1:4]) model(identity, beta) + T.
 
-    seat (7,). Expressions have `BETAS` numbers, in steps of `model.units`; those beyond the model's own do nothing.
-    `dense` (M,): vertices for the denser landmark set.
+    seat (7,): log of the scale, rotation as axis-angle, and translation T in decimetres.
+    Expressions have `BETAS` numbers in steps of `model.units`; those beyond the model's own do
+    nothing. `dense` (M,): vertices for the built-in head's denser landmark set, or none.
     """
 
     model: FaceModel
@@ -24,30 +31,58 @@ class Seated:
     dense: Tensor
 
     betas = BETAS
-    name = property(lambda self: self.model.name)
-    faces = property(lambda self: self.model.faces)
-    landmarks = property(lambda self: self.model.landmarks)
-    identity = property(lambda self: self.model.identity)  # of the unseated model
-    expression_names = property(
-        lambda self: (
-            tuple(self.model.expression_names) + tuple(f"beta {k}" for k in range(BETAS))
-        )[:BETAS]
-    )
+    units = 1.0
+
+    @property
+    def name(self) -> str:
+        """The kind of model that is seated."""
+        return self.model.name
+
+    @property
+    def mean(self) -> Tensor:
+        """Vertices (V, 3) of the mean face, seated."""
+        return self.verts(self.seat.new_zeros(len(self.identity)))
+
+    @property
+    def faces(self) -> Tensor:
+        """Triangles (F, 3)."""
+        return self.model.faces
+
+    @property
+    def identity(self) -> Tensor:
+        """Directions (I, V, 3) of the model before it was seated."""
+        return self.model.identity
+
+    @property
+    def landmarks(self) -> Tensor:
+        """The vertices (68,) of the landmarks."""
+        return self.model.landmarks
+
+    @property
+    def dense_mediapipe(self) -> Tensor:
+        """MediaPipe's numbers (M,) of the dense landmarks."""
+        return builtin().dense_mediapipe[: len(self.dense)]
+
+    @property
+    def expression_names(self) -> tuple[str, ...]:
+        """The model's names, and "beta K" for numbers that do nothing."""
+        own = self.model.expression_names[:BETAS]
+        return own + tuple(f"beta {k}" for k in range(len(own), BETAS))
 
     def points(self, ids: Tensor, identity: Tensor, beta: Tensor) -> Tensor:
-        """Canonical vertices `ids` (N,) for identity (I,) and every row of beta (F, 64): (F, N, 3)."""
+        """Vertices `ids` (N,) for identity (I,) and every row of beta (F, 64): (F, N, 3)."""
         x = self.model.points(ids, identity, beta[:, : self.model.betas] * self.model.units)
         return self.seat[0].exp() * x @ so3_exp(self.seat[1:4]).T + self.seat[4:]
 
     def verts(self, identity: Tensor, beta: Tensor | None = None) -> Tensor:
-        """All canonical vertices (V, 3) of identity (I,) and one expression (64,)."""
-        beta = self.seat.new_zeros(BETAS) if beta is None else beta
-        return self.points(
-            torch.arange(len(self.model.mean), device=self.seat.device), identity, beta[None]
-        )[0]
+        """All vertices (V, 3) of identity (I,) and one expression (64,)."""
+        if beta is None:
+            beta = self.seat.new_zeros(BETAS)
+        every = torch.arange(len(self.model.mean), device=self.seat.device)
+        return self.points(every, identity, beta[None])[0]
 
     def only(self, ids: Tensor) -> "Seated":
-        """The same model with no other vertices than `ids`."""
+        """The same model with no other vertices than `ids` (N,)."""
         return Seated(self.model.only(ids), self.seat, ids[:0])
 
     def to(self, device: torch.device | str) -> "Seated":
@@ -56,14 +91,6 @@ class Seated:
 
 
 def first_seat(points: Tensor, goal: Tensor) -> Tensor:
-    """Seat (7,) that brings points (N, 3) closest to `goal` (N, 3): the similarity of least squares."""
-    from stkit.geometry import so3_log
-
-    a, b = points - points.mean(0), goal - goal.mean(0)
-    U, S, Vt = torch.linalg.svd(b.T @ a)
-    D = torch.tensor([1.0, 1.0, float(torch.sign(torch.det(U @ Vt)))])
-    R = (U * D) @ Vt
-    scale = (S * D).sum() / a.square().sum()
-    return torch.cat(
-        [scale.log()[None], so3_log(R[None])[0], goal.mean(0) - scale * points.mean(0) @ R.T]
-    )
+    """The seat (7,) that brings points (N, 3) closest to `goal` (N, 3) in least squares."""
+    R, T, scale = umeyama(points, goal)
+    return torch.cat([scale.log()[None], so3_log(R[None])[0], T])

@@ -1,95 +1,135 @@
-"""From one face model to another: landmarks for a mesh that has none, and expressions by what they do to the landmarks."""
+"""From one face model to another: landmarks for a mesh that has none, and expressions.
+
+Expressions are carried over by what they do to the landmarks, which every face model has.
+"""
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from stkit.face_models import FaceModel
-from stkit.face_models.landmarks import KEPT_66
+from stkit.face_models.builtin_head import BuiltinHead, builtin
+from stkit.face_models.landmarks import EYE_CORNERS, KEPT_66
+from stkit.face_models.protocol import FaceModel
+from stkit.face_models.seated import BETAS
+from stkit.geometry import umeyama
+
+NOSE_TIP = 30  # iBUG
+STIFFNESS = 2e-4  # of the ridge regression per landmark; the kit's, chosen on synthetic faces
+
+# `carry_landmarks`: the kit's numbers, chosen on the built-in head and miniatures of the others
+ROUNDS = 40
+SIMILARITY_ROUNDS = 10  # before the identity directions may move too
+SAMPLES = 3000  # vertices of the built-in face that are fitted to the mesh
+MIDDLE = 0.3  # decimetres from the middle line within which the nose tip is looked for
+FIRST_REACH = 0.5  # decimetres within which a vertex follows its nearest point, in the first round
+REACH_DECAY = 0.93  # of the reach, from round to round
+LAST_REACH = 0.06  # decimetres
+IDENTITY_STIFFNESS = 0.3
 
 
-def carry_landmarks(mean: np.ndarray, faces: np.ndarray, rounds: int = 40) -> np.ndarray:
-    """Vertices (68,) of a face mesh, mean (V, 3) in decimetres, upright and looking along +z, nearest to the built-in landmarks.
+def carry_landmarks(mean: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """The vertices (68,) of a face mesh nearest to the built-in head's landmarks.
 
-    The built-in head is fitted to the surface. Starts with both nose tips together; each round moves the built-in head by a similarity and its identity directions
-    towards the nearest surface points.
+    mean (V, 3) is in decimetres, upright and looking along +z; faces (F, 3). The built-in head is
+    fitted to the surface: it starts with both nose tips together, and each round moves it by a
+    similarity and by its identity directions towards the nearest points of the surface. Raises
+    ValueError for a mesh without a middle line.
     """
-    from stkit.face_models import get
-
-    head = get("builtin")
+    head = builtin()
     used = np.unique(faces)
     target = mean[used]
-    middle = np.abs(target[:, 0] - np.median(target[:, 0])) < 0.3
-    if not middle.any():
-        raise ValueError("the mesh has no middle line: is it a face, upright and looking along +z?")
-    tip = target[middle][target[middle][:, 2].argmax()]
-    face = np.flatnonzero(
-        (head.surface.front > 0.3)
-        & (head.surface.part == 0)
-        & (np.abs(head.surface.above_mouth) > 0.02)
-    )
-    face = face[:: max(1, len(face) // 3000)]
-    base, basis = (
-        head.mean[face].numpy().astype(float),
-        head.identity[:, face].numpy().astype(float),
-    )
-    nose = head.mean[head.landmarks[30]].numpy()
     tree = cKDTree(target)
-    coefficients, scale, R, shift = np.zeros(len(basis)), 1.0, np.eye(3), tip - nose
-    for k in range(rounds):
+    ids = _face_samples(head)
+    base = head.mean[ids].numpy().astype(float)
+    basis = head.identity[:, ids].numpy().astype(float)
+    coefficients = np.zeros(len(basis))
+    scale = 1.0
+    R = np.eye(3)
+    T = _nose_tip(target) - head.mean[head.landmarks[NOSE_TIP]].numpy()
+    for k in range(ROUNDS):
         shape = base + np.einsum("i,ivk->vk", coefficients, basis)
-        at = scale * shape @ R.T + shift
-        distance, index = tree.query(at)
-        w = (distance < max(0.5 * 0.93**k, 0.06)).astype(float)[:, None]
+        distance, index = tree.query(scale * shape @ R.T + T)
+        reach = max(FIRST_REACH * REACH_DECAY**k, LAST_REACH)
+        weights = (distance < reach).astype(float)[:, None]
         goal = target[index]
-        a, b = (w * shape).sum(0) / w.sum(), (w * goal).sum(0) / w.sum()
-        U, S, Vt = np.linalg.svd((w * (goal - b)).T @ (shape - a))
-        D = np.diag([1, 1, np.sign(np.linalg.det(U @ Vt))])
-        R = U @ D @ Vt
-        scale = float((S * np.diag(D)).sum() / (w * (shape - a) ** 2).sum())
-        shift = b - scale * R @ a
-        if k > rounds // 4:
-            left = ((goal - shift) @ R / scale - base) * w
-            A = (basis * w).reshape(len(basis), -1)
-            coefficients = np.linalg.solve(A @ A.T + 0.3 * np.eye(len(basis)), A @ left.reshape(-1))
+        R, T, scale = _similarity(shape, goal, weights)
+        if k > SIMILARITY_ROUNDS:
+            rest = ((goal - T) @ R / scale - base) * weights
+            A = (basis * weights).reshape(len(basis), -1)
+            stiff = IDENTITY_STIFFNESS * np.eye(len(basis))
+            coefficients = np.linalg.solve(A @ A.T + stiff, A @ rest.reshape(-1))
     marks = head.verts(torch.from_numpy(coefficients).float())[head.landmarks].numpy()
-    return used[tree.query(scale * marks @ R.T + shift)[1]]
+    return used[tree.query(scale * marks @ R.T + T)[1]]
 
 
-def beta_of(points: Tensor, neutral: Tensor, face: FaceModel, stiffness: float = 2e-4) -> Tensor:
-    """Expressions (F, 64) of `face` whose 66 landmarks move as canonical points (F, 66, 3) do since `neutral` (66, 3).
+def _face_samples(head: BuiltinHead) -> np.ndarray:
+    """About `SAMPLES` vertices of the built-in face's skin, without the edges of the lips."""
+    surface = head.surface
+    skin = (surface.front > 0.3) & (surface.part == 0) & (np.abs(surface.above_mouth) > 0.02)
+    ids = np.flatnonzero(skin)
+    return ids[:: max(1, len(ids) // SAMPLES)]
 
-    Ridge regression of displacements, scaled by the two faces' eye distances, on what each coefficient does alone.
+
+def _nose_tip(points: np.ndarray) -> np.ndarray:
+    """The foremost point near the middle line of points (N, 3)."""
+    middle = points[np.abs(points[:, 0] - np.median(points[:, 0])) < MIDDLE]
+    if not len(middle):
+        raise ValueError("the mesh has no middle line: is it a face, upright and looking along +z?")
+    return middle[middle[:, 2].argmax()]
+
+
+def _similarity(
+    a: np.ndarray, b: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """`umeyama` of arrays: R, T and scale."""
+    R, T, scale = umeyama(
+        torch.from_numpy(a), torch.from_numpy(b), weights=torch.from_numpy(weights)
+    )
+    return R.numpy(), T.numpy(), float(scale)
+
+
+def beta_of(points: Tensor, neutral: Tensor, face: FaceModel) -> Tensor:
+    """Expressions (F, 64) of `face` whose landmarks move as canonical points (F, 66, 3) do.
+
+    Movements count from `neutral` (66, 3) and are scaled by the two faces' eye distances. Ridge
+    regression on what each coefficient does alone.
     """
-    ids, identity = face.landmarks[KEPT_66], torch.zeros(len(face.identity))
-    still = face.points(ids, identity, torch.zeros(1, 64))[0]
-    eyes = lambda x: (x[36] - x[45]).norm()
-    move = (points - neutral) * eyes(still) / eyes(neutral).clamp_min(1e-6)
-    A = (face.points(ids, identity, torch.eye(64)) - still).reshape(64, -1)
-    return torch.linalg.solve(
-        A @ A.T + stiffness * 66 * torch.eye(64), A @ move.reshape(len(move), -1).T
-    ).T
+    ids = face.landmarks[KEPT_66]
+    identity = torch.zeros(len(face.identity))
+    rest = face.points(ids, identity, torch.zeros(1, BETAS))[0]
+    move = (points - neutral) * _eye_distance(rest) / _eye_distance(neutral).clamp_min(1e-6)
+    A = (face.points(ids, identity, torch.eye(BETAS)) - rest).reshape(BETAS, -1)
+    stiff = STIFFNESS * len(ids) * torch.eye(BETAS)
+    return torch.linalg.solve(A @ A.T + stiff, A @ move.reshape(len(move), -1).T).T
+
+
+def _eye_distance(landmarks: Tensor) -> Tensor:
+    """Distance of the outer eye corners, which have the same numbers among the 66 and the 68."""
+    right, left = EYE_CORNERS
+    return (landmarks[right] - landmarks[left]).norm()
 
 
 def carry_expressions(beta: Tensor, source: FaceModel, target: FaceModel) -> Tensor:
-    """Expressions (F, 64) of `source` as those of `target` that move the landmarks of its mean face the same way.
+    """Expressions (F, 64) of `source` as those of `target` that move its mean face the same way.
 
-    Both are the built-in head or `Seated`. One kind of model: the numbers themselves.
+    Both are the built-in head or `Seated`. Models of one kind share the numbers themselves.
     """
     if source.name == target.name:
         return beta
-    ids, identity = source.landmarks[KEPT_66], torch.zeros(len(source.identity))
-    points = source.points(ids, identity, torch.cat([beta, torch.zeros(1, 64)]))
+    ids = source.landmarks[KEPT_66]
+    identity = torch.zeros(len(source.identity))
+    points = source.points(ids, identity, torch.cat([beta, torch.zeros(1, BETAS)]))
     return beta_of(points[:-1], points[-1], target)
 
 
 def named_expression(moves: dict[str, float], face: FaceModel) -> Tensor:
-    """The expression (64,) of `face` for named directions of the built-in head, such as {"jaw_open": 2.0}."""
-    from stkit.face_models import get
+    """The expression (64,) of `face` for named directions of the built-in head.
 
-    head = get("builtin")
-    beta = torch.zeros(1, 64)
+    For example {"jaw_open": 2.0}. Raises ValueError for a name that the built-in head lacks.
+    """
+    head = builtin()
+    beta = torch.zeros(1, BETAS)
     for name, value in moves.items():
         beta[0, head.expression_names.index(name)] = value
     return carry_expressions(beta, head, face)[0]

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from stkit.cameras import Camera, front_camera, orbit_camera
-from stkit.face_models.builtin import MAPPING, BuiltinHead, hand_landmarks
+from stkit.face_models.builtin_head import BuiltinHead
+from stkit.face_models.builtin_landmarks import MAPPING, hand_landmarks
 from stkit.face_models.landmarks import MEDIAPIPE_68
 from stkit.render import MeshImage, render_mesh
 from stkit.synthetic.appearance import albedo, normals_of, random_style, shade

@@ -12,7 +12,7 @@ from stkit.cameras import Camera, front_camera
 from stkit.diffusion.orbit import SIZE
 from stkit.diffusion.v3d_cameras import FRAMES, STEP, cameras_around, recentre
 from stkit.face_models import get as face_model
-from stkit.face_models.builtin import BuiltinHead
+from stkit.face_models.builtin_head import BuiltinHead
 from stkit.geometry import euler_yxz
 from stkit.render import render_mesh
 from stkit.space import HEAD_CENTRE, FramePose, to_world

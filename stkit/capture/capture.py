@@ -211,7 +211,7 @@ class Track(Arrays):
             return model
         seated = Seated(model, self.seat.cpu(), model.landmarks[:0])
         verts = seated.verts(self.identity.cpu(), self.beta[self.neutral].cpu())
-        dense = self.hull.cpu()[face_models.get("builtin").dense]
+        dense = self.hull.cpu()[face_models.builtin().dense]
         return replace(seated, dense=nearest(dense, verts)[1][:, 0])
 
     def hull_verts(self) -> Tensor:
@@ -220,7 +220,7 @@ class Track(Arrays):
         """
         if self.hull is not None:
             return self.hull.cpu()
-        builtin = face_models.get("builtin")
+        builtin = face_models.builtin()
         return builtin.verts(self.identity.cpu(), self.beta[self.neutral].cpu())
 
 

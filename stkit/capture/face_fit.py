@@ -83,7 +83,7 @@ def with_face_model(
     learned from the first `train_count` frames alone, then the expressions of all frames.
     """
     model, hull = face_models.get(spec), capture.hull_verts()
-    marks = hull[face_models.get("builtin").landmarks]
+    marks = hull[face_models.builtin().landmarks]
     unknowns = _Unknowns(
         identity=torch.zeros(len(model.identity), requires_grad=True),
         beta=torch.zeros(len(capture), BETAS, requires_grad=True),

@@ -56,7 +56,7 @@ def preprocess(
     """
     found = detect(video, settings.size, name, progress)
     losses = {}
-    model, camera = face_models.get("builtin"), front_camera(settings.size)
+    model, camera = face_models.builtin(), front_camera(settings.size)
     fit_settings = FitSettings(steps=settings.fit_steps, seed=settings.seed)
     fit = fit_clip(found.points, camera, model, fit_settings, progress)
     losses["landmarks"] = fit.losses
@@ -113,7 +113,7 @@ def _capture(
     """What was found, as a capture of the built-in head; bias (66, 3): this person's constant
     landmark offsets.
     """
-    model = face_models.get("builtin")
+    model = face_models.builtin()
     world = posed_points(
         model, model.landmarks[KEPT_66], fit.identity, fit.scale, fit.beta, fit.pose, bias
     )

@@ -20,6 +20,7 @@ from stkit.capture.rig_gaussian_head_avatar import GAUSSIAN_HEAD_AVATAR
 from stkit.capture.rig_layout import CalibratedCameras, RigLayout
 from stkit.capture.rig_nersemble import NERSEMBLE
 from stkit.face_models.landmarks import KEPT_66
+from stkit.geometry import umeyama
 from stkit.io.video import VideoError
 
 LAYOUTS: tuple[RigLayout, ...] = (NERSEMBLE, GAUSSIAN_HEAD_AVATAR)  # a new layout is one line here
@@ -176,7 +177,7 @@ def _place(
 
 def _aligned(foreign: Tensor, own: Tensor, folder: Path) -> _Similarity:
     """The similarity from the rig's landmarks (N, 3) to the capture's. Raises VideoError."""
-    R, shift, scale = similarity(foreign, own)
+    R, shift, scale = umeyama(foreign, own)
     misfit = float((scale * foreign @ R.T + shift - own).norm(dim=1).median())
     if misfit > TRUSTED_DM:
         raise VideoError(
@@ -209,16 +210,3 @@ def triangulate(pixels: Tensor, viewmats: Tensor, Ks: Tensor) -> Tensor:
     A = rows.permute(1, 0, 2, 3).flatten(1, 2).double()
     x = torch.linalg.svd(A / A.norm(dim=2, keepdim=True)).Vh[:, -1]
     return (x[:, :3] / x[:, 3:]).float()
-
-
-def similarity(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """R (3, 3), shift (3,) and scale () with scale R a + shift nearest to b in least squares.
-
-    Points a and b (N, 3). After Umeyama 1991.
-    """
-    mean_a, mean_b = a.mean(0), b.mean(0)
-    U, S, Vh = torch.linalg.svd((b - mean_b).T @ (a - mean_a))
-    signs = torch.tensor([1.0, 1.0, float(torch.sign(torch.linalg.det(U @ Vh)))])
-    R = U @ torch.diag(signs) @ Vh
-    scale = (S * signs).sum() / (a - mean_a).square().sum()
-    return R, mean_b - scale * R @ mean_a, scale

@@ -169,7 +169,7 @@ def mirror_to_world(points: Tensor, normals: Tensor, frame: FramePose) -> tuple[
 
 def in_hair(capture: Capture, points: Tensor) -> Tensor:
     """Which canonical points (V, 3) lie where the fitted head grows hair (V,) bool."""
-    model = cast(BuiltinHead, face_models.get("builtin"))
+    model = cast(BuiltinHead, face_models.builtin())
     outer = model.part("skin", "hair", "ear_l", "ear_r")
     hair = torch.from_numpy(model.surface.hair > HAIR_GROWS)[outer]
     return hair[nearest(points, capture.hull_verts()[outer])[1][:, 0]]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from stkit.capture import Capture, sampling_probabilities
-from stkit.face_models import FaceModel
+from stkit.face_models import BuiltinHead, FaceModel
 from stkit.face_models.landmarks import EYES, KEPT_66
 from stkit.geometry import nearest, vertex_normals
 from stkit.heads.mesh import MeshHead
@@ -78,7 +78,7 @@ def front_of_face(face: FaceModel, rest: Tensor, landmarks: Tensor) -> Tensor:
     rest (V, 3): its neutral shape, canonical decimetres.
     """
     near = nearest(rest, landmarks)[0][:, 0] < FACE_REACH
-    if face.name == "builtin":
+    if isinstance(face, BuiltinHead):
         front = torch.from_numpy(face.surface.front > IN_FRONT)
         return torch.nonzero(near & face.part("skin") & front)[:, 0]
     forward = vertex_normals(rest, face.faces)[:, 2] > FORWARD

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stkit import face_models
 from stkit.cameras import DISTANCE, Camera
 from stkit.capture.capture import Capture
-from stkit.face_models import FaceModel
+from stkit.face_models import BuiltinHead
 from stkit.geometry import nearest, search_tree
 from stkit.heads.dmtet import TetGrid, active_tets, make_grid, marching_tetrahedra
 from stkit.heads.networks import MLP, ColorNet, Deformation, expression_share, gamma, geometry_net
@@ -243,11 +243,11 @@ def new_mesh_head(capture: Capture, settings: MeshSettings) -> MeshHead:
     left, right, below, above = MARGINS
     low = torch.tensor([-half - x0 - left, -half - y0 - below, BACK])
     high = torch.tensor([half - x0 + right, min(half - y0 + above, TOP), FRONT])
-    surface = outer_surface(face_models.get("builtin"), capture.hull_verts())
+    surface = outer_surface(face_models.builtin(), capture.hull_verts())
     return MeshHead(settings, capture.neutral_landmarks(), low, high, surface).to(device)
 
 
-def outer_surface(model: FaceModel, verts: Tensor) -> Tensor:
+def outer_surface(model: BuiltinHead, verts: Tensor) -> Tensor:
     """Points and outward normals (P, 6) of what one sees of the built-in head (V, 3).
 
     Skin, hair shell, ears, and the fronts of the eyes.

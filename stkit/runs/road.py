@@ -77,7 +77,10 @@ class Road(Reconstruction):
 
         Every edit of a run is kept: edits/ has a link to each, edit/ is the last.
         """
-        tool, settings = get_editor(editor, self.plan.device), self.plan.edit_settings(prompt, **change)
+        tool, settings = (
+            get_editor(editor, self.plan.device),
+            self.plan.edit_settings(prompt, **change),
+        )
         check_request(get_method(settings.method), tool, settings)
         folder = self._edit_folder(settings, editor)
         link(self.run, "edit", folder.resolve())

@@ -206,6 +206,6 @@ def refitted_beta(points: np.ndarray, capture: Capture, steps: int = 150) -> tup
     found = np.isfinite(points).all((1, 2))
     if found.sum() < 3:
         return torch.zeros(0, 64), torch.from_numpy(found)
-    model, settings = face_models.get("builtin"), FitSettings(steps=steps)
+    model, settings = face_models.builtin(), FitSettings(steps=steps)
     fit = fit_clip(points[found], capture.camera, model, settings)
     return fit.beta, torch.from_numpy(found)

@@ -46,7 +46,7 @@ class _Script:
 
     def __init__(self, seed: int, seconds: float):
         self.rng = np.random.default_rng(seed + SEED_OFFSET)
-        self.names = face_models.get("builtin").expression_names
+        self.names = face_models.builtin().expression_names
         self.seconds = seconds
         self.steps = max(int(seconds * FINE_FPS), 2)
         self.time = np.linspace(0, seconds, self.steps)

@@ -44,7 +44,7 @@ class Subject:
         given where t is None: the chest then rests.
         """
         frame = self._frame_pose(t, beta, pose)
-        head = face_models.get("builtin")
+        head = face_models.builtin()
         world = to_world(head.verts(self.identity, frame.beta), frame)
         base = albedo(head.surface, self.style)
         colours = shade(base, normals_of(world, head.faces), head.surface, self.style)
@@ -54,7 +54,7 @@ class Subject:
 
     def landmarks(self, t: int) -> Tensor:
         """True 68 landmarks of frame t in the world (68, 3), decimetres."""
-        head = face_models.get("builtin")
+        head = face_models.builtin()
         points = head.verts(self.identity, self.performance.beta[t])[head.landmarks]
         return to_world(points, self.performance.frame_pose(t))
 

@@ -1,5 +1,7 @@
 """Training data of the tiny orbit: pictures of made-up people, and 18 views of each, from seeds."""
 
+from
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -11,8 +13,7 @@ from torch import Tensor
 from stkit.cameras import Camera, front_camera
 from stkit.diffusion.orbit import SIZE
 from stkit.diffusion.v3d_cameras import FRAMES, STEP, cameras_around, recentre
-from stkit.face_models import get as face_model
-from stkit.face_models.builtin_head import BuiltinHead
+from stkit.face_models import BuiltinHead, builtin
 from stkit.geometry import euler_yxz
 from stkit.render import render_mesh
 from stkit.space import HEAD_CENTRE, FramePose, to_world
@@ -92,7 +93,7 @@ def _scene(subject: Subject, frame: FramePose, rng: np.random.Generator) -> _Sce
     filming = zoomed(front_camera(2 * SIZE), float(rng.uniform(0.9, 1.3)))
     tint = torch.tensor(rng.uniform(0.9, 1.1, 3), dtype=torch.float32)
     gamma = float(rng.uniform(0.8, 1.2))
-    head = cast(BuiltinHead, face_model("builtin"))
+    head = cast(BuiltinHead, builtin())
     world = to_world(head.verts(subject.identity, frame.beta), frame)
     skin = albedo(head.surface, subject.style)
     colours = shade(skin, normals_of(world, head.faces), head.surface, subject.style)

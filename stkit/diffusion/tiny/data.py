@@ -13,7 +13,7 @@ from stkit.cameras import Camera, front_camera
 from stkit.diffusion.paint import PaintEditor
 from stkit.diffusion.tiny import SIZE
 from stkit.diffusion.tiny.vocabulary import names
-from stkit.face_models import get as face_model
+from stkit.face_models import builtin
 from stkit.face_models.landmarks import KEPT_66
 from stkit.geometry import euler_yxz
 from stkit.space import FramePose, to_world
@@ -43,7 +43,7 @@ def sit(seed: int) -> Sitting:
     pose = _pose(rng)
     camera = _camera(rng)
     image, matte = subject.render(None, camera, beta, pose)
-    head = face_model("builtin")
+    head = builtin()
     points = to_world(
         head.verts(subject.identity, beta)[head.landmarks],
         FramePose(beta, pose, torch.zeros(6), UNIT, rest_pose()),

@@ -15,10 +15,10 @@ from stkit.cameras import front_camera, orbit_camera
 from stkit.capture.colours import correct_colours
 from stkit.capture.detect import still_landmarks
 from stkit.capture.preprocess import PreprocessSettings
-from stkit.capture.rig import calibration_files, load_rig, similarity, triangulate
+from stkit.capture.rig import calibration_files, load_rig, triangulate
 from stkit.capture.rig_nersemble import NERSEMBLE
 from stkit.face_models.landmarks import KEPT_66
-from stkit.geometry import so3_exp
+from stkit.geometry import so3_exp, umeyama
 from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
 from stkit.heads.gaussian import GaussianSettings
 from stkit.heads.mesh import MeshSettings, new_mesh_head
@@ -217,7 +217,7 @@ def test_similarity_and_triangulation_undo_what_was_done(seed, scale):
     g = torch.Generator().manual_seed(seed)
     points = torch.randn(20, 3, generator=g)
     R, shift = so3_exp(torch.randn(3, generator=g)), torch.randn(3, generator=g)
-    found = similarity(points, scale * points @ R.T + shift)
+    found = umeyama(points, scale * points @ R.T + shift)
     assert torch.allclose(found[0], R, atol=1e-3) and abs(float(found[2]) / scale - 1) < 1e-3
     cameras = [orbit_camera(front_camera(64), a) for a in (-30.0, 0.0, 25.0)]
     pixels = torch.stack([c.project(points) for c in cameras])

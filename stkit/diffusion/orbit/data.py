@@ -1,7 +1,5 @@
 """Training data of the tiny orbit: pictures of made-up people, and 18 views of each, from seeds."""
 
-from
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast

@@ -1,4 +1,6 @@
-"""The four places that name package versions say the same, and the papers a repository needs are there."""
+"""The four places that name package versions say the same, and the papers a repository needs are
+there.
+"""
 
 import ast
 import json
@@ -41,7 +43,9 @@ def lines(path: Path) -> list[str]:
 
 
 def pins(requirements: list[str]) -> dict[str, str]:
-    """Name to version of each exact pin, names normalised, the local part (+cpu) dropped. Ranges and options are left out."""
+    """Name to version of each exact pin, names normalised, the local part (+cpu) dropped. Ranges
+    and options are left out.
+    """
     found: dict[str, str] = {}
     for text in requirements:
         if text.startswith("-"):

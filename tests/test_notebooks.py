@@ -143,7 +143,9 @@ def test_batch_runs_keep_no_widget_state(tmp_path):
 
 
 def test_the_filter_of_git_would_change_no_notebook():
-    """What `make hooks` installs leaves committed notebooks as they are: no output but those of check cells, no widget state."""
+    """What `make hooks` installs leaves committed notebooks as they are: no output but those of
+    check cells, no widget state.
+    """
     import subprocess
     import sys
 

@@ -134,7 +134,9 @@ def test_a_tree_comes_back_as_it_was(tmp_path):
 
 
 def test_an_interrupt_that_compiled_code_would_swallow_is_heeded(tmp_path):
-    """Python drops what is raised inside a ctypes callback; ^C pressed there ends the loop, and its step is saved."""
+    """Python drops what is raised inside a ctypes callback; ^C pressed there ends the loop, and its
+    step is saved.
+    """
     from ctypes import CFUNCTYPE
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,6 +1,8 @@
-"""One smoke run of every stage in the `paper` profile on an NVIDIA GPU, with seconds per step beside the paper's. Skips elsewhere.
+"""One smoke run of every stage in the `paper` profile on an NVIDIA GPU, with seconds per step
+beside the paper's. Skips elsewhere.
 
-`python -m pytest tests/gpu -s` prints the table; `STKIT_GPU_STEPS=50` (default 20) sets how many steps are timed.
+`python -m pytest tests/gpu -s` prints the table; `STKIT_GPU_STEPS=50` (default 20) sets how many
+steps are timed.
 """
 
 import os

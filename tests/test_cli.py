@@ -11,7 +11,7 @@ def test_doctor_knows_this_machine(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments, says",
+    ("arguments", "says"),
     [
         (["run", "nowhere.mp4"], "no such file"),
         (["run", "synthetic", "--prompt", "surfing"], "cannot do"),

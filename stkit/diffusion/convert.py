@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from stkit.errors import MissingFileError, RequestError
 from stkit.io.checkpoint import load_checkpoint
 from stkit.io.untrusted import UnsafeFileError
 
@@ -66,7 +67,7 @@ def sgm_name(name: str, layers: int, up_attention: list[bool]) -> str:
     m = re.fullmatch(r"mid_block\.(resnets|attentions)\.(\d+)\.(.+)", name)
     if m:
         return f"middle_block.{2 * int(m[2]) if m[1] == 'resnets' else 1}.{_inner(m[1], m[3])}"
-    raise ValueError(f"{name!r} is not a parameter of UNetSpatioTemporalConditionModel")
+    raise RequestError(f"{name!r} is not a parameter of UNetSpatioTemporalConditionModel")
 
 
 def _inner(kind: str, rest: str) -> str:
@@ -103,7 +104,7 @@ def convert_v3d(
     """
     checkpoint, svd, out = Path(checkpoint), Path(svd), Path(out)
     if out.exists():
-        raise ValueError(f"{out}: exists already; give another --out, or delete it")
+        raise RequestError(f"{out}: exists already; give another --out, or delete it")
     for part in (
         "model_index.json",
         "unet/config.json",
@@ -111,14 +112,14 @@ def convert_v3d(
         "image_encoder/config.json",
     ):
         if not (svd / part).is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"{svd}: {part} is missing; --svd must be the diffusers folder of stabilityai/stable-video-diffusion-img2vid-xt"
             )
     try:
         config = json.loads((svd / "unet" / "config.json").read_text())
         names = name_map(config)
     except (ValueError, TypeError, KeyError) as e:
-        raise ValueError(
+        raise RequestError(
             f"{svd}/unet/config.json: not the configuration of an SVD UNet ({e})"
         ) from e
     weights = unet_weights(checkpoint)
@@ -162,12 +163,12 @@ def _check(
     unknown = sorted(set(weights) - set(wanted))
     if missing or unknown:
         first = ", ".join((missing or unknown)[:3])
-        raise ValueError(
+        raise RequestError(
             f"{checkpoint}: {len(missing)} tensors are missing and {len(unknown)} are unknown for this SVD configuration (first: {first})"
         )
     for name, shape in wanted.items():
         if weights[name].shape != shape:
-            raise ValueError(
+            raise RequestError(
                 f"{checkpoint}: {name} has shape {tuple(weights[name].shape)}, the configuration asks for {tuple(shape)}"
             )
 
@@ -196,7 +197,7 @@ def _write_shards(
             for n in shard
         }
         if not all(torch.isfinite(t).all() for t in tensors.values()):
-            raise ValueError(
+            raise RequestError(
                 "the checkpoint holds values that are not finite (or too large for half precision: use --full)"
             )
         save_file(tensors, folder / file, metadata={"format": "pt"})

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import torch
 
+from stkit.errors import RequestError
 from stkit.io import images as plots
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -131,7 +132,7 @@ def show(image, alt: str, caption: str = "", width: int | None = None) -> None:
     from IPython.display import Markdown, display
 
     if not alt.strip():
-        raise ValueError("show: every figure needs alt text that says what is to be seen")
+        raise RequestError("show: every figure needs alt text that says what is to be seen")
     display(Shown(png(image), width=width, alt=alt), metadata={"image/png": {"alt": alt}})
     if caption:
         display(Markdown(f"*{caption}*"))

@@ -5,11 +5,13 @@ from pathlib import Path
 import av
 import numpy as np
 
+from stkit.errors import RequestError
+
 LONG_SIDE = 1280  # decoded frames are shrunk to this, so that a 4K phone clip fits in memory
 FOLDER_TYPES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 
 
-class VideoError(ValueError):
+class VideoError(RequestError):
     """A clip that cannot be used; the message says why and what to do."""
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from stkit.errors import RequestError
 from stkit.io.images import u8
 from stkit.io.tensors import read_json, write_json
 from stkit.io.video import write_video
@@ -132,7 +133,7 @@ class Artifact:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise ValueError(
+                raise RequestError(
                     f"{folder}: another process is making this; wait for it, then run the same "
                     "command: what it made is reused"
                 ) from None

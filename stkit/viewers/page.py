@@ -11,6 +11,7 @@ import torch
 
 from stkit.capture.capture import Capture
 from stkit.driving.motion import Motion, own_motion, part, play
+from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead
 from stkit.metrics import psnr
 from stkit.viewers.browser_twin import browser_gaussians
@@ -75,7 +76,7 @@ def save_avatar(
     text = page(packet, title, prompt, editor, provenance)
     size = len(text.encode())
     if size > limit:
-        raise ValueError(
+        raise RequestError(
             f"{path}: {size / 1e6:.2f} MB, more than {limit / 1e6:.2f}: "
             "give fewer frames, shorter texts or a larger limit"
         )

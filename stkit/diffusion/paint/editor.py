@@ -13,6 +13,7 @@ from stkit.capture.detect import still_landmarks
 from stkit.diffusion.paint.canvas import Canvas
 from stkit.diffusion.paint.prompts import find_recipe
 from stkit.diffusion.regions import find_regions
+from stkit.errors import RequestError
 from stkit.face_models.landmarks import KEPT_66
 
 # The kit's, chosen by eye.
@@ -89,7 +90,7 @@ def detect_landmarks(image: Tensor) -> Tensor:
     """
     points = still_landmarks([(image.clamp(0, 1) * 255).byte().numpy()])[0]
     if points is None:
-        raise ValueError(
+        raise RequestError(
             "the paint editor found no face in the image; pass landmarks, or use a frontal frame"
         )
     return torch.from_numpy(points).float()[KEPT_66]

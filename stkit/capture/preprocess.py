@@ -24,8 +24,7 @@ from stkit.synthetic import subject as synthetic
 @dataclass(frozen=True)
 class PreprocessSettings:
     """size: pixels of the square frames; max_frames: taken evenly over the clip; fit_steps, refine_steps: of the
-    fit to landmarks and of its refinement on pixels (0 leaves it out).
-    """
+    fit to landmarks and of its refinement on pixels (0 leaves it out)."""
 
     size: int = 256
     max_frames: int = 200

@@ -23,8 +23,8 @@ from stkit.io.tensors import read_json, write_json
 from stkit.io.video import write_video
 from stkit.runs.digests import code_digest, digest_text, plain
 from stkit.runs.folders import STORE, runs_root
-from stkit.training import reproducible
 from stkit.runs.machine import circumstances, machine, peak_gb, reset_peak
+from stkit.training import reproducible
 
 KEY_LENGTH = 20  # hex digits of a folder's name: 80 bits
 

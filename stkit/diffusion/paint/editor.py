@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stkit.capture.detect import still_landmarks
 from stkit.diffusion.paint.canvas import Canvas
 from stkit.diffusion.paint.prompts import find_recipe
 from stkit.diffusion.regions import find_regions
@@ -88,6 +87,8 @@ def detect_landmarks(image: Tensor) -> Tensor:
 
     ValueError where no face is found.
     """
+    from stkit.capture.detect import still_landmarks  # av and mediapipe
+
     points = still_landmarks([(image.clamp(0, 1) * 255).byte().numpy()])[0]
     if points is None:
         raise RequestError(

@@ -121,10 +121,6 @@ class MeshPriorViews:
         return Views(images, alphas, trusts, cameras, tuple(azimuths), "mesh-prior")
 
 
-# mesh_prior_views(...) is short for MeshPriorViews()(...)
-mesh_prior_views = MeshPriorViews()
-
-
 def coloured_surface(frame: _NeutralFrame, mesh: PosedMesh, hair: Tensor) -> _Surface:
     """The mesh with a colour at every vertex: seen, mirrored, or filled in. hair (V,) bool."""
     normals = vertex_normals(mesh.world, mesh.faces)

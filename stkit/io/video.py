@@ -151,11 +151,10 @@ def write_video(path: Path, frames: np.ndarray, fps: float = 25.0) -> None:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"crf": "18", "preset": "veryfast", "movflags": "+faststart"}
         for image in frames:
-            for packet in stream.encode(
-                av.VideoFrame.from_ndarray(
-                    np.ascontiguousarray(image[:height, :width]), format="rgb24"
-                )
-            ):
+            rgb = np.ascontiguousarray(image[:height, :width])
+            # converted here: the encoder's own conversion gives other bytes now and then
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+            for packet in stream.encode(frame):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)

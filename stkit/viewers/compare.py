@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from stkit.errors import RequestError
 from stkit.io.images import jpeg, png, sheet, u8
 from stkit.viewers.packet import Packet
 from stkit.viewers.viewer import Viewer
 
-Pictures = Sequence[Any] | np.ndarray  # one picture (H, W, 3), or several
+Pictures = Sequence[Any] | np.ndarray | Tensor  # one picture (H, W, 3), or several
 
 
 class Compare(Viewer):
@@ -37,9 +38,8 @@ class Compare(Viewer):
         if not alt.strip():
             raise RequestError("Compare: say in alt what the two pictures show")
         rows = {f"beside{k}_": list(v) for k, v in enumerate((beside or {}).values())}
-        several = isinstance(before, (list, tuple)) or getattr(before, "ndim", 3) == 4
-        rows["before"] = list(before) if several else [before]
-        rows["after"] = list(after) if several else [after]
+        rows["before"] = _listed(before)
+        rows["after"] = _listed(after)
         count = _common_count(rows, frames)
         height = u8(rows["before"][0]).shape[0]
         self.first = sheet([[row[0] for row in rows.values()]], height=height)
@@ -65,6 +65,13 @@ class Compare(Viewer):
     def poster(self) -> np.ndarray:
         """The first frame's pictures, side by side."""
         return self.first
+
+
+def _listed(pictures: Pictures) -> list[Any]:
+    """One picture or several as a list."""
+    if isinstance(pictures, (np.ndarray, Tensor)) and pictures.ndim == 3:
+        return [pictures]
+    return list(pictures)
 
 
 def _common_count(rows: dict[str, list], frames: list[int] | None) -> int:

@@ -3,8 +3,12 @@
 # make lab    JupyterLab on notebook 00
 # make bench  speed of the renderers and training steps here, into benchmarks/results.md
 # make budget where a step's time goes, into benchmarks/budget.md
-# make hooks  once per clone, for contributors: notebooks are committed without outputs (nbstripout) and compared cell by cell (nbdime)
-# make test   all tests: pytest, then the notebooks through nbval
+# make test   all checks: lint, pytest, then the notebooks through nbval
+# make lint   style, types and the order of the rooms: ruff, mypy, import-linter
+# make test-long  what takes long: kills at scale, the wheel in empty environments
+# make viewer the browser's viewer bundled anew from stkit/viewers/src; needs node and npm
+# make hooks  once per clone, for contributors: checks before each commit (pre-commit), notebooks committed without outputs
+#             (nbstripout) and compared cell by cell (nbdime)
 
 PYTHON ?= python3.11
 VIDEO ?= synthetic
@@ -16,7 +20,7 @@ DRIVER ?=
 
 ready := .venv/.ready
 
-.PHONY: demo lab test bench budget clean setup figures hooks
+.PHONY: demo lab test lint test-long viewer bench budget clean setup figures hooks
 
 setup: $(ready)
 
@@ -33,14 +37,26 @@ demo: $(ready)
 lab: $(ready)
 	.venv/bin/jupyter lab notebooks/00_start_here.ipynb
 
-test: $(ready)
-	OMP_NUM_THREADS=1 STKIT_THREADS=1 .venv/bin/python -m pytest -q -n 2 --dist loadfile tests
+lint: $(ready)
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/lint-imports
+	.venv/bin/mypy
+
+test: $(ready) lint
+	OMP_NUM_THREADS=1 STKIT_THREADS=1 .venv/bin/python -m pytest -q -n 2 --dist loadfile -m "not long" tests
 	STKIT_PROFILE=quick STKIT_RUNS="$(CURDIR)/runs/.nbval" .venv/bin/python -m pytest -q --nbval-lax --nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg -p no:warnings notebooks
+
+test-long: $(ready)
+	OMP_NUM_THREADS=1 STKIT_THREADS=1 .venv/bin/python -m pytest -v -m long tests
+
+viewer:
+	cd stkit/viewers && npm ci && npm run lint && npm run build
 
 # README's pictures, from: stkit run synthetic --name subject --profile laptop --driver synthetic:7, then the stkit compare of README
 figures: $(ready)
 	mkdir -p notebooks/figures
-	cp runs/subject/edit/before_after.png runs/subject/weights/weight_map.png notebooks/figures/
+	cp runs/subject/pictures/edit/before_after.png runs/subject/pictures/weights/weight_map.png notebooks/figures/
 	cp runs/subject/compare/compare.png notebooks/figures/methods.png
 
 bench: $(ready)
@@ -50,6 +66,7 @@ budget: $(ready)
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -W ignore benchmarks/budget.py
 
 hooks: $(ready)
+	.venv/bin/pre-commit install
 	git config filter.nbstripout.clean '.venv/bin/python -m nbstripout --keep-count --keep-id'
 	git config filter.nbstripout.smudge cat
 	git config filter.nbstripout.required true

@@ -1,7 +1,8 @@
-"""gsplat's own PyTorch functions made to run without CUDA: the reference that `make bench` measures against.
+"""gsplat's own PyTorch functions made to run without CUDA: what `make bench` measures against.
 
-`gsplat.rasterization` and `_rasterization` need CUDA kernels for the pairs of Gaussian and pixel, and nerfacc for the sums along
-a ray. Both get fast stand-ins here: a numba kernel and torch's cumsum and index_add. Projection, alphas and colours are gsplat's.
+`gsplat.rasterization` and `_rasterization` need CUDA kernels for the pairs of Gaussian and pixel,
+and nerfacc for the sums along a ray. Both get fast stand-ins here: a numba kernel, and torch's
+cumsum and index_add. Projection, alphas and colours are gsplat's.
 """
 
 import sys
@@ -12,25 +13,24 @@ import torch
 from numba import njit
 from torch import Tensor
 
+ALPHA_MIN = 1 / 255  # gsplat's cut-off: a fainter Gaussian does not reach the pixel
+
 
 @njit(cache=True)
 def _pairs(order, radii, uv, conics, opacities, width, height, gaussians, pixels):
-    """Every pixel within a Gaussian's ellipse (alpha >= 1/255), near Gaussians first; returns how many pairs."""
+    """Write every pixel within each Gaussian's ellipse, near Gaussians first; returns how many."""
     n = 0
     for i in order:
         if radii[i, 0] <= 0:
             continue
-        for y in range(
-            max(0, int(uv[i, 1] - radii[i, 1])), min(height, int(uv[i, 1] + radii[i, 1]) + 1)
-        ):
-            for x in range(
-                max(0, int(uv[i, 0] - radii[i, 0])), min(width, int(uv[i, 0] + radii[i, 0]) + 1)
-            ):
-                dx, dy = uv[i, 0] - x - 0.5, uv[i, 1] - y - 0.5
-                sigma = (
-                    0.5 * (conics[i, 0] * dx * dx + conics[i, 2] * dy * dy) + conics[i, 1] * dx * dy
-                )
-                if opacities[i] * np.exp(-sigma) >= 1 / 255:
+        u, v, a, b, c = uv[i, 0], uv[i, 1], conics[i, 0], conics[i, 1], conics[i, 2]
+        x0, x1 = max(0, int(u - radii[i, 0])), min(width, int(u + radii[i, 0]) + 1)
+        y0, y1 = max(0, int(v - radii[i, 1])), min(height, int(v + radii[i, 1]) + 1)
+        for y in range(y0, y1):
+            for x in range(x0, x1):
+                dx, dy = u - x - 0.5, v - y - 0.5
+                sigma = 0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy
+                if opacities[i] * np.exp(-sigma) >= ALPHA_MIN:
                     if n < len(gaussians):
                         gaussians[n], pixels[n] = i, y * width + x
                     n += 1
@@ -38,7 +38,7 @@ def _pairs(order, radii, uv, conics, opacities, width, height, gaussians, pixels
 
 
 def _weights(alphas: Tensor, ray_indices: Tensor, n_rays: int) -> tuple[Tensor, Tensor]:
-    """nerfacc.render_weight_from_alpha: alpha times what is left of the light, for pairs sorted by ray."""
+    """As nerfacc.render_weight_from_alpha, for pairs sorted by ray: weights, light left before."""
     depth = torch.log1p(-alphas.double())
     before = torch.cumsum(depth, 0) - depth
     first = torch.searchsorted(ray_indices, torch.arange(n_rays))
@@ -55,7 +55,7 @@ def _accumulate(weights: Tensor, values: Tensor | None, ray_indices: Tensor, n_r
 def rasterize(
     means, quats, scales, opacities, colors, viewmat, K, width: int, height: int
 ) -> tuple[Tensor, Tensor]:
-    """Image (H, W, D) without background and alpha (H, W, 1) of one camera, by gsplat's torch functions."""
+    """Image (H, W, D) without background and alpha (H, W, 1) of one camera."""
     from gsplat.cuda import _torch_impl as impl
 
     sys.modules["nerfacc"] = SimpleNamespace(

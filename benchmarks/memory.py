@@ -1,7 +1,8 @@
-"""Memory of InstructPix2Pix at its true size: `python benchmarks/memory.py [--pixels 512]`; needs 8 GB and some minutes on a CPU.
+"""Memory of InstructPix2Pix at its true size: `python benchmarks/memory.py [--pixels 512]`.
 
-Builds the published architecture (Stable Diffusion 1.5, 8 input channels) with random weights, counts parameters and measures the peak
-of one guided step: the UNet on three latents at once in float32. Nothing is downloaded. Half precision takes half of each.
+Needs 8 GB and some minutes on a CPU. Builds the published architecture (Stable Diffusion 1.5, 8
+input channels) with random weights, counts parameters and measures the peak of one guided step: the
+UNet on three latents at once in float32. Nothing is downloaded. Half precision takes half of each.
 """
 
 import argparse
@@ -37,7 +38,13 @@ TEXT = {
 
 
 def peak() -> float:
+    """Gigabytes that this process had at most so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def millions(module: torch.nn.Module) -> float:
+    """Parameters, in millions."""
+    return sum(p.numel() for p in module.parameters()) / 1e6
 
 
 def main() -> None:
@@ -52,7 +59,6 @@ def main() -> None:
             "VAE": AutoencoderKL(**VAE),
             "text encoder": CLIPTextModel(CLIPTextConfig(**TEXT)),
         }
-    count = lambda m: sum(p.numel() for p in m.parameters())
     start = peak()
     unet = UNet2DConditionModel(sample_size=pixels // 8, **UNET).eval()
     weights = peak()
@@ -63,13 +69,14 @@ def main() -> None:
             500,
             encoder_hidden_states=torch.randn(3, 77, 768),
         )
-    print(f"unet_million_parameters {count(unet) / 1e6:.1f}")
+    seconds = time.monotonic() - begun
+    print(f"unet_million_parameters {millions(unet):.1f}")
     for name, module in others.items():
-        print(f"{name.replace(' ', '_').lower()}_million_parameters {count(module) / 1e6:.1f}")
-    print(f"unet_weights_gb_float32 {4 * count(unet) / 1e9:.2f}")
+        print(f"{name.replace(' ', '_').lower()}_million_parameters {millions(module):.1f}")
+    print(f"unet_weights_gb_float32 {4 * millions(unet) / 1e3:.2f}")
     print(f"peak_gb_with_weights {weights - start:.2f}")
     print(f"peak_gb_of_one_guided_step {peak() - start:.2f}")
-    print(f"seconds_of_one_guided_step {time.monotonic() - begun:.1f}")
+    print(f"seconds_of_one_guided_step {seconds:.1f}")
 
 
 if __name__ == "__main__":

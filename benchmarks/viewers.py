@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from stkit.viewers.pack import browser_gaussians, camera_from, pack_head
 
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import sheet
@@ -27,7 +28,6 @@ from stkit.runs.machine import code_version
 from stkit.runs.road import Road
 from stkit.runs.store import run_folder
 from stkit.viewers import mesh_viewer
-from stkit.viewers.pack import browser_gaussians, camera_from, pack_head
 from stkit.viewers.page import page
 
 HERE = Path(__file__).resolve().parent

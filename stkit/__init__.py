@@ -1,4 +1,6 @@
-"""stkit: a notebook kit that rebuilds StyleTalker, from a monocular video to an edited, animated Gaussian head."""
+"""stkit: a notebook kit that rebuilds StyleTalker, from a monocular video to an edited, animated
+Gaussian head.
+"""
 
 import os
 
@@ -7,4 +9,4 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"

@@ -1,6 +1,7 @@
 """Pinhole cameras in the OpenCV convention: x right, y down, z forward, pixels.
 
-World units are those of `x_world = S R x + T` (see `stkit.capture`); orbit cameras look at a head standing in that world.
+World units are those of `x_world = S R x + T` (see `stkit.capture`), decimetres where the capture's
+scale is true; orbit cameras look at a head that stands in that world.
 """
 
 import math
@@ -9,10 +10,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+FOCAL = 3.5  # image widths: focal length of the tracking camera; the kit's, a portrait lens
+DISTANCE = 12.0  # decimetres from the tracking camera to the world's origin; the kit's
+NEAREST_DEPTH = 1e-6  # world units: smaller depths are divided by as if they were this
+
 
 @dataclass(frozen=True)
 class Camera:
-    """One view: `viewmat` (4, 4) world-to-camera, `K` (3, 3) in pixels, image size in pixels."""
+    """One view: `viewmat` (4, 4) world-to-camera, `K` (3, 3) and image size in pixels."""
 
     viewmat: Tensor
     K: Tensor
@@ -36,7 +41,7 @@ class Camera:
     def project(self, points: Tensor) -> Tensor:
         """Pixels (..., 2) of world points (..., 3); depth must be positive."""
         x = self.to_camera(points)
-        uv = x[..., :2] / x[..., 2:].clamp_min(1e-6)
+        uv = x[..., :2] / x[..., 2:].clamp_min(NEAREST_DEPTH)
         return uv * torch.stack([self.K[0, 0], self.K[1, 1]]) + self.K[:2, 2]
 
     def centre(self) -> Tensor:
@@ -44,14 +49,12 @@ class Camera:
         return -self.viewmat[:3, :3].T @ self.viewmat[:3, 3]
 
 
-FOCAL = 3.5  # focal length in image widths
-DISTANCE = 12.0  # decimetres from the camera to the world's origin
-
-
 def front_camera(size: int, focal: float = FOCAL, distance: float = DISTANCE) -> Camera:
     """The tracking camera: on +z, looking along -z, with y up in the world (diag(1, -1, -1)).
 
-    With one camera depth and scale are a gauge: `S x` has meaning only relative to `distance` (lineage.md 2).
+    `size` is the image's in pixels, `focal` in image widths, `distance` in decimetres. With one
+    camera depth and scale are a gauge: `S x` has meaning only relative to `distance` (lineage.md
+    2).
     """
     viewmat = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
     viewmat[2, 3] = distance
@@ -62,7 +65,10 @@ def front_camera(size: int, focal: float = FOCAL, distance: float = DISTANCE) ->
 def orbit_camera(
     base: Camera, azimuth: float, elevation: float = 0.0, target: Tensor | None = None
 ) -> Camera:
-    """`base` turned about `target` (3,); degrees, positive azimuth moves it to the subject's left (+x)."""
+    """`base` turned about `target` (3,), by default the world's origin.
+
+    Degrees; positive azimuth moves it to the subject's left (+x), positive elevation up.
+    """
     device = base.viewmat.device
     target = torch.zeros(3, device=device) if target is None else target
     a, e = math.radians(azimuth), math.radians(elevation)

@@ -5,19 +5,32 @@ then translation.
 """
 
 import zlib
+from typing import NamedTuple
 
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+SMALL_SQUARED_ANGLE = 1e-6  # radians^2: below, Rodrigues' factors come from their Taylor series
+SMALL_ANGLE = 1e-6  # radians: below, sin x / x is taken as 1
+LENGTH_MIN = 1e-12  # lengths and sines are divided by as if they were at least this
+EXHAUSTIVE_TARGETS = 128  # up to this many targets, comparing all is faster than a tree
+
+
+class Neighbours(NamedTuple):
+    """`distances` (N, k), nearest first, and the targets' `indices` (N, k)."""
+
+    distances: Tensor
+    indices: Tensor
+
 
 def so3_exp(omega: Tensor) -> Tensor:
-    """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3), by Rodrigues' formula.
+    """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3), radians; smooth at 0.
 
-    The formula is smooth at 0.
+    By Rodrigues' formula.
     """
     theta2 = (omega * omega).sum(-1)[..., None, None]
-    small = theta2 < 1e-6
+    small = theta2 < SMALL_SQUARED_ANGLE
     safe = torch.where(small, torch.ones_like(theta2), theta2)
     theta = safe.sqrt()
     a = torch.where(small, 1 - theta2 / 6, theta.sin() / theta)
@@ -41,7 +54,8 @@ def so3_log(rotation: Tensor) -> Tensor:
     )
     sin = skew.norm(dim=-1) / 2
     angle = torch.atan2(sin, (trace - 1) / 2)
-    factor = torch.where(sin > 1e-6, angle / (2 * sin.clamp_min(1e-12)), torch.full_like(sin, 0.5))
+    ratio = angle / (2 * sin.clamp_min(LENGTH_MIN))
+    factor = torch.where(sin > SMALL_ANGLE, ratio, torch.full_like(sin, 0.5))
     return skew * factor[..., None]
 
 
@@ -100,7 +114,7 @@ def quat_multiply(a: Tensor, b: Tensor) -> Tensor:
 def quat_from_z(normals: Tensor) -> Tensor:
     """Quaternions (N, 4) that turn the z axis into the line of unit normals (N, 3).
 
-    A normal and its opposite give the same.
+    A normal and its opposite give the same quaternion, but for those with z = 0.
     """
     n = torch.where(normals[:, 2:] < 0, -normals, normals)
     half = torch.nn.functional.normalize(n + n.new_tensor([0.0, 0, 1]), dim=1)
@@ -111,9 +125,8 @@ def axis_angle_to_quat(omega: Tensor) -> Tensor:
     """Quaternions (..., 4) of axis-angle vectors (..., 3)."""
     theta = omega.norm(dim=-1, keepdim=True)
     half = theta / 2
-    scale = torch.where(
-        theta > 1e-6, half.sin() / theta.clamp_min(1e-12), torch.full_like(theta, 0.5)
-    )
+    ratio = half.sin() / theta.clamp_min(LENGTH_MIN)
+    scale = torch.where(theta > SMALL_ANGLE, ratio, torch.full_like(theta, 0.5))
     return torch.cat([half.cos(), omega * scale], -1)
 
 
@@ -143,45 +156,51 @@ def umeyama(
     return R, mean_b - scale * mean_a @ R.T, scale
 
 
-def nearest(points: Tensor, targets: Tensor, k: int = 1, tree=None) -> tuple[Tensor, Tensor]:
-    """Distances (N, k) of points (N, 3) to the k nearest targets (M, 3), and their indices (N, k).
+def nearest(points: Tensor, targets: Tensor, k: int = 1, tree: cKDTree | None = None) -> Neighbours:
+    """The k targets (M, 3) nearest to each of the points (N, 3).
 
     Distances are Euclidean and carry no gradient. Small sets are compared exhaustively, large ones
     with a k-d tree: `tree`, where `search_tree(targets)` was kept.
     """
-    if len(targets) <= 128:
-        d = torch.cdist(
-            points.detach(), targets.detach(), compute_mode="donot_use_mm_for_euclid_dist"
-        )
-        if k == 1:
-            d, i = d.min(1, keepdim=True)
-            return d, i
-        closest = d.topk(k, largest=False)
-        return closest.values, closest.indices
-    d, i = (tree or search_tree(targets)).query(points.detach().cpu().numpy(), k=k)
-    distances = torch.as_tensor(d, dtype=points.dtype).reshape(len(points), k)
-    indices = torch.as_tensor(i).reshape(len(points), k)
-    return distances.to(points.device), indices.to(points.device)
+    if len(targets) <= EXHAUSTIVE_TARGETS:
+        return _nearest_of_all(points.detach(), targets.detach(), k)
+    found = (tree or search_tree(targets)).query(points.detach().cpu().numpy(), k=k)
+    shape = (len(points), k)
+    distance = torch.as_tensor(found[0], dtype=points.dtype).reshape(shape)
+    index = torch.as_tensor(found[1]).reshape(shape)
+    return Neighbours(distance.to(points.device), index.to(points.device))
 
 
-def search_tree(targets: Tensor):
-    """A k-d tree (scipy's) of targets (M, 3), to be kept where `nearest` asks for them often."""
+def _nearest_of_all(points: Tensor, targets: Tensor, k: int) -> Neighbours:
+    """`nearest` by comparing every point with every target."""
+    # differences, not products: products lose the digits of small distances
+    table = torch.cdist(points, targets, compute_mode="donot_use_mm_for_euclid_dist")
+    if k == 1:
+        return Neighbours(*table.min(1, keepdim=True))
+    return Neighbours(*table.topk(k, largest=False))
+
+
+def search_tree(targets: Tensor) -> cKDTree:
+    """A k-d tree of targets (M, 3), to be kept where `nearest` is asked for the same ones often."""
     return cKDTree(targets.detach().cpu().numpy())
 
 
 def generator(seed: int, *path: int | str) -> torch.Generator:
     """A CPU generator for one purpose.
 
-    The same seed and path give the same numbers, other paths independent ones.
+    The same seed and path give the same numbers, other paths give independent ones.
     """
     mixed = zlib.crc32(repr((seed, *path)).encode())
     return torch.Generator().manual_seed(mixed)
 
 
 def vertex_normals(verts: Tensor, faces: Tensor) -> Tensor:
-    """Unit normals (V, 3) of vertices (V, 3), faces (F, 3) weighing by area; differentiable."""
+    """Unit normals (V, 3) of a mesh's vertices (V, 3); differentiable.
+
+    Each is the mean of the normals of its faces (F, 3), which count by their area.
+    """
     a, b, c = verts[faces].unbind(1)
-    n = torch.linalg.cross(b - a, c - a)
-    return torch.nn.functional.normalize(
-        torch.zeros_like(verts).index_add(0, faces.reshape(-1), n.repeat_interleave(3, 0)), dim=-1
-    )
+    weighted = torch.linalg.cross(b - a, c - a)  # twice the area long
+    per_corner = weighted.repeat_interleave(3, 0)
+    total = torch.zeros_like(verts).index_add(0, faces.reshape(-1), per_corner)
+    return torch.nn.functional.normalize(total, dim=-1)

@@ -1,51 +1,61 @@
-"""Image and landmark metrics, as the field defines them (lineage.md 6). Images (H, W, C) in [0, 1] unless said."""
+"""Image and landmark metrics, as the field defines them (lineage.md 6).
 
+Images are (H, W, C) in [0, 1] unless said otherwise. A score that needs weights which are not on
+this machine is None.
+"""
+
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from stkit.assets import asset_path, check_asset
+from stkit.render import ssim_kernels
+
+MSE_MIN = 1e-12  # two equal images have a PSNR of 120 dB, not an infinite one
+SSIM_REACH = 5  # pixels on either side: an 11-tap window (Wang et al. 2004)
+SSIM_SIGMA = 1.5  # pixels (Wang et al. 2004)
+SSIM_C1 = 0.01**2  # (K1 L)^2 and (K2 L)^2 of Wang et al. 2004, for values in [0, 1]
+SSIM_C2 = 0.03**2
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's training images (Radford et al. 2021)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+# the 68 landmarks of iBUG (Sagonas et al. 2013) that OpenCV's aligner reads
+RIGHT_EYE, LEFT_EYE, NOSE_TIP, MOUTH_CORNERS = slice(36, 42), slice(42, 48), 30, (48, 54)
 
 
 def psnr(image: Tensor, truth: Tensor) -> float:
     """20 log10(1 / rmse) over all pixels and channels, dB."""
-    return float(-10 * torch.log10((image - truth).square().mean().clamp_min(1e-12)))
+    return float(-10 * torch.log10((image - truth).square().mean().clamp_min(MSE_MIN)))
 
 
 @lru_cache(maxsize=8)
 def _blur_matrix(n: int) -> Tensor:
-    """Banded matrix (n, n) whose product with a column is its 11-tap Gaussian blur (sigma 1.5) with zero padding."""
+    """Banded matrix (n, n): its product with a column is the window's blur with zero padding."""
     d = torch.arange(n)[:, None] - torch.arange(n)[None]
-    g = torch.exp(-(d.float() ** 2) / (2 * 1.5**2)) * (d.abs() <= 5)
-    return g / torch.exp(-(torch.arange(-5, 6).float() ** 2) / (2 * 1.5**2)).sum()
+    taps = torch.arange(-SSIM_REACH, SSIM_REACH + 1)
+    g = torch.exp(-(d.float() ** 2) / (2 * SSIM_SIGMA**2)) * (d.abs() <= SSIM_REACH)
+    return g / torch.exp(-(taps.float() ** 2) / (2 * SSIM_SIGMA**2)).sum()
 
 
 def ssim(image: Tensor, truth: Tensor) -> Tensor:
-    """Mean SSIM: 11x11 Gaussian window, sigma 1.5, C1 = 0.01^2, C2 = 0.03^2, zero padding, per channel.
+    """Mean SSIM (Wang et al. 2004): 11x11 Gaussian window, zero padding, per channel.
 
-    Differentiable; float32 images on a CPU go through a compiled kernel, which passes no gradient to `truth`.
+    Differentiable; float32 images on a CPU go through a compiled kernel, which passes no gradient
+    to `truth`.
     """
-    if (
-        image.device.type == "cpu"
-        and image.dtype == truth.dtype == torch.float32
-        and not truth.requires_grad
-    ):
-        from stkit.render.ssim_kernels import ssim as compiled
-
-        return compiled(image, truth)
+    compilable = image.device.type == "cpu" and image.dtype == truth.dtype == torch.float32
+    if compilable and not truth.requires_grad:
+        return ssim_kernels.ssim(image, truth)
     x, y = image.permute(2, 0, 1), truth.permute(2, 0, 1)
     rows, columns = _blur_matrix(x.shape[1]).to(x), _blur_matrix(x.shape[2]).to(x)
-    maps = (
-        rows @ torch.cat([x, y, x * x, y * y, x * y]) @ columns
-    )  # as products: faster than conv2d on a CPU
+    # as matrix products: faster than conv2d on a CPU
+    maps = rows @ torch.cat([x, y, x * x, y * y, x * y]) @ columns
     mx, my, xx, yy, xy = maps.split(len(x))
-    c1, c2 = 0.01**2, 0.03**2
-    value = (
-        (2 * mx * my + c1)
-        * (2 * (xy - mx * my) + c2)
-        / ((mx * mx + my * my + c1) * (xx - mx * mx + yy - my * my + c2))
-    )
-    return value.mean()
+    above = (2 * mx * my + SSIM_C1) * (2 * (xy - mx * my) + SSIM_C2)
+    below = (mx * mx + my * my + SSIM_C1) * (xx - mx * mx + yy - my * my + SSIM_C2)
+    return (above / below).mean()
 
 
 def iou(a: Tensor, b: Tensor, threshold: float = 0.5) -> float:
@@ -54,8 +64,13 @@ def iou(a: Tensor, b: Tensor, threshold: float = 0.5) -> float:
     return float((x & y).sum() / (x | y).sum().clamp_min(1))
 
 
+def iou_loss(a: Tensor, b: Tensor) -> Tensor:
+    """1 - soft intersection over union of two masks (H, W, 1) (kaolin's mask_iou)."""
+    return 1 - (a * b).sum() / (a + b - a * b).sum().clamp_min(1e-6)
+
+
 def nme(points: Tensor, truth: Tensor, eye: Tensor) -> Tensor:
-    """Mean distance (...,) of 2D points (..., N, 2) to the truth in units of the eye distance (...,)."""
+    """Mean distance (...,) of 2D points (..., N, 2) to the truth, in units of the eye distance."""
     return (points - truth).norm(dim=-1).mean(-1) / eye
 
 
@@ -66,7 +81,10 @@ def correlation(a: Tensor, b: Tensor) -> float:
 
 
 def perceptual(image: Tensor, truth: Tensor, net: str = "vgg") -> float | None:
-    """LPIPS with inputs scaled to [-1, 1], or None where the backbone's weights are not on this machine."""
+    """LPIPS (Zhang et al. 2018), or None where the backbone's weights are not on this machine.
+
+    The network gets inputs scaled to [-1, 1].
+    """
     model = _lpips(net)
     if model is None:
         return None
@@ -76,9 +94,8 @@ def perceptual(image: Tensor, truth: Tensor, net: str = "vgg") -> float | None:
 
 
 @lru_cache(maxsize=2)
-def _lpips(net: str):
-    from stkit.assets import asset_path
-
+def _lpips(net: str) -> nn.Module | None:
+    """The lpips package's model with its backbone filled from the asset, or None without that."""
     backbone = asset_path(f"lpips_{net}_backbone")
     if backbone is None:
         return None
@@ -86,83 +103,96 @@ def _lpips(net: str):
 
     model = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     features = torch.load(backbone, weights_only=True)
-    wanted = {k: v for k, v in features.items() if k.startswith("features.")}
-    slices = [m for n, m in model.net.named_children() if n.startswith("slice")]
-    for part in slices:
-        for index, layer in part.named_children():
-            for name, parameter in layer.named_parameters():
-                parameter.data.copy_(wanted[f"features.{index}.{name}"])
+    for name, parameter in model.net.named_parameters():
+        place = name.split(".", 1)[1]  # lpips cuts `features` into parts: slice2.5.weight
+        parameter.data.copy_(features[f"features.{place}"])
     return model.eval()
 
 
-def clip_scores(image: Tensor, edited: Tensor, before: str, after: str) -> dict[str, float] | None:
-    """CLIP-S, CLIP-DS and image similarity (lineage.md 6) with ViT-L/14, or None where its folder is not on this machine.
+@dataclass(frozen=True)
+class ClipScores:
+    """Cosines of CLIP embeddings (lineage.md 6).
 
-    `before` and `after` are captions, not the instruction. Images are resized to 224 without a crop.
+    `clip_s` edited picture and its caption, `clip_ds` change of the picture and of the caption,
+    `clip_image` edited picture and the one before.
     """
-    from stkit.assets import asset_path
 
+    clip_s: float
+    clip_ds: float
+    clip_image: float
+
+
+def clip_scores(image: Tensor, edited: Tensor, before: str, after: str) -> ClipScores | None:
+    """Scores of an edit by CLIP ViT-L/14, or None where its folder is not on this machine.
+
+    `before` and `after` are captions of `image` and `edited`, not the instruction. Images are
+    resized to 224 without a crop.
+    """
     folder = asset_path("clip_vit_l14")
     if folder is None:
         return None
     from transformers import CLIPModel, CLIPTokenizer
 
     model = CLIPModel.from_pretrained(folder, use_safetensors=True).eval()
-    tokens = CLIPTokenizer.from_pretrained(folder)(
-        [before, after], padding=True, return_tensors="pt"
-    )
-    mean = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
-    std = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
-    pixels = torch.stack([x.permute(2, 0, 1) for x in (image, edited)]).float()
-    size = model.config.vision_config.image_size
-    pixels = torch.nn.functional.interpolate(
-        pixels, (size, size), mode="bicubic", antialias=True
-    ).clamp(0, 1)
-    unit = lambda x: torch.nn.functional.normalize(getattr(x, "pooler_output", x), dim=-1)
+    tokenizer = CLIPTokenizer.from_pretrained(folder)
+    tokens = tokenizer([before, after], padding=True, return_tensors="pt")
+    pixels = _clip_pixels(torch.stack([image, edited]), model.config.vision_config.image_size)
     with torch.no_grad():
-        i0, i1 = unit(model.get_image_features((pixels - mean) / std))
-        t0, t1 = unit(model.get_text_features(**tokens))
-    cos = lambda a, b: float(torch.nn.functional.cosine_similarity(a, b, dim=0))
-    return {"clip_s": cos(i1, t1), "clip_ds": cos(i1 - i0, t1 - t0), "clip_image": cos(i0, i1)}
+        i0, i1 = nn.functional.normalize(model.get_image_features(pixels).pooler_output, dim=-1)
+        t0, t1 = nn.functional.normalize(model.get_text_features(**tokens).pooler_output, dim=-1)
+    return ClipScores(_cosine(i1, t1), _cosine(i1 - i0, t1 - t0), _cosine(i0, i1))
+
+
+def _clip_pixels(images: Tensor, size: int) -> Tensor:
+    """Images (N, H, W, 3) as CLIP takes them: (N, 3, size, size), normalised."""
+    pixels = images.permute(0, 3, 1, 2).float()
+    pixels = nn.functional.interpolate(pixels, (size, size), mode="bicubic", antialias=True)
+    mean = torch.tensor(CLIP_MEAN).view(3, 1, 1)
+    std = torch.tensor(CLIP_STD).view(3, 1, 1)
+    return (pixels.clamp(0, 1) - mean) / std
+
+
+def _cosine(a: Tensor, b: Tensor) -> float:
+    return float(nn.functional.cosine_similarity(a, b, dim=0))
 
 
 def same_person(
     image: np.ndarray, other: np.ndarray, points: np.ndarray, other_points: np.ndarray
 ) -> float | None:
-    """Cosine similarity of two faces' SFace embeddings (Zhong et al. 2021), or None where its weights are not on this machine.
+    """Cosine of two faces' SFace embeddings (Zhong et al. 2021), or None without the weights.
 
-    Images (H, W, 3) uint8, points (68, 2) in their pixels. OpenCV counts above 0.363 as the same person.
+    Images (H, W, 3) uint8, points (68, 2) in their pixels. OpenCV counts above 0.363 as the same
+    person. Raises ValueError where the file is not the published one.
     """
     model = _sface()
     if model is None:
         return None
-    a, b = (
-        model.feature(model.alignCrop(np.ascontiguousarray(i[..., ::-1]), _five(p)))
-        for i, p in ((image, points), (other, other_points))
-    )
-    return float(model.match(a, b, 0))
+    embeddings = [
+        model.feature(model.alignCrop(np.ascontiguousarray(picture[..., ::-1]), _detection(marks)))
+        for picture, marks in ((image, points), (other, other_points))
+    ]
+    return float(model.match(*embeddings, 0))
 
 
-def _five(points: np.ndarray) -> np.ndarray:
-    """What OpenCV's aligner reads: box, right eye, left eye, nose, right and left corner of the mouth, score (15,)."""
+def _detection(points: np.ndarray) -> np.ndarray:
+    """What OpenCV's aligner reads (15,), from landmarks (68, 2).
+
+    Box, right eye, left eye, nose, right and left corner of the mouth, score.
+    """
     low, high = points.min(0), points.max(0)
-    marks = points[36:42].mean(0), points[42:48].mean(0), points[30], points[48], points[54]
-    return np.concatenate([low, high - low, *marks, [1.0]]).astype(np.float32)
+    eyes = points[RIGHT_EYE].mean(0), points[LEFT_EYE].mean(0)
+    mouth = [points[corner] for corner in MOUTH_CORNERS]
+    marks = [low, high - low, *eyes, points[NOSE_TIP], *mouth, [1.0]]
+    return np.concatenate(marks).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
 def _sface():
-    import cv2
-
-    from stkit.assets import asset_path, check_asset
-
+    """OpenCV's face recogniser with the published weights, or None without them."""
     path = asset_path("sface")
     if path is None:
         return None
+    import cv2
+
     check_asset("sface")
     return cv2.FaceRecognizerSF.create(str(path), "")
-
-
-def iou_loss(a: Tensor, b: Tensor) -> Tensor:
-    """1 - soft intersection over union of two masks (H, W, 1) (kaolin's mask_iou)."""
-    return 1 - (a * b).sum() / (a + b - a * b).sum().clamp_min(1e-6)

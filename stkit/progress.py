@@ -1,7 +1,11 @@
-"""Progress bars: in a terminal and in papermill's log; silent under pytest and nbval, and where STKIT_QUIET is set."""
+"""Progress bars: in a terminal and in papermill's log; silent under pytest and nbval, and where
+STKIT_QUIET is set.
+"""
 
 import os
 import sys
+
+from tqdm import tqdm
 
 
 def silent() -> bool:
@@ -10,11 +14,11 @@ def silent() -> bool:
 
 
 def bar(items, desc: str = "", initial: int = 0, total: int | None = None):
-    """`items` with a text progress bar on stderr that shows time left; updates slowly where nobody watches."""
+    """`items` with a text progress bar on stderr that shows time left; updates slowly where nobody
+    watches.
+    """
     if silent():
         return items
-    from tqdm import tqdm
-
     watched = sys.stderr.isatty()
     total = total if total is not None else (len(items) if hasattr(items, "__len__") else None)
     return tqdm(

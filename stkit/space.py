@@ -13,7 +13,9 @@ HEAD_CENTRE = torch.tensor([[0.0, 0.1, -0.35]])  # canonical decimetres
 
 
 def skin_weight(points: Tensor) -> Tensor:
-    """How much canonical points (..., 3) follow the head: 1 above the jaw, 0 on the chest, smooth in between (..., 1)."""
+    """How much canonical points (..., 3) follow the head: 1 above the jaw, 0 on the chest, smooth
+    in between (..., 1).
+    """
     h = points[..., 1:2] + 0.30 * (
         points[..., 2:3] + 0.55
     )  # the nape turns with the head a little lower than the throat
@@ -25,9 +27,10 @@ def skin_weight(points: Tensor) -> Tensor:
 class FramePose:
     """What a head does in one frame, and how it gets into the world.
 
-    beta (64,) expression; pose (6,) of the head and torso (6,) of the chest, axis-angle (radians) and translation
-    (decimetres): where the head is, and how the chest has moved since the neutral frame; scale () world decimetres per
-    canonical decimetre; rest (6,) the head's pose when the chest was at rest.
+    beta (64,) expression; pose (6,) of the head and torso (6,) of the chest, axis-angle (radians)
+    and translation (decimetres): where the head is, and how the chest has moved since the neutral
+    frame; scale () world decimetres per canonical decimetre; rest (6,) the head's pose when the
+    chest was at rest.
     """
 
     beta: Tensor
@@ -44,10 +47,10 @@ class FramePose:
 def to_world(points: Tensor, frame: FramePose, follow: Tensor | None = None) -> Tensor:
     """World points (N, 3), decimetres, of canonical points (N, 3).
 
-    The head moves by x_world = S R x + T (lineage.md 1.1). Shoulders do not turn with the head, so points below the neck
-    blend to the chest: its place at the neutral frame, moved by `frame.torso`. The paper is silent on this;
-    Gaussian-Head-Avatar crops shoulders away. `follow` (N, 1): how much each point goes with the head (default:
-    `skin_weight`).
+    The head moves by x_world = S R x + T (lineage.md 1.1). Shoulders do not turn with the head, so
+    points below the neck blend to the chest: its place at the neutral frame, moved by
+    `frame.torso`. The paper is silent on this; Gaussian-Head-Avatar crops shoulders away. `follow`
+    (N, 1): how much each point goes with the head (default: `skin_weight`).
     """
     head = frame.scale * points @ so3_exp(frame.pose[:3]).T + frame.pose[3:]
     at_rest = frame.scale * points @ so3_exp(frame.rest[:3]).T + frame.rest[3:]

@@ -1,14 +1,17 @@
-"""Optimisation that can be interrupted: steps, checkpoints, learning-rate schedule, reproducible arithmetic."""
+"""Optimisation that can be interrupted: steps, checkpoints, learning-rate schedule, reproducible
+arithmetic.
+"""
 
 import math
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -19,18 +22,32 @@ CHECKPOINT_SECONDS = 20.0  # between two checkpoints
 SHOW_EVERY = 10  # steps between two losses on the progress bar
 
 
+class Stateful(Protocol):
+    """What a checkpoint can keep."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that changes on the way."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> object:
+        """Go on from there."""
+        ...
+
+
 @dataclass(frozen=True)
 class Training:
-    """An optimisation: step(k) for k in 0..steps-1 gives named losses; `state` is all that changes on the way.
+    """An optimisation: step(k) for k in 0..steps-1 gives named losses; `state` is all that changes
+    on the way.
 
-    `state` maps names to objects with state_dict and load_state_dict, or to torch.Generators. `first()` runs before the
-    first step, and not where a checkpoint is continued; `before(k)` runs before every step k.
+    `state` maps names to objects with state_dict and load_state_dict, or to torch.Generators.
+    `first()` runs before the first step, and not where a checkpoint is continued; `before(k)` runs
+    before every step k.
     """
 
     title: str
     steps: int
     step: Callable[[int], dict[str, float]]
-    state: dict[str, object]
+    state: Mapping[str, Stateful | torch.Generator]
     before: Callable[[int], None] = lambda k: None
     first: Callable[[], None] = lambda: None
 
@@ -38,16 +55,18 @@ class Training:
 def run_steps(
     training: Training, checkpoint: Path | None = None, progress=lambda x, **k: x
 ) -> dict[str, list[float]]:
-    """Run all steps and collect what each returns, saving the state every 20 s and going on from there.
+    """Run all steps and collect what each returns, saving the state every 20 s and going on from
+    there.
 
-    ^C is heeded between two steps, after the state was saved, so that nothing is lost; a second ^C is heeded at once.
-    The checkpoint is removed by the caller once the result is written.
+    ^C is heeded between two steps, after the state was saved, so that nothing is lost; a second ^C
+    is heeded at once. The checkpoint is removed by the caller once the result is written.
     """
     start, history = resume(training, checkpoint)
     if start == 0:
         training.first()
     last = time.monotonic()
-    bar = progress(range(start, training.steps), desc=training.title, initial=start)
+    steps = range(start, training.steps)
+    bar = progress(steps, desc=training.title, initial=start, total=training.steps)
     with interrupts_noted() as pressed:
         for k in bar:
             training.before(k)
@@ -65,7 +84,9 @@ def run_steps(
 
 
 def save_checkpoint(path: Path, training: Training, step: int, history: dict) -> None:
-    """Write the state before step number `step`, whole or not at all; safetensors, so that reading it runs no code."""
+    """Write the state before step number `step`, whole or not at all; safetensors, so that reading
+    it runs no code.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     values = {
         name: x.get_state() if isinstance(x, torch.Generator) else x.state_dict()
@@ -75,9 +96,11 @@ def save_checkpoint(path: Path, training: Training, step: int, history: dict) ->
 
 
 def resume(training: Training, checkpoint: Path | None) -> tuple[int, dict[str, list[float]]]:
-    """Load a checkpoint into the state; the step to go on from and the history so far, or (0, {}) where there is none.
+    """Load a checkpoint into the state; the step to go on from and the history so far, or (0, {})
+    where there is none.
 
-    A file that cannot be read, or is another training's, is removed with a note, and the training starts anew.
+    A file that cannot be read, or is another training's, is removed with a note, and the training
+    starts anew.
     """
     if checkpoint is None or not checkpoint.exists():
         return 0, {}
@@ -111,10 +134,11 @@ def resume(training: Training, checkpoint: Path | None) -> tuple[int, dict[str, 
 
 @contextmanager
 def reproducible() -> Iterator[None]:
-    """Within this block the CPU's results do not depend on the order in which threads finish; restored afterwards.
+    """Within this block the CPU's results do not depend on the order in which threads finish;
+    restored afterwards.
 
-    torch's CPU indexing adds atomically otherwise, which gives other bits each run. Also a decorator:
-    a stage runs whole within it.
+    torch's CPU indexing adds atomically otherwise, which gives other bits each run. Also a
+    decorator: a stage runs whole within it.
     """
     strict = torch.are_deterministic_algorithms_enabled()
     fill = torch.utils.deterministic.fill_uninitialized_memory
@@ -122,7 +146,7 @@ def reproducible() -> Iterator[None]:
     if not torch.cuda.is_available():
         torch.use_deterministic_algorithms(True)
         torch.utils.deterministic.fill_uninitialized_memory = False
-    one_thread_for_torch()
+    set_torch_threads()
     try:
         yield
     finally:
@@ -133,7 +157,9 @@ def reproducible() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Within this block torch's global random numbers, which new layers are filled with, start from a seed."""
+    """Within this block torch's global random numbers, which new layers are filled with, start from
+    a seed.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
@@ -141,10 +167,12 @@ def seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def interrupts_noted() -> Iterator[list[int]]:
-    """Gives a list that the first ^C is written into; a second one raises KeyboardInterrupt as usual.
+    """Gives a list that the first ^C is written into; a second one raises KeyboardInterrupt as
+    usual.
 
-    Raised in the midst of a step, KeyboardInterrupt can be lost: Python drops what is raised while compiled code calls
-    back, as LLVM does when numba compiles. Where ^C is somebody else's (another thread, another handler) it stays so.
+    Raised in the midst of a step, KeyboardInterrupt can be lost: Python drops what is raised while
+    compiled code calls back, as LLVM does when numba compiles. Where ^C is somebody else's (another
+    thread, another handler) it stays so.
     """
     pressed: list[int] = []
     usual = signal.getsignal(signal.SIGINT)
@@ -166,9 +194,10 @@ def interrupts_noted() -> Iterator[list[int]]:
 
 
 def accumulate(
-    batch: int, sample: Callable[[], tuple[Tensor, dict[str, Tensor | float]]]
+    batch: int, sample: Callable[[], tuple[Tensor, Mapping[str, Tensor | float]]]
 ) -> dict[str, float]:
-    """Gradients of the mean loss of `batch` samples, one after another in the memory of one; the means of their values.
+    """Gradients of the mean loss of `batch` samples, one after another in the memory of one; the
+    means of their values.
 
     sample() gives a loss to differentiate and named values for the history.
     """
@@ -182,13 +211,15 @@ def accumulate(
     return means
 
 
-def one_thread_for_torch() -> None:
-    """On one or two cores torch's own threads cost more in waking up than they save, beside those of the kernels.
+def set_torch_threads() -> None:
+    """As many threads for torch as `OMP_NUM_THREADS` says, else one for each core, but one alone on
+    two cores.
 
-    `OMP_NUM_THREADS` in the environment overrules this.
+    There torch's own threads cost more in waking up than they save, beside those of the kernels.
+    The number is set in any case: sums over threads have other last bits for other numbers.
     """
-    if "OMP_NUM_THREADS" not in os.environ and len(os.sched_getaffinity(0)) <= 2:
-        torch.set_num_threads(1)
+    cores = len(os.sched_getaffinity(0))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or (1 if cores <= 2 else cores)))
 
 
 def cosine(k: int, steps: int, floor: float = 0.1) -> float:

@@ -1,7 +1,12 @@
-"""A make-believe GPU: tensors that say they are on "cuda", live in main memory, and refuse to meet tensors that are not.
+"""A make-believe GPU: tensors that say they are on "cuda" and refuse to meet tensors that are not.
 
-It finds what a machine without a GPU cannot: a tensor made on the CPU in the middle of a stage that runs on CUDA. Arithmetic is the CPU's.
+They live in main memory, and arithmetic is the CPU's. It finds what a machine without a GPU cannot:
+a tensor made on the CPU in the middle of a stage that runs on CUDA.
 """
+
+from collections.abc import Callable
+from functools import wraps
+from types import SimpleNamespace
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -10,13 +15,8 @@ from torch.utils._pytree import tree_flatten, tree_map
 CUDA = torch.device("cuda:0")
 MOVES = {torch.Tensor.to, torch.Tensor.cpu, torch.Tensor.cuda}
 CROSSING = {"copy_", "_to_copy"}  # operations that may read one device and write another
-INDEXING = {
-    "index",
-    "index_put",
-    "index_put_",
-    "_unsafe_index_put",
-    "_index_put_impl_",
-}  # indices may stay on the CPU
+# indices may stay on the CPU
+INDEXING = {"index", "index_put", "index_put_", "_unsafe_index_put", "_index_put_impl_"}
 
 
 class Away(torch.Tensor):
@@ -58,24 +58,26 @@ class Away(torch.Tensor):
         kwargs.pop("device", None)
         name = func.overloadpacket.__name__
         flat, _ = tree_flatten((args, kwargs))
-        here = [
-            x for x in flat if isinstance(x, torch.Tensor) and not isinstance(x, Away) and x.ndim
-        ]
-        if (
-            here
-            and name not in CROSSING
-            and not (name in INDEXING and all(x.dtype in (torch.long, torch.bool) for x in here))
-        ):
-            raise RuntimeError(
-                f"{func}: a tensor {tuple(here[0].shape)} of the CPU meets one of cuda:0"
-            )
-        bare = lambda x: x.inner if isinstance(x, Away) else x
-        out = func(*tree_map(bare, args), **tree_map(bare, kwargs))
-        if name.endswith("_") and not name.startswith("__") and args and isinstance(args[0], Away):
-            return args[0]
-        if name == "copy_":
+        _refuse_mixing(func, name, flat)
+        out = func(*tree_map(_inner, args), **tree_map(_inner, kwargs))
+        in_place = name.endswith("_") and not name.startswith("__")
+        if name == "copy_" or (in_place and args and isinstance(args[0], Away)):
             return args[0]
         return tree_map(lambda x: Away(x) if isinstance(x, torch.Tensor) else x, out)
+
+
+def _inner(x):
+    return x.inner if isinstance(x, Away) else x
+
+
+def _refuse_mixing(func, name: str, flat: list) -> None:
+    """RuntimeError where a tensor of the CPU, but for a scalar, is among the arguments."""
+    here = [x for x in flat if isinstance(x, torch.Tensor) and not isinstance(x, Away) and x.ndim]
+    indices_only = all(x.dtype in (torch.long, torch.bool) for x in here)
+    if here and name not in CROSSING and not (name in INDEXING and indices_only):
+        raise RuntimeError(
+            f"{func}: a tensor {tuple(here[0].shape)} of the CPU meets one of cuda:0"
+        )
 
 
 class _Leave(torch.autograd.Function):
@@ -108,6 +110,35 @@ def fetch(x: torch.Tensor) -> torch.Tensor:
     return _Return.apply(x) if isinstance(x, Away) else x
 
 
+def on_cpu(function: Callable) -> Callable:
+    """The function, its tensors fetched from the make-believe GPU and its results sent there."""
+
+    @wraps(function)
+    def call(*args, **kwargs):
+        args, kwargs = tree_map(_fetch_any, (args, kwargs))
+        return tree_map(_send_any, function(*args, **kwargs))
+
+    return call
+
+
+def _fetch_any(x):
+    return fetch(x) if isinstance(x, torch.Tensor) else x
+
+
+def _send_any(x):
+    return send(x) if isinstance(x, torch.Tensor) else x
+
+
+def gsplat_on_cpu() -> SimpleNamespace:
+    """A module for gsplat's place whose `rasterization` runs the CPU kernels."""
+    from stkit.render import rasterize
+
+    def rasterization(**options):
+        return rasterize(**options, backend="cpu", meta=False)
+
+    return SimpleNamespace(rasterization=on_cpu(rasterization))
+
+
 class MakeBelieveGPU(TorchFunctionMode):
     """Within it, device="cuda" works: factories and `.to` give `Away` tensors."""
 
@@ -122,40 +153,33 @@ class MakeBelieveGPU(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
         if func in MOVES:
-            wanted = (
-                "cpu"
-                if func is torch.Tensor.cpu
-                else "cuda"
-                if func is torch.Tensor.cuda
-                else kwargs.get("device")
-            )
-            rest = list(args[1:])
-            if func is torch.Tensor.to and wanted is None:
-                for k, x in enumerate(rest):
-                    if isinstance(x, torch.device) or (isinstance(x, str)):
-                        wanted = rest.pop(k)
-                        break
-                    if isinstance(x, torch.Tensor):
-                        wanted, rest[k] = x.device, x.dtype
-                        break
-            kwargs.pop("device", None)
-            x = args[0]
-            if wanted is not None:
-                x = send(x) if torch.device(wanted).type == "cuda" else fetch(x)
-            if func is torch.Tensor.to:
-                dtype = next(
-                    (r for r in [*rest, kwargs.get("dtype")] if isinstance(r, torch.dtype)), None
-                )
-                if dtype is not None:
-                    return func(x, dtype)
-            return x
+            return _move(func, args[0], list(args[1:]), kwargs)
         if func is torch.Tensor.new_tensor and isinstance(args[0], Away):
             return Away(torch.tensor(*args[1:], dtype=kwargs.get("dtype") or args[0].dtype))
         device = kwargs.get("device")
-        if device is not None and torch.device(device).type == "cuda":
-            kwargs["device"] = "cpu"
-            if any(isinstance(x, Away) for x in tree_flatten(args)[0]):
-                return func(*args, **kwargs)
-            grad = kwargs.pop("requires_grad", False)
-            return Away(func(*args, **kwargs)).requires_grad_(grad)
-        return func(*args, **kwargs)
+        if device is None or torch.device(device).type != "cuda":
+            return func(*args, **kwargs)
+        kwargs["device"] = "cpu"
+        if any(isinstance(x, Away) for x in tree_flatten(args)[0]):
+            return func(*args, **kwargs)
+        requires_grad = kwargs.pop("requires_grad", False)
+        return Away(func(*args, **kwargs)).requires_grad_(requires_grad)
+
+
+def _move(func, x: torch.Tensor, rest: list, kwargs: dict) -> torch.Tensor:
+    """`x.to(...)`, `x.cpu()` or `x.cuda()` with the other arguments `rest` and `kwargs`."""
+    if func is torch.Tensor.cpu:
+        return fetch(x)
+    if func is torch.Tensor.cuda:
+        return send(x)
+    device, dtype = kwargs.get("device"), kwargs.get("dtype")
+    for value in rest:
+        if isinstance(value, torch.Tensor):
+            device, dtype = value.device, value.dtype
+        elif isinstance(value, torch.dtype):
+            dtype = value
+        elif isinstance(value, (torch.device, str)):
+            device = value
+    if device is not None:
+        x = send(x) if torch.device(device).type == "cuda" else fetch(x)
+    return x if dtype is None else func(x, dtype)

@@ -29,7 +29,9 @@ def runs_elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def one_torch_thread():
-    """Pictures are too small for torch's own threads, which stall when other work shares the cores."""
+    """Pictures are too small for torch's own threads, which stall when other work shares the
+    cores.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -39,18 +41,20 @@ def one_torch_thread():
 @pytest.fixture(scope="session")
 def capture():
     """A short clip of the synthetic subject, tracked like a video: 24 frames of 128 pixels."""
-    from stkit.capture.preprocess import PreprocessSettings, preprocess
+    from stkit.capture.preprocess import PreprocessSettings
 
-    return preprocess(
-        "synthetic", PreprocessSettings(size=128, max_frames=24, fit_steps=200, refine_steps=120)
-    )[0]
+    settings = PreprocessSettings(size=128, max_frames=24, fit_steps=200, refine_steps=120)
+    return track("synthetic", settings)[0]
 
 
 @pytest.fixture(scope="session")
 def mesh(capture):
-    """A small mesh head of the synthetic clip, the capture it was made from, and its loss history."""
-    from stkit.heads.fit_mesh import MeshTraining, fit_mesh
+    """A small mesh head of the synthetic clip, the capture it was made from, and its loss
+    history.
+    """
+    from stkit.heads.fit_mesh import fit_mesh
     from stkit.heads.mesh import MeshSettings
+    from stkit.heads.mesh_training import MeshTraining
 
     settings = MeshTraining(
         steps=60,
@@ -68,7 +72,7 @@ def mesh(capture):
 @pytest.fixture(scope="session")
 def gaussians(mesh):
     """A small Gaussian head of the synthetic clip."""
-    from stkit.diffusion.mesh_prior import mesh_prior_views
+    from stkit.diffusion.mesh_prior import MeshPriorViews
     from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
     from stkit.heads.gaussian import GaussianSettings
 
@@ -79,8 +83,16 @@ def gaussians(mesh):
         model=GaussianSettings(width=32, pose_width=24, feature=16, mouth_points=200),
     )
     return fit_gaussians(
-        capture, head, mesh_prior_views(capture, head, (-30.0, 30.0)), settings, capture.split()[0]
+        capture, head, MeshPriorViews()(capture, head, (-30.0, 30.0)), settings, capture.split()[0]
     )[0]
+
+
+def track(source, settings):
+    """A source's capture and the losses of its fits, as a run would make them."""
+    from stkit.runs.source import Source
+    from stkit.runs.stages import track as track_source
+
+    return track_source(Source.parse(str(source)), settings)
 
 
 def seeded(seed: int = 0) -> torch.Generator:

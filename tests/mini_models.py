@@ -1,4 +1,6 @@
-"""Small face models written in the formats of the real ones, from the built-in head: no licensed asset is needed to test a loader."""
+"""Small face models written in the formats of the real ones, from the built-in head: no licensed
+asset is needed to test a loader.
+"""
 
 import json
 import pickle
@@ -15,7 +17,9 @@ IDS, EXPS = 80, 64
 
 
 def parts(step: int = 1):
-    """The built-in head as arrays: mean (V, 3), faces, identity (80, V, 3), expression (64, V, 3), landmarks."""
+    """The built-in head as arrays: mean (V, 3), faces, identity (80, V, 3), expression (64, V, 3),
+    landmarks.
+    """
     m = face_models.get()
     return (
         m.mean.numpy(),
@@ -49,7 +53,9 @@ def write_basel2009(folder: Path) -> Path:
 
 
 def write_basel2009_folder(folder: Path) -> Path:
-    """The original files: here the crop keeps every second vertex of a mesh that the expressions know whole."""
+    """The original files: here the crop keeps every second vertex of a mesh that the expressions
+    know whole.
+    """
     import scipy.io
 
     mean, faces, identity, expression, marks = parts()
@@ -120,7 +126,9 @@ def write_faceverse(folder: Path) -> Path:
 
 
 def write_flame(folder: Path, split_embedding: bool = False) -> Path:
-    """A FLAME pickle as distributed: chumpy arrays, a scipy regressor, protocol 2; the jaw's weights from the built-in jaw direction."""
+    """A FLAME pickle as distributed: chumpy arrays, a scipy regressor, protocol 2; the jaw's
+    weights from the built-in jaw direction.
+    """
     import scipy.sparse
 
     mean, faces, identity, expression, marks = parts()
@@ -209,7 +217,9 @@ WRITERS = {
 
 
 def clip_of_points(frames: int = 40):
-    """MediaPipe-like points (F, 478, 2) of the built-in head talking and turning, with the camera and the truth."""
+    """MediaPipe-like points (F, 478, 2) of the built-in head talking and turning, with the camera
+    and the truth.
+    """
     from stkit.cameras import front_camera
     from stkit.capture.fitting import posed_points
     from stkit.face_models.landmarks import MEDIAPIPE_68

@@ -5,17 +5,16 @@ import av
 import numpy as np
 import pytest
 import torch
-from conftest import grey_video
+from conftest import grey_video, track
 
 from stkit.capture import Capture, choose_neutral, sampling_probabilities
-from stkit.capture.detect import _ranges, square_crop
-from stkit.capture.preprocess import PreprocessSettings, preprocess, synthetic_subject
+from stkit.capture.preprocess import PreprocessSettings
 from stkit.face_models.landmarks import KEPT_66, eye_opening, mouth_opening
 from stkit.geometry import so3_exp, yaw_pitch_roll
 from stkit.io.video import VideoError, read_video, write_video
 from stkit.metrics import correlation, nme
 from stkit.space import skin_weight, to_world
-from stkit.synthetic.subject import film, make_subject
+from stkit.synthetic.subject import film, make_subject, named_subject
 
 
 def encode(path, frames, times=None, rotation=0):
@@ -25,25 +24,24 @@ def encode(path, frames, times=None, rotation=0):
         stream.codec_context.time_base = Fraction(1, 1000)
         for k, image in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = (
-                round(1000 * (k / 25 if times is None else times[k])),
-                Fraction(1, 1000),
-            )
+            frame.pts = round(1000 * (k / 25 if times is None else times[k]))
+            frame.time_base = Fraction(1, 1000)
             for packet in stream.encode(frame):
                 out.mux(packet)
         for packet in stream.encode():
             out.mux(packet)
 
 
-def test_tracking_follows_the_truth_of_the_synthetic_subject(capture):
-    subject = synthetic_subject("synthetic", len(capture))
+def landmark_error(capture):
+    """Mean distance of the tracked landmarks from the detected ones, in eye distances."""
     eye = (capture.landmarks[:, 36, :2] - capture.landmarks[:, 45, :2]).norm(dim=1)
-    assert (
-        nme(
-            capture.camera.project(capture.landmarks3d), capture.landmarks[:, KEPT_66, :2], eye
-        ).mean()
-        < 0.05
-    )
+    tracked = capture.camera.project(capture.landmarks3d)
+    return nme(tracked, capture.landmarks[:, KEPT_66, :2], eye).mean()
+
+
+def test_tracking_follows_the_truth_of_the_synthetic_subject(capture):
+    subject = named_subject("synthetic", len(capture))
+    assert landmark_error(capture) < 0.05
     yaw = yaw_pitch_roll(so3_exp(capture.pose[:, :3]))[0]
     true_yaw = yaw_pitch_roll(so3_exp(subject.performance.pose[:, :3]))[0]
     assert (yaw - true_yaw).abs().mean() < np.radians(4)
@@ -57,11 +55,9 @@ def test_tracking_follows_the_truth_of_the_synthetic_subject(capture):
 def test_capture_survives_its_file(capture, tmp_path):
     capture.save(tmp_path / "c.npz")
     back = Capture.load(tmp_path / "c.npz")
-    assert (
-        torch.equal(back.beta, capture.beta)
-        and np.array_equal(back.frames, capture.frames)
-        and back.neutral == capture.neutral
-    )
+    assert torch.equal(back.beta, capture.beta)
+    assert np.array_equal(back.frames, capture.frames)
+    assert back.neutral == capture.neutral
     (tmp_path / "broken.npz").write_bytes((tmp_path / "c.npz").read_bytes()[:5000])
     with pytest.raises(ValueError, match="broken.npz"):
         Capture.load(tmp_path / "broken.npz")
@@ -92,20 +88,16 @@ def test_neutral_prefers_calm_and_frontal():
     mouth = torch.zeros(4)
     assert choose_neutral(beta, pose, mouth) == 2
     mouth[2:] = 0.9
-    assert choose_neutral(beta, pose, mouth) in (0, 1), (
-        "an open mouth is not neutral, however small its |beta|"
-    )
+    # an open mouth is not neutral, however small its |beta|
+    assert choose_neutral(beta, pose, mouth) in (0, 1)
 
 
 def test_rare_frames_are_drawn_more_often(capture):
     frames = capture.split()[0]
-    even, mixed = (
-        sampling_probabilities(capture, frames, 0.0),
-        sampling_probabilities(capture, frames, 0.5),
-    )
-    assert torch.allclose(
-        even, torch.full_like(even, 1 / len(frames))
-    ) and mixed.sum().item() == pytest.approx(1, abs=1e-5)
+    even = sampling_probabilities(capture, frames, 0.0)
+    mixed = sampling_probabilities(capture, frames, 0.5)
+    assert torch.allclose(even, torch.full_like(even, 1 / len(frames)))
+    assert mixed.sum().item() == pytest.approx(1, abs=1e-5)
     assert mixed.min() >= 0.5 / len(frames)
     lids = eye_opening(capture.landmarks[frames][..., :2])
     blink, common = int(lids.argmin()), int((lids - lids.median()).abs().argmin())
@@ -113,20 +105,12 @@ def test_rare_frames_are_drawn_more_often(capture):
     assert mixed[blink] > 1.5 * mixed[common]
 
 
-def test_subjects_repeat_by_seed_and_differ_between_seeds():
-    a, b, c = make_subject(3, 6), make_subject(3, 6), make_subject(4, 6)
-    assert torch.equal(film(a, 64, 2), film(b, 64, 2)) and not torch.equal(
-        film(a, 64, 2), film(c, 64, 2)
-    )
-    assert a.performance.beta.shape == (6, 64) and torch.isfinite(a.performance.pose).all()
-
-
 def test_bad_input_is_named_and_explained(tmp_path):
     (tmp_path / "notes.mp4").write_text("this is not a video")
     encode(tmp_path / "short.mp4", grey_video(3))
     encode(tmp_path / "empty_room.mp4", grey_video(12))
     (tmp_path / "folder").mkdir()
-    run = lambda name: preprocess(str(tmp_path / name), PreprocessSettings(size=64, max_frames=12))
+    settings = PreprocessSettings(size=64, max_frames=12)
     for name, says in (
         ("missing.mp4", "no such file"),
         ("notes.mp4", "not a video that can be read"),
@@ -135,7 +119,7 @@ def test_bad_input_is_named_and_explained(tmp_path):
         ("empty_room.mp4", "a face was found in only 0 of 12 frames"),
     ):
         with pytest.raises(VideoError, match=says) as caught:
-            run(name)
+            track(tmp_path / name, settings)
         assert name in str(caught.value)
 
 
@@ -158,8 +142,8 @@ def test_wide_frames_are_cropped_around_the_face(filmed, tmp_path):
     wide = np.full((12, 192, 480, 3), 110, np.uint8)
     wide[:, :, 250:442] = filmed
     encode(tmp_path / "wide.mp4", wide)
-    capture, _ = preprocess(
-        str(tmp_path / "wide.mp4"),
+    capture, _ = track(
+        tmp_path / "wide.mp4",
         PreprocessSettings(size=96, max_frames=12, fit_steps=60, refine_steps=0),
     )
     assert capture.frames.shape == (12, 96, 96, 3)
@@ -169,8 +153,8 @@ def test_wide_frames_are_cropped_around_the_face(filmed, tmp_path):
 def test_faceless_frames_are_dropped_and_listed(filmed, tmp_path, capsys):
     frames = np.concatenate([filmed, np.full((3, 192, 192, 3), 90, np.uint8)])
     encode(tmp_path / "gap.mp4", frames)
-    capture, _ = preprocess(
-        str(tmp_path / "gap.mp4"),
+    capture, _ = track(
+        tmp_path / "gap.mp4",
         PreprocessSettings(size=96, max_frames=15, fit_steps=40, refine_steps=0),
     )
     assert "no face in" in capsys.readouterr().out and 12 <= len(capture) < 15
@@ -178,8 +162,8 @@ def test_faceless_frames_are_dropped_and_listed(filmed, tmp_path, capsys):
 
 def test_two_faces_are_warned_about(filmed, tmp_path, capsys):
     encode(tmp_path / "two.mp4", np.concatenate([filmed, filmed], 2))
-    preprocess(
-        str(tmp_path / "two.mp4"),
+    track(
+        tmp_path / "two.mp4",
         PreprocessSettings(size=96, max_frames=12, fit_steps=40, refine_steps=0),
     )
     assert "a second face from frame" in capsys.readouterr().out
@@ -205,9 +189,7 @@ def test_rotation_is_applied(tmp_path, monkeypatch):
             return np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
 
     upright = video._upright(Rotated())
-    assert upright.shape == (4, 2, 3) and np.array_equal(
-        upright, np.rot90(Rotated().to_ndarray(), -1)
-    )
+    assert np.array_equal(upright, np.rot90(Rotated().to_ndarray(), -1))
 
 
 def test_large_frames_are_shrunk_on_reading(tmp_path):
@@ -229,36 +211,20 @@ def test_folders_of_images_are_clips(filmed, tmp_path):
 
 
 def test_written_video_is_h264_and_reads_back(tmp_path):
-    frames = (np.linspace(0, 255, 10)[:, None, None, None] * np.ones((1, 66, 50, 3))).astype(
-        np.uint8
-    )
+    levels = np.linspace(0, 255, 10)[:, None, None, None]
+    frames = (levels * np.ones((1, 66, 50, 3))).astype(np.uint8)
     write_video(tmp_path / "x.mp4", frames)
     with av.open(str(tmp_path / "x.mp4")) as f:
-        assert (
-            f.streams.video[0].codec_context.name == "h264"
-            and f.streams.video[0].codec_context.pix_fmt == "yuv420p"
-        )
+        codec = f.streams.video[0].codec_context
+        assert codec.name == "h264" and codec.pix_fmt == "yuv420p"
     back, _ = read_video(tmp_path / "x.mp4", 10)
     assert np.abs(back.astype(int) - frames).mean() < 6
 
 
-def test_crop_and_ranges():
-    track = np.random.default_rng(0).uniform([100, 50], [180, 150], (5, 478, 2))
-    x0, y0, side = square_crop(track, 300, 500)
-    assert 0 <= x0 and x0 + side <= 500 and y0 + side <= 300 and x0 < 100
-    assert _ranges([3, 4, 5, 9]) == "3-5, 9"
-
-
 def test_real_footage_tracks_within_four_percent(clips):
-    capture, _ = preprocess(
-        str(clips / "clip_e.mp4"),
+    capture, _ = track(
+        clips / "clip_e.mp4",
         PreprocessSettings(size=192, max_frames=24, fit_steps=250, refine_steps=200),
     )
-    eye = (capture.landmarks[:, 36, :2] - capture.landmarks[:, 45, :2]).norm(dim=1)
-    assert (
-        nme(
-            capture.camera.project(capture.landmarks3d), capture.landmarks[:, KEPT_66, :2], eye
-        ).mean()
-        < 0.04
-    )
+    assert landmark_error(capture) < 0.04
     assert 0.25 < np.mean(capture.mattes > 127) < 0.9

@@ -1,45 +1,35 @@
-"""Stages 02, 03 and 05 keep all their tensors on one device: shown without a GPU, on a make-believe one."""
+"""Stages 02, 03 and 05 keep their tensors on one device: shown on a make-believe GPU."""
 
 import copy
 import sys
 from dataclasses import replace
-from types import SimpleNamespace
 
+import fake_kaolin
+import parity
 import pytest
 import torch
-from away import Away, MakeBelieveGPU, fetch, send
+from away import Away, MakeBelieveGPU, fetch, gsplat_on_cpu, on_cpu
 
-from stkit import render
-from stkit.diffusion.mesh_prior import mesh_prior_views
+from stkit.diffusion.mesh_prior import MeshPriorViews
 from stkit.diffusion.paint import PaintEditor
 from stkit.editing.loop import EditSettings, edit_head
 from stkit.heads.fit_gaussians import fit_gaussians
 from stkit.heads.fit_mesh import fit_mesh
 from stkit.heads.gaussian import GaussianSettings
 from stkit.heads.mesh import MeshSettings
+from stkit.render import meshes_cpu
 from stkit.runs.profiles import QUICK
 
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """device="cuda" works; the CPU renderers take gsplat's and kaolin's places, between a copy out and a copy back."""
+    """device="cuda" works; the CPU renderers take gsplat's and kaolin's places."""
 
-    def rasterization(*tensors, packed, **options):
-        renders, alphas, info = render.rasterize(
-            *(fetch(x) if isinstance(x, torch.Tensor) else x for x in tensors),
-            backend="cpu",
-            **options,
-        )
-        return send(renders), send(alphas), info
+    def render(verts, faces, values, camera, *options):
+        return on_cpu(meshes_cpu.render)(verts, faces, values, camera.to("cpu"), *options)
 
-    def dibr(verts, faces, values, camera, background):
-        out = render.render_mesh(
-            fetch(verts), fetch(faces), fetch(values), camera.to("cpu"), background, backend="cpu"
-        )
-        return render.MeshImage(*(send(x) for x in out))
-
-    monkeypatch.setitem(sys.modules, "gsplat", SimpleNamespace(rasterization=rasterization))
-    monkeypatch.setattr("stkit.render.meshes_kaolin.render", dibr)
+    monkeypatch.setitem(sys.modules, "gsplat", gsplat_on_cpu())
+    monkeypatch.setattr("stkit.render.meshes_kaolin.render", render)
     with MakeBelieveGPU():
         yield "cuda"
 
@@ -71,6 +61,16 @@ def test_the_make_believe_gpu_refuses_what_a_gpu_refuses():
         assert not isinstance(layer.cpu().weight, Away)
 
 
+def test_the_adapters_and_their_parity_checks_stay_on_the_gpu(monkeypatch):
+    """What tests/gpu runs on a real GPU: the calls' own tensors may not meet one of the CPU."""
+    monkeypatch.setitem(sys.modules, "gsplat", gsplat_on_cpu())
+    fake_kaolin.install(monkeypatch, on_cpu)
+    with MakeBelieveGPU():
+        parity.check_gaussians("cuda")
+        parity.check_closed_mesh("cuda")
+        parity.check_open_mesh("cuda")
+
+
 def test_the_mesh_stage_stays_on_its_device(capture, gpu):
     settings = replace(
         QUICK.mesh,
@@ -93,7 +93,7 @@ def test_the_mesh_stage_stays_on_its_device(capture, gpu):
 @pytest.mark.parametrize("inits", ["sphere", "filled"])
 def test_the_gaussian_stage_stays_on_its_device(mesh, gpu, inits):
     head, capture, _ = mesh
-    views = mesh_prior_views(capture, head, (-20.0, 20.0))
+    views = MeshPriorViews()(capture, head, (-20.0, 20.0))
     model = GaussianSettings(
         32,
         24,
@@ -116,7 +116,7 @@ def test_the_gaussian_stage_stays_on_its_device(mesh, gpu, inits):
 @pytest.mark.parametrize("method", ["ours", "gaussian-editor"])
 def test_the_edit_loop_stays_on_its_device(gaussians, mesh, gpu, method):
     capture = mesh[1]
-    views = mesh_prior_views(capture, mesh[0], (-20.0, 20.0))
+    views = MeshPriorViews()(capture, mesh[0], (-20.0, 20.0))
     settings = EditSettings("turn him into a clown", method=method, steps=4, frames=3, edit_every=2)
     results = []
     for device in ("cpu", gpu):

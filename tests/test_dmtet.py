@@ -1,3 +1,5 @@
+"""The tetrahedral lattice and the surface that marching tetrahedra find in it."""
+
 import numpy as np
 import pytest
 import torch
@@ -45,13 +47,15 @@ def test_gradient_of_the_surface_by_finite_differences():
     grid = make_grid([-1.0] * 3, [1.0] * 3, 0.5)
     sdf = (grid.verts.double().norm(dim=1) - 0.7).requires_grad_()
     verts = grid.verts.double()
-    direction = torch.randn(
-        len(sdf), generator=torch.Generator().manual_seed(0), dtype=torch.float64
-    )
-    f = lambda s: marching_tetrahedra(grid, verts, s)[0].square().sum()
-    f(sdf).backward()
-    h = 1e-6
-    numeric = (f(sdf.detach() + h * direction) - f(sdf.detach() - h * direction)) / (2 * h)
+    g = torch.Generator().manual_seed(0)
+    direction = torch.randn(len(sdf), generator=g, dtype=torch.float64)
+
+    def loss(s):
+        return marching_tetrahedra(grid, verts, s)[0].square().sum()
+
+    loss(sdf).backward()
+    start, h = sdf.detach(), 1e-6
+    numeric = (loss(start + h * direction) - loss(start - h * direction)) / (2 * h)
     assert abs(float((sdf.grad * direction).sum() - numeric)) < 1e-5 * max(1, abs(float(numeric)))
 
 

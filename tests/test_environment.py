@@ -1,4 +1,6 @@
-"""The four places that name package versions say the same, and the papers a repository needs are there."""
+"""The four places that name package versions say the same, and the papers a repository needs are
+there.
+"""
 
 import ast
 import json
@@ -41,7 +43,9 @@ def lines(path: Path) -> list[str]:
 
 
 def pins(requirements: list[str]) -> dict[str, str]:
-    """Name to version of each exact pin, names normalised, the local part (+cpu) dropped. Ranges and options are left out."""
+    """Name to version of each exact pin, names normalised, the local part (+cpu) dropped. Ranges
+    and options are left out.
+    """
     found: dict[str, str] = {}
     for text in requirements:
         if text.startswith("-"):
@@ -164,12 +168,8 @@ def test_one_python():
     python = conda_packages()["python"]
     assert runtime == f"python-{python}"
     asked = SpecifierSet(project()["requires-python"])
-    major, minor = map(int, python.split("."))
-    assert [asked.contains(f"{major}.{m}.5") for m in (minor - 1, minor, minor + 1)] == [
-        False,
-        True,
-        False,
-    ]
+    allowed = [m for m in range(9, 15) if asked.contains(f"3.{m}.5")]
+    assert allowed == [11, 12] and python == "3.11"
     assert f"PYTHON ?= python{python}\n" in (ROOT / "Makefile").read_text()
 
 

@@ -1,4 +1,6 @@
-"""Loaders of licensed face models, on miniatures in the same formats; one fitter serves them all; hostile files do nothing."""
+"""Loaders of licensed face models, on miniatures in the same formats; one fitter serves them all;
+hostile files do nothing.
+"""
 
 import os
 import pickle
@@ -189,7 +191,9 @@ def test_damaged_files_load_or_say_so(small, tmp_path, kind, cut, flips):
 
 @pytest.fixture(scope="module")
 def small(files, tmp_path_factory):
-    """Heads of the real miniatures: the first 200 kB, enough for headers; every one of them is damaged already."""
+    """Heads of the real miniatures: the first 200 kB, enough for headers; every one of them is
+    damaged already.
+    """
     out = {}
     for kind in WRITERS:
         folder = tmp_path_factory.mktemp("small-" + kind)
@@ -212,7 +216,9 @@ def test_guo_expressions_say_what_is_wrong(tmp_path):
 
 
 def test_lids_close_as_far_as_the_landmarks_say_although_each_landmark_is_off():
-    """A face mesh's landmarks sit up to some pixels off, in every frame alike: what tells a blink is the gap."""
+    """A face mesh's landmarks sit up to some pixels off, in every frame alike: what tells a blink
+    is the gap.
+    """
     points, camera, _ = clip_of_points()
     points = points + np.random.default_rng(0).normal(0, 1.5, points[0].shape)
     m = face_models.get()

@@ -1,4 +1,6 @@
-"""A face model that a person brought carries the whole road: expressions, landmarks, L_def, drivers and sliders; the hull stays built in."""
+"""A face model that a person brought carries the whole road: expressions, landmarks, L_def, drivers
+and sliders; the hull stays built in.
+"""
 
 import numpy as np
 import pytest
@@ -29,7 +31,9 @@ BUILTIN = face_models.get()
 
 
 def write_cropped_basel(folder):
-    """A Basel file that ends at the ears, in another frame of reference: tilted 6 degrees, a tenth larger, elsewhere."""
+    """A Basel file that ends at the ears, in another frame of reference: tilted 6 degrees, a tenth
+    larger, elsewhere.
+    """
     import scipy.io
 
     mean, faces, identity, expression, marks = parts()

@@ -10,11 +10,15 @@ from stkit.export.ply import save_ply
 from stkit.face_models.landmarks import eye_opening
 from stkit.heads.alignment import align_frames, moved
 from stkit.heads.fit_mesh import fit_mesh, laplacian_loss
-from stkit.heads.gaussian import GaussianHead, mouth_points
-from stkit.heads.mesh import MeshHead
+from stkit.heads.gaussian import GaussianHead
+from stkit.heads.gaussian_start import mouth_points
+from stkit.heads.landmark_teacher import LandmarkTeacher, warm_up
+from stkit.heads.mesh import MeshHead, MeshSettings, new_mesh_head
+from stkit.heads.mesh_training import MeshTraining
 from stkit.metrics import correlation, iou, iou_loss, psnr
 from stkit.runs.scores import true_picture, true_view
 from stkit.space import canonical_points
+from stkit.training import seeded
 
 
 def test_iou_loss_is_zero_for_equal_masks():
@@ -39,13 +43,16 @@ def test_laplacian_of_a_flat_regular_patch_is_small():
 
 def test_mesh_head_learns_outline_and_landmarks(mesh):
     head, capture, history = mesh
-    train, test = capture.split()
-    fell = {
-        name: np.mean(history[name][-10:]) / np.mean(history[name][:10])
-        for name in ("silhouette", "rgb", "laplacian")
-    }
-    assert fell["silhouette"] < 0.85 and fell["rgb"] < 0.9 and fell["laplacian"] < 0.9
-    assert np.mean([iou(head.render_frame(capture, t).mask, capture.matte(t)) for t in test]) > 0.9
+    _, test = capture.split()
+    for name in ("rgb", "laplacian"):
+        assert np.mean(history[name][-10:]) < 0.9 * np.mean(history[name][:10])
+    with seeded(0):
+        untrained = new_mesh_head(capture, replace(head.settings, cell=head.grid.cell))
+    before, after = (
+        np.mean([iou(h.render_frame(capture, t).mask, capture.matte(t)) for t in test])
+        for h in (untrained, head)
+    )
+    assert after > 0.9 and 1 - after < 0.8 * (1 - before), "a fifth of what was missed is found"
     t = int(torch.argmax((capture.beta - capture.beta[capture.neutral]).norm(dim=1)))
     goal = capture.canonical_landmarks(t)
     with torch.no_grad():
@@ -56,10 +63,10 @@ def test_mesh_head_learns_outline_and_landmarks(mesh):
 
 
 def test_lids_close_where_the_face_model_closes_them(capture):
-    """A blink is three frames of twenty and a hundredth of the picture; the deformation learns it all the same."""
+    """A blink is three frames of twenty and a hundredth of the picture; the deformation learns it
+    all the same.
+    """
     from stkit.geometry import generator
-    from stkit.heads.fit_mesh import LandmarkTeacher, MeshTraining, new_mesh_head, warm_up
-    from stkit.heads.mesh import MeshSettings
 
     settings = MeshTraining(
         warm_steps=1200, model=MeshSettings(width=48, pose_width=24, feature=16, cell=0.3)
@@ -80,13 +87,11 @@ def test_lids_close_where_the_face_model_closes_them(capture):
         canonical_points(capture.landmarks3d[t], capture.pose[t], capture.scale)
         for t in (shut, wide)
     ]
-    fall = lambda pair: float((pair[1] - pair[0])[upper, 1].mean())
-    assert fall(tracked) > 0.03 and fall(learned) > 0.5 * fall(tracked)
+    falls = [float((pair[1] - pair[0])[upper, 1].mean()) for pair in (tracked, learned)]
+    assert falls[0] > 0.03 and falls[1] > 0.5 * falls[0]
 
 
 def test_training_the_mesh_twice_gives_the_same_bits(capture):
-    from stkit.heads.fit_mesh import MeshTraining
-    from stkit.heads.mesh import MeshSettings
 
     settings = MeshTraining(
         steps=4,
@@ -135,7 +140,7 @@ def test_gaussian_head_shows_held_out_frames(gaussians, mesh):
         next(gaussians.deformation.parameters()), next(mesh[0].deformation.parameters())
     ), "the deformation was frozen"
     with torch.no_grad():
-        g = gaussians.gaussians(**capture.frame_pose(0))
+        g = gaussians.gaussians(capture.frame_pose(0))
     assert all(torch.isfinite(v).all() for v in g.tensors()) and (g.scales > 0).all()
 
 
@@ -152,7 +157,9 @@ def test_alignment_finds_a_shift_it_was_given(gaussians, mesh):
             canonical[t], replace(capture.frame_pose(t), pose=pose, torso=torso)
         ).render(capture.camera)
 
-    target = lambda t: tuple(x.detach() for x in show(t)(capture.pose[t], capture.torso[t]))
+    def target(t):
+        return tuple(x.detach() for x in show(t)(capture.pose[t], capture.torso[t]))
+
     found = align_frames(wrong, [a, b], show, target, steps=40, stiffness=0.0)
     assert (found.pose - capture.pose)[[a, b]].norm() < 0.4 * shift.norm()
     still = [t for t in range(len(capture)) if t not in (a, b)]
@@ -241,10 +248,10 @@ def test_ply_has_the_fields_viewers_expect(gaussians, mesh, tmp_path):
 
 def test_truth_from_another_side_and_from_the_front(mesh):
     capture = mesh[1]
-    front, camera = true_view("synthetic", len(capture), capture, 20, 0.0)
+    front, camera = true_view(capture, 20, 0.0)
     assert torch.allclose(camera.viewmat[:3, :3], capture.camera.viewmat[:3, :3])
     assert psnr(front, capture.image(20)) > 22, "from the front the truth is the frame"
-    side, camera = true_view("synthetic", len(capture), capture, 20, 30.0)
+    side, camera = true_view(capture, 20, 30.0)
     assert side.std() > 0.05
     assert (true_picture(capture, 20, camera) - side).abs().max() < 1e-3, (
         "the tracked camera leads back to the true one"

@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stkit.heads.fused_mlp
-from stkit.heads.fused_mlp import ROWS, chain
+from stkit.heads.fused_mlp import ROWS, SLOPE, chain
 from stkit.heads.networks import MLP
 
 
-def plain(x, weights, biases, skip, slope=0.01):
+def plain(x, weights, biases, skip):
     h = x
     for k, (w, b) in enumerate(zip(weights, biases)):
         h = torch.nn.functional.linear(torch.cat([h, x], 1) if k == skip else h, w, b)
-        h = torch.nn.functional.leaky_relu(h, slope) if k < len(weights) - 1 else h
+        h = torch.nn.functional.leaky_relu(h, SLOPE) if k < len(weights) - 1 else h
     return h
 
 
@@ -46,9 +46,9 @@ def test_value_and_gradients_are_those_of_torch(n, dims, skip, seed):
     weights, biases = nets(dims, skip, seed)
     g = torch.Generator().manual_seed(seed)
     x, d = torch.randn(n, dims[0], generator=g), torch.randn(n, dims[-1], generator=g)
-    for got, want in zip(
-        gradients(chain, x, weights, biases, skip, d), gradients(plain, x, weights, biases, skip, d)
-    ):
+    found = gradients(chain, x, weights, biases, skip, d)
+    expected = gradients(plain, x, weights, biases, skip, d)
+    for got, want in zip(found, expected):
         torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
 
 
@@ -70,12 +70,8 @@ def test_only_the_gradients_asked_for():
     x, frozen = torch.randn(50, 5, requires_grad=True), [w.clone() for w in weights]
     weights[1].requires_grad_()
     chain(x, weights, biases, 1).square().sum().backward()
-    assert (
-        x.grad is not None
-        and weights[1].grad is not None
-        and weights[0].grad is None
-        and biases[0].grad is None
-    )
+    assert x.grad is not None and weights[1].grad is not None
+    assert weights[0].grad is None and biases[0].grad is None
     with torch.no_grad():
         assert not chain(x, weights, biases, 1).requires_grad
     assert not chain(x.detach(), frozen, biases, 1).requires_grad
@@ -83,35 +79,32 @@ def test_only_the_gradients_asked_for():
 
 def test_a_slice_of_a_weight_and_an_expanded_gradient():
     x, wide, bias = torch.randn(50, 5), torch.randn(8, 12, requires_grad=True), torch.zeros(8)
-    grads = [
-        torch.autograd.grad(f(x, [wide[:, 3:8]], [bias], None).sum(), wide)[0]
-        for f in (chain, plain)
-    ]
+    grads = []
+    for function in (chain, plain):
+        out = function(x, [wide[:, 3:8]], [bias], None)
+        grads.append(torch.autograd.grad(out.sum(), wide)[0])
     torch.testing.assert_close(*grads, rtol=1e-5, atol=1e-5)
 
 
 def test_what_belongs_to_the_frame_joins_the_bias():
     net = MLP((7, 16, 16, 16, 3))
     x, frame = torch.randn(40, 4), torch.randn(3)
-    torch.testing.assert_close(
-        net.shared(x, frame), net(torch.cat([x, frame.expand(40, 3)], 1)), rtol=1e-4, atol=1e-5
-    )
+    whole = net(torch.cat([x, frame.expand(40, 3)], 1))
+    torch.testing.assert_close(net.shared(x, frame), whole, rtol=1e-4, atol=1e-5)
 
 
 def test_float64_is_left_to_torch():
     weights, biases = nets((4, 6, 3), None, dtype=torch.float64)
-    leaves = [
-        t.requires_grad_() for t in (torch.randn(6, 4, dtype=torch.float64), *weights, *biases)
-    ]
+    x = torch.randn(6, 4, dtype=torch.float64)
+    leaves = [t.requires_grad_() for t in (x, *weights, *biases)]
     assert torch.autograd.gradcheck(lambda x, a, b, c, d: chain(x, [a, b], [c, d], None), leaves)
 
 
 def test_a_second_derivative_is_refused_rather_than_wrong():
     weights, biases = nets((4, 6, 3), None)
     x = torch.randn(9, 4, requires_grad=True)
-    (first,) = torch.autograd.grad(
-        chain(x, weights, biases, None).square().sum(), x, create_graph=True
-    )
+    loss = chain(x, weights, biases, None).square().sum()
+    (first,) = torch.autograd.grad(loss, x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         first.sum().backward()
 
@@ -120,7 +113,7 @@ def test_without_onednn_torch_takes_over(monkeypatch):
     weights, biases = nets((4, 6, 3), None)
     x = torch.randn(9, 4)
     with monkeypatch.context() as m:
-        m.setattr(stkit.heads.fused_mlp, "_product", None)
+        m.setattr(stkit.heads.fused_mlp, "ONEDNN", False)
         slow = chain(x, weights, biases, None)
     torch.testing.assert_close(chain(x, weights, biases, None), slow)
 

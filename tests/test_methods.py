@@ -14,9 +14,9 @@ from stkit.studies import edit_methods as compare
 
 
 class Recorder:
-    """The paint editor, with a note of every strength it was called with and the guidance it had then."""
+    """The paint editor, with a record of the strength and the text guidance of every call."""
 
-    name, stand_in, wants_depth = "recorder", "", False
+    name, stand_in, wants_depth = "recorder", "the paint editor", False
 
     def __init__(self):
         self.calls, self.paint = [], get_editor("paint")
@@ -258,26 +258,28 @@ def test_comparison_writes_table_and_picture(gaussians, mesh, tmp_path):
 
 
 def test_gaussctrls_views_agree_more_than_in2ns_first_edits(gaussians, mesh):
-    """The same frames, prompt and strength: edits made together differ less from their mean than edits made one by one."""
-    from stkit.diffusion.together import edit_together
-
+    """Of the same frames and prompt, edits made together differ less than those made one by one."""
     capture, editor = mesh[1], get_editor("tiny")
     shots = make_shots(capture, None, capture.split()[0], 4)
     with torch.no_grad():
         renders = [gaussians.render(s.camera, s.frame)[0].clamp(0, 1) for s in shots]
     generator, originals = torch.Generator().manual_seed(0), [s.original for s in shots]
-    change = lambda pictures: torch.stack([(p - r).mean((0, 1)) for p, r in zip(pictures, renders)])
-    spread = lambda pictures: float(
-        change(pictures).std(0).mean() / change(pictures).mean(0).abs().mean()
-    )
+
+    def change(pictures):
+        return torch.stack([(p - r).mean((0, 1)) for p, r in zip(pictures, renders)])
+
+    def disagreement(pictures):
+        return float(change(pictures).std(0).mean() / change(pictures).mean(0).abs().mean())
+
     alone, together = [], []
     for prompt in ("turn him into a bronze statue", "turn him into a zombie"):
-        alone.append(
-            spread([editor.edit(r, prompt, 0.98, o, generator) for r, o in zip(renders, originals)])
-        )
-        edited = edit_together(editor, renders, prompt, originals, generator)
+        one_by_one = [
+            editor.edit(r, prompt, 0.98, o, generator) for r, o in zip(renders, originals)
+        ]
+        alone.append(disagreement(one_by_one))
+        edited = editor.edit_together(renders, prompt, originals, generator)
         assert change(edited).abs().mean() > 0.005
-        together.append(spread(edited))
+        together.append(disagreement(edited))
     assert sum(together) < 0.8 * sum(alone), (together, alone)
 
 

@@ -1,8 +1,10 @@
+"""Image, landmark and face metrics against their definitions, and absent where weights are."""
+
 import numpy as np
 import pytest
 import torch
 
-from stkit import metrics
+from stkit import assets, metrics
 
 
 def image(seed, h=40, w=56):
@@ -18,19 +20,19 @@ def test_ssim_equals_the_convolution_it_stands_for():
     d = torch.arange(11.0) - 5
     g = torch.exp(-(d**2) / 4.5)
     kernel = torch.outer(g, g)[None, None] / g.sum() ** 2
-    blur = lambda v: torch.nn.functional.conv2d(v.permute(2, 0, 1)[:, None], kernel, padding=5)[
-        :, 0
-    ]
+
+    def blur(v):
+        return torch.nn.functional.conv2d(v.permute(2, 0, 1)[:, None], kernel, padding=5)[:, 0]
+
     mx, my = blur(x), blur(y)
     xx, yy, xy = blur(x * x) - mx**2, blur(y * y) - my**2, blur(x * y) - mx * my
-    truth = (
-        (2 * mx * my + 1e-4) * (2 * xy + 9e-4) / ((mx**2 + my**2 + 1e-4) * (xx + yy + 9e-4))
-    ).mean()
+    above = (2 * mx * my + 1e-4) * (2 * xy + 9e-4)
+    truth = (above / ((mx**2 + my**2 + 1e-4) * (xx + yy + 9e-4))).mean()
     assert abs(float(metrics.ssim(x, y) - truth)) < 1e-5
     assert abs(float(metrics.ssim(x, x)) - 1) < 1e-6
 
 
-@pytest.mark.parametrize("h, w", [(40, 56), (7, 9), (65, 64)])
+@pytest.mark.parametrize(("h", "w"), [(40, 56), (7, 9), (65, 64)])
 def test_compiled_ssim_and_its_gradient_equal_the_torch_form(h, w):
     x, y = image(0, h, w), (image(0, h, w) * 0.7 + image(1, h, w) * 0.3)
     a, b = x.clone().requires_grad_(), x.double().requires_grad_()
@@ -46,10 +48,8 @@ def test_iou_correlation_nme():
     assert abs(metrics.iou(a, b) - 1 / 3) < 1e-6
     t = torch.linspace(0, 6, 50)
     assert metrics.correlation(t.sin(), 2 * t.sin() + 1) > 0.999
-    assert (
-        abs(float(metrics.nme(torch.zeros(5, 2), torch.ones(5, 2), torch.tensor(2.0))) - 2**0.5 / 2)
-        < 1e-6
-    )
+    error = metrics.nme(torch.zeros(5, 2), torch.ones(5, 2), torch.tensor(2.0))
+    assert abs(float(error) - 2**0.5 / 2) < 1e-6
 
 
 def test_scores_without_weights_are_absent_not_invented(monkeypatch, tmp_path):
@@ -64,15 +64,15 @@ def test_scores_without_weights_are_absent_not_invented(monkeypatch, tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_face_is_most_like_itself_wherever_it_stands(monkeypatch, tmp_path):
-    """A small network in the published one's format: aligned by the landmarks, a shifted face embeds as before, another does not."""
+    """With a small network in the published one's format.
+
+    Aligned by the landmarks, a shifted face embeds as before, a mirrored one does not.
+    """
     import torch.onnx._internal.onnx_proto_utils as proto
 
-    from stkit import assets
-
     monkeypatch.setenv("STKIT_ASSETS", str(tmp_path))
-    monkeypatch.setattr(
-        proto, "_add_onnxscript_fn", lambda model, *a: model
-    )  # the onnx package would only look for custom functions
+    # the onnx package would only look for custom functions
+    monkeypatch.setattr(proto, "_add_onnxscript_fn", lambda model, *a: model)
     torch.manual_seed(0)
     small = torch.nn.Sequential(
         torch.nn.AvgPool2d(14), torch.nn.Flatten(), torch.nn.Linear(192, 128)
@@ -80,21 +80,42 @@ def test_a_face_is_most_like_itself_wherever_it_stands(monkeypatch, tmp_path):
     path = assets.expected_path("sface")
     torch.onnx.export(small, torch.rand(1, 3, 112, 112), str(path), dynamo=False)
     metrics._sface.cache_clear()
-    face = np.kron(
-        np.random.default_rng(0).integers(0, 255, (16, 16, 3)), np.ones((16, 16, 1))
-    ).astype(np.uint8)
+    colours = np.random.default_rng(0).integers(0, 255, (16, 16, 3))
+    face = np.kron(colours, np.ones((16, 16, 1))).astype(np.uint8)
     points = np.random.default_rng(1).uniform(60, 190, (68, 2))
-    points[36:42], points[42:48], points[30], points[48], points[54] = (
-        (95, 100),
-        (150, 100),
-        (122, 135),
-        (100, 165),
-        (145, 165),
-    )
+    points[36:42], points[42:48], points[30] = (95, 100), (150, 100), (122, 135)
+    points[48], points[54] = (100, 165), (145, 165)
     with pytest.raises(ValueError, match="sface|expected"):
         metrics.same_person(face, face, points, points)  # not the published file
-    monkeypatch.setattr(assets, "check_asset", lambda name: "ok")
+    monkeypatch.setattr(metrics, "check_asset", lambda name: "ok")
     assert metrics.same_person(face, face, points, points) == pytest.approx(1, abs=1e-5)
     moved = metrics.same_person(face, np.roll(face, (7, -9), (0, 1)), points, points + (-9, 7))
     assert moved > 0.995 > metrics.same_person(face, face[:, ::-1], points, points)
     metrics._sface.cache_clear()
+
+
+def write_tiny_clip(folder) -> None:
+    """A CLIP with a few thousand random weights, and a tokenizer that knows seven words."""
+    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+
+    words = ["<|startoftext|>", "<|endoftext|>", "a</w>", "f", "a", "c", "e</w>"]
+    tokenizer = CLIPTokenizer(vocab={word: k for k, word in enumerate(words)}, merges=[])
+    tokenizer.save_pretrained(folder)
+    layers = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    layers |= {"num_hidden_layers": 1, "projection_dim": 8}
+    text = layers | {"vocab_size": len(words), "bos_token_id": 0, "eos_token_id": 1}
+    vision = layers | {"image_size": 32, "patch_size": 8}
+    torch.manual_seed(0)
+    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
+    CLIPModel(config).save_pretrained(folder)
+
+
+def test_clip_compares_pictures_and_captions(monkeypatch, tmp_path):
+    monkeypatch.setenv("STKIT_ASSETS", str(tmp_path))
+    write_tiny_clip(assets.expected_path("clip_vit_l14"))
+    same = metrics.clip_scores(image(0), image(0), "a", "face")
+    assert same.clip_image == pytest.approx(1, abs=1e-5) and abs(same.clip_ds) < 1e-5
+    other = metrics.clip_scores(image(0), image(1), "a", "face")
+    back = metrics.clip_scores(image(1), image(0), "face", "a")
+    assert other.clip_image < 0.9999 and abs(other.clip_s) <= 1
+    assert other.clip_ds == pytest.approx(back.clip_ds, abs=1e-4) and other.clip_ds != 0

@@ -1,3 +1,5 @@
+"""The nets' sizes are upstream's, and points share what belongs to the frame."""
+
 import pytest
 import torch
 
@@ -28,14 +30,12 @@ def test_parameters_of_the_first_stage_are_upstreams():
     )
     assert [count(n) for n in nets] == [311_172, 129_568, 33_376, 310_787, 87_798]
     assert count(*nets) == 872_701
-    assert (
-        count(networks.expression_attribute_net()) == 232_200
-        and count(networks.pose_attribute_net()) == 42_424
-    )
+    assert count(networks.expression_attribute_net()) == 232_200
+    assert count(networks.pose_attribute_net()) == 42_424
 
 
 @pytest.mark.parametrize(
-    "net, skip, width",
+    ("net", "skip", "width"),
     [
         (networks.geometry_net(), 3, 283),
         (networks.expression_color_net(channels=32), 2, 448),
@@ -64,13 +64,18 @@ def test_expression_share_compares_squared_distances():
 
 def test_blend_evaluates_each_net_only_where_it_counts():
     x, share = torch.randn(6, 4, requires_grad=True), torch.tensor([0.0, 0.0, 0.3, 1.0, 1.0, 0.7])
-    seen = []
-    near, far = (
-        (lambda v: (seen.append(len(v)), 2 * v)[1]),
-        (lambda v: (seen.append(len(v)), -v)[1]),
-    )
+    counts = []
+
+    def near(points):
+        counts.append(len(points))
+        return 2 * points
+
+    def far(points):
+        counts.append(len(points))
+        return -points
+
     out = blend(share, x, near, far)
-    assert seen == [4, 4]
+    assert counts == [4, 4]
     assert torch.allclose(out, share[:, None] * 2 * x - (1 - share[:, None]) * x)
     assert torch.allclose(
         torch.autograd.grad(out.sum(), x)[0], (3 * share - 1)[:, None].expand(6, 4)

@@ -5,7 +5,7 @@ import pytest
 
 from stkit.assets import repository
 from stkit.runs.notebooks import (
-    NotebookFailed,
+    NotebookError,
     ParameterError,
     check_parameters,
     declared,
@@ -115,7 +115,7 @@ def test_a_notebook_that_stops_keeps_no_finished_name(tmp_path, source, says):
     path.write_text(
         json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
     )
-    with pytest.raises((NotebookFailed, RuntimeError), match=says):
+    with pytest.raises((NotebookError, RuntimeError), match=says):
         execute(path, {"a": 2}, tmp_path / "out.ipynb")
     assert not (tmp_path / "out.ipynb").exists()
 
@@ -143,7 +143,9 @@ def test_batch_runs_keep_no_widget_state(tmp_path):
 
 
 def test_the_filter_of_git_would_change_no_notebook():
-    """What `make hooks` installs leaves committed notebooks as they are: no output but those of check cells, no widget state."""
+    """What `make hooks` installs leaves committed notebooks as they are: no output but those of
+    check cells, no widget state.
+    """
     import subprocess
     import sys
 

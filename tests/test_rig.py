@@ -1,4 +1,4 @@
-"""Many calibrated cameras: NeRSemble's and Gaussian-Head-Avatar's folders, in miniatures filmed by true cameras in a foreign world."""
+"""Many calibrated cameras: miniatures of both layouts, filmed by true cameras elsewhere."""
 
 import json
 import shutil
@@ -7,30 +7,32 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from conftest import track
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stkit.cameras import front_camera, orbit_camera
-from stkit.capture import rig as module
+from stkit.capture.colours import correct_colours
 from stkit.capture.detect import still_landmarks
-from stkit.capture.preprocess import PreprocessSettings, preprocess
-from stkit.capture.rig import correct_colours, load_rig, similarity, triangulate
+from stkit.capture.preprocess import PreprocessSettings
+from stkit.capture.rig import calibration_files, load_rig, triangulate
+from stkit.capture.rig_nersemble import NERSEMBLE
 from stkit.face_models.landmarks import KEPT_66
-from stkit.geometry import so3_exp
+from stkit.geometry import so3_exp, umeyama
 from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
 from stkit.heads.gaussian import GaussianSettings
 from stkit.heads.mesh import MeshSettings, new_mesh_head
 from stkit.io.video import VideoError, write_video
 from stkit.metrics import psnr
 from stkit.synthetic.subject import make_subject
+from stkit.training import seeded
 
 TALL, SIZE, FRAMES = 240, 192, 14
 ANGLES = {"222200037": 0.0, "222200038": -30.0, "222200039": 30.0, "222200040": 55.0}
-TURN, SHIFT, SCALE = (
-    torch.tensor([0.3, -0.2, 0.1]),
-    torch.tensor([0.4, -1.0, 2.0]),
-    0.1,
-)  # kit's world -> the dataset's, metres
+# from the kit's world to the dataset's, metres
+TURN = torch.tensor([0.3, -0.2, 0.1])
+SHIFT = torch.tensor([0.4, -1.0, 2.0])
+SCALE = 0.1
 MATRIX = np.array([[0.9, 0.05, 0.0], [0.02, 0.95, 0.0], [0.0, 0.0, 1.05]])
 
 
@@ -44,56 +46,52 @@ def abroad(camera):
 
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory):
-    """One subject filmed by four cameras, in both layouts; and the capture of the first camera's video."""
-    root, gha = tmp_path_factory.mktemp("nersemble") / "037", tmp_path_factory.mktemp("gha")
+    """One subject filmed by four cameras, in both layouts; and the capture of the first camera's
+    video.
+    """
+    root = tmp_path_factory.mktemp("nersemble") / "037"
+    avatar = tmp_path_factory.mktemp("gaussian_head_avatar")
     sequence = root / "sequences" / "EMO-1-shout+laugh"
     subject, base = make_subject(3, FRAMES, seconds=FRAMES / 25), front_camera(SIZE)
     poses = {}
     for name, angle in ANGLES.items():
         camera = orbit_camera(base, angle)
-        frames = np.full(
-            (FRAMES, TALL, SIZE, 3), 255, np.uint8
-        )  # the picture is taller than the part that shows the head
+        # the picture is taller than the part that shows the head
+        frames = np.full((FRAMES, TALL, SIZE, 3), 255, np.uint8)
         for t in range(FRAMES):
-            frames[t, 24 : 24 + SIZE] = (subject.render(t, camera)[0] * 255).round().byte().numpy()
+            picture = (subject.render(t, camera)[0] * 255).round().byte().numpy()
+            frames[t, 24 : 24 + SIZE] = picture
         K = camera.K.clone()
         K[1, 2] += 24
         poses[name] = abroad(camera)
         (sequence / "images").mkdir(parents=True, exist_ok=True)
         write_video(sequence / "images" / f"cam_{name}.mp4", frames, 25)
         for t in range(FRAMES):
-            picture, where = (
-                gha / "images" / f"{t:04d}" / f"image_{name}.png",
-                gha / "cameras" / f"{t:04d}",
-            )
-            (
-                picture.parent.mkdir(parents=True, exist_ok=True),
-                where.mkdir(parents=True, exist_ok=True),
-            )
+            picture = avatar / "images" / f"{t:04d}" / f"image_{name}.png"
+            file = avatar / "cameras" / f"{t:04d}" / f"camera_{name}.npz"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(picture), frames[t, ..., ::-1])
-            np.savez(
-                where / f"camera_{name}.npz", intrinsic=K.numpy(), extrinsic=poses[name][:3].numpy()
-            )
+            np.savez(file, intrinsic=K.numpy(), extrinsic=poses[name][:3].numpy())
     (root / "calibration").mkdir()
     K[:2] *= 3208 / TALL
-    told = {"world_2_cam": {n: m.tolist() for n, m in poses.items()}, "intrinsics": K.tolist()}
-    (root / "calibration" / "camera_params.json").write_text(json.dumps(told))
-    capture, _ = preprocess(
-        str(sequence / "images" / "cam_222200037.mp4"),
+    viewmats = {n: m.tolist() for n, m in poses.items()}
+    parameters = {"world_2_cam": viewmats, "intrinsics": K.tolist()}
+    (root / "calibration" / "camera_params.json").write_text(json.dumps(parameters))
+    capture, _ = track(
+        sequence / "images" / "cam_222200037.mp4",
         PreprocessSettings(size=SIZE, max_frames=FRAMES, fit_steps=250, refine_steps=200),
     )
-    return sequence, gha, capture
+    return sequence, avatar, capture
 
 
 @pytest.mark.parametrize("layout", [0, 1])
 def test_cameras_come_into_the_captures_world(filmed, layout):
     capture = filmed[2]
     rig = load_rig(filmed[layout], capture, count=5)
-    assert (
-        rig.names == list(ANGLES)
-        and rig.images.shape == (5, 4, SIZE, SIZE, 3)
-        and rig.mattes.shape == (5, 4, SIZE, SIZE)
-    )
+    assert rig.names == list(ANGLES)
+    assert rig.images.shape == (5, 4, SIZE, SIZE, 3)
+    assert rig.mattes.shape == (5, 4, SIZE, SIZE)
     at = torch.stack([c.centre() for c in rig.cameras])
     azimuths = torch.rad2deg(torch.atan2(at[:, 0], at[:, 2]))
     assert torch.allclose(azimuths - azimuths[0], torch.tensor(list(ANGLES.values())), atol=4)
@@ -101,20 +99,17 @@ def test_cameras_come_into_the_captures_world(filmed, layout):
         for v, camera in enumerate(rig.cameras[:3]):
             found = still_landmarks([rig.images[k, v]])[0]
             if found is not None:
-                off = (
-                    camera.project(capture.landmarks3d[t])
-                    - torch.from_numpy(found[KEPT_66]).float()
-                )
-                assert off.norm(dim=1).median() < 0.03 * SIZE, (
-                    "tracked landmarks lie on the face in every camera"
-                )
+                marks = torch.from_numpy(found[KEPT_66]).float()
+                off = camera.project(capture.landmarks3d[t]) - marks
+                # tracked landmarks lie on the face in every camera
+                assert off.norm(dim=1).median() < 0.03 * SIZE
     assert 0.15 < rig.mattes[:, 0].mean() / 255 < 0.9
 
 
 def test_more_cameras_teach_the_sides(filmed):
     capture = filmed[2]
-    torch.manual_seed(0)
-    head = new_mesh_head(capture, MeshSettings(width=16, pose_width=16, feature=8, cell=0.22))
+    with seeded(0):
+        head = new_mesh_head(capture, MeshSettings(width=16, pose_width=16, feature=8, cell=0.22))
     head.refresh()
     model = GaussianSettings(width=16, pose_width=16, feature=8, mouth_points=60)
     training = GaussianTraining(steps=120, lr_nets=2e-3, track_steps=0, track_from=2.0, model=model)
@@ -134,32 +129,33 @@ def test_more_cameras_teach_the_sides(filmed):
 
 
 def test_bad_rigs_are_named(filmed, tmp_path):
-    sequence, gha, capture = filmed
-    with pytest.raises(VideoError, match="neither of the two layouts"):
+    sequence, avatar, capture = filmed
+    with pytest.raises(VideoError, match="none of the layouts"):
         load_rig(tmp_path, capture)
     copy = tmp_path / "037"
     shutil.copytree(sequence.parents[1], copy)
     again = copy / "sequences" / sequence.name
-    told = json.loads((copy / "calibration" / "camera_params.json").read_text())
+    parameters = json.loads((copy / "calibration" / "camera_params.json").read_text())
     for broken in (
         "{",
         "[]",
         json.dumps({"world_2_cam": {}}),
-        json.dumps({**told, "intrinsics": [[1, 2], [3, 4]]}),
+        json.dumps({**parameters, "intrinsics": [[1, 2], [3, 4]]}),
     ):
         (copy / "calibration" / "camera_params.json").write_text(broken)
         with pytest.raises(VideoError, match="calibration"):
             load_rig(again, capture)
     wrong = {
-        **told,
+        **parameters,
         "world_2_cam": {
-            n: np.array(told["world_2_cam"][m]).tolist() for n, m in zip(ANGLES, reversed(ANGLES))
+            n: np.array(parameters["world_2_cam"][m]).tolist()
+            for n, m in zip(ANGLES, reversed(ANGLES))
         },
     }
     (copy / "calibration" / "camera_params.json").write_text(json.dumps(wrong))
     with pytest.raises(VideoError, match="miss the tracked ones"):
         load_rig(again, capture)
-    (copy / "calibration" / "camera_params.json").write_text(json.dumps(told))
+    (copy / "calibration" / "camera_params.json").write_text(json.dumps(parameters))
     for name in list(ANGLES)[1:]:
         (again / "images" / f"cam_{name}.mp4").unlink()
     with pytest.raises(VideoError, match="1 of the 4"):
@@ -168,7 +164,7 @@ def test_bad_rigs_are_named(filmed, tmp_path):
     with pytest.raises(VideoError, match="cam_222200038.mp4"):
         load_rig(again, capture)
     other = tmp_path / "gha"
-    shutil.copytree(gha, other)
+    shutil.copytree(avatar, other)
     (other / "cameras" / "0000" / "camera_222200038.npz").write_bytes(b"PK no archive")
     with pytest.raises(VideoError, match="camera_222200038.npz"):
         load_rig(other, capture)
@@ -197,16 +193,22 @@ def test_colour_matrices_act_in_linear_light():
 def test_colour_calibration_is_applied(filmed, tmp_path):
     copy = tmp_path / "037"
     shutil.copytree(filmed[0].parents[1], copy)
-    (copy / "calibration" / "color_calibration.json").write_text(
-        json.dumps({n: MATRIX.tolist() for n in ANGLES})
-    )
-    plain, corrected = (
-        module._nersemble(f).read(1, [0.0])[0]
-        for f in (filmed[0], copy / "sequences" / filmed[0].name)
-    )
-    assert np.array_equal(corrected, correct_colours(plain, MATRIX)) and not np.array_equal(
-        corrected, plain
-    )
+    matrices = {n: MATRIX.tolist() for n in ANGLES}
+    (copy / "calibration" / "color_calibration.json").write_text(json.dumps(matrices))
+    folders = (filmed[0], copy / "sequences" / filmed[0].name)
+    plain, corrected = (NERSEMBLE.read(folder).read(1, [0.0])[0] for folder in folders)
+    assert np.array_equal(corrected, correct_colours(plain, MATRIX))
+    assert not np.array_equal(corrected, plain)
+
+
+def test_calibration_files_are_those_of_the_layout(filmed, tmp_path):
+    sequence, avatar, _ = filmed
+    calibration = sequence.parents[1] / "calibration"
+    assert calibration_files(sequence) == [calibration / "camera_params.json"]
+    files = calibration_files(avatar)
+    assert len(files) == FRAMES * len(ANGLES)
+    assert files == sorted(files)
+    assert calibration_files(tmp_path / "nowhere") == []
 
 
 @settings(max_examples=30, deadline=None)
@@ -215,7 +217,7 @@ def test_similarity_and_triangulation_undo_what_was_done(seed, scale):
     g = torch.Generator().manual_seed(seed)
     points = torch.randn(20, 3, generator=g)
     R, shift = so3_exp(torch.randn(3, generator=g)), torch.randn(3, generator=g)
-    found = similarity(points, scale * points @ R.T + shift)
+    found = umeyama(points, scale * points @ R.T + shift)
     assert torch.allclose(found[0], R, atol=1e-3) and abs(float(found[2]) / scale - 1) < 1e-3
     cameras = [orbit_camera(front_camera(64), a) for a in (-30.0, 0.0, 25.0)]
     pixels = torch.stack([c.project(points) for c in cameras])

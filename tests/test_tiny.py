@@ -1,4 +1,4 @@
-"""The tiny editor's training: what it is told, what it is shown, that a stopped run goes on, and what the shipped weights do."""
+"""The tiny editor's training in miniature, and what the shipped weights do."""
 
 import json
 import random
@@ -6,19 +6,22 @@ import random
 import numpy as np
 import pytest
 import torch
+from conftest import seeded
 
+from stkit.diffusion.editors import get_editor
 from stkit.diffusion.paint import find_recipe, instructions
-from stkit.diffusion.tiny import data, train, vocabulary
+from stkit.diffusion.tiny import WEIGHTS, data, train, vocabulary
+from stkit.studies.tiny_editor import card, change_at, distance_at, judge, people, through
 
 
 def test_every_phrase_means_its_instruction_to_the_teacher():
     assert set(vocabulary.names()) - {"nothing"} == set(instructions())
     for name in vocabulary.names():
-        said = vocabulary.phrases(name)
-        assert len(said) >= 10 and len(set(said)) == len(said)
-        assert vocabulary.sample(name, random.Random(0)) in said
+        phrases = vocabulary.phrases(name)
+        assert len(phrases) >= 10 and len(set(phrases)) == len(phrases)
+        assert vocabulary.sample(name, random.Random(0)) in phrases
         if name != "nothing":
-            assert {find_recipe(p)[0] for p in said} == {name}
+            assert {find_recipe(p)[0] for p in phrases} == {name}
 
 
 def test_tokenizer_keeps_its_words_whole_and_reads_any_others(tmp_path):
@@ -30,10 +33,19 @@ def test_tokenizer_keeps_its_words_whole_and_reads_any_others(tmp_path):
     assert tokens == ["turn</w>", "him</w>", "into</w>", "a</w>", "bronze</w>", "statue</w>"]
     ids = tokenizer("a quixotic photograph", padding="max_length", truncation=True).input_ids
     assert len(ids) == 16 and ids[0] == tokenizer.bos_token_id
-    longest = max(
-        len(tokenizer(p).input_ids) for n in vocabulary.names() for p in vocabulary.phrases(n)
-    )
-    assert longest <= 16, "no phrase is cut"
+    phrases = [p for name in vocabulary.names() for p in vocabulary.phrases(name)]
+    assert max(len(tokenizer(p).input_ids) for p in phrases) <= 16, "no phrase is cut"
+
+
+def test_tokenizer_numbers_its_words_alike_each_time(tmp_path):
+    """A training that goes on makes it again: other numbers would undo what was learned."""
+    files = []
+    for k in range(3):
+        vocabulary.save_tokenizer(tmp_path / str(k))
+        files.append((tmp_path / str(k) / "vocab.json").read_bytes())
+    assert len(set(files)) == 1
+    numbers = json.loads(files[0]).values()
+    assert sorted(numbers) == list(range(len(numbers)))
 
 
 def test_pictures_repeat_by_seed_and_edits_stay_on_the_figure():
@@ -44,23 +56,12 @@ def test_pictures_repeat_by_seed_and_edits_stay_on_the_figure():
     assert change[a.matte > 0.9].mean() > 0.05 and change[a.matte < 0.01].max() < 0.02
     assert torch.equal(data.paint(a, "nothing", 3), a.image)
     before, after = data.disturb([a.image, painted], a.matte, 5)
-    assert before.shape == (64, 64, 3) and 0 <= float(before.min()) and float(after.max()) <= 1
+    assert before.shape == (64, 64, 3) and float(before.min()) >= 0 and float(after.max()) <= 1
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_training_goes_on_and_its_pipeline_edits(tmp_path):
-    from stkit.diffusion.editors import get_editor
-
-    arguments = [
-        "--folder",
-        str(tmp_path),
-        "--sittings",
-        "2",
-        "--autoencoder-steps",
-        "2",
-        "--batch",
-        "4",
-    ]
+    arguments = f"--folder {tmp_path} --sittings 2 --autoencoder-steps 2 --batch 4".split()
     train.main([*arguments, "--editor-steps", "1"])
     first = json.loads((tmp_path / "editor" / "progress.json").read_text())
     train.main([*arguments, "--editor-steps", "3"])
@@ -68,93 +69,62 @@ def test_training_goes_on_and_its_pipeline_edits(tmp_path):
     assert (first["step"], after["step"]) == (1, 3) and after["losses"][:1] == first["losses"]
     assert sum(f.stat().st_size for f in (tmp_path / "pipeline").rglob("*") if f.is_file()) < 24e6
     editor = get_editor(str(tmp_path / "pipeline"))
-    image = (
-        torch.from_numpy(np.load(next((tmp_path / "data").glob("*.npz")))["images"][0]).float()
-        / 255
-    )
-    out = editor.edit(image, "turn him into a clown", 0.5, image, torch.Generator().manual_seed(0))
-    assert (
-        out.shape == image.shape
-        and torch.isfinite(out).all()
-        and 0 <= float(out.min())
-        and float(out.max()) <= 1
-    )
+    images = np.load(next((tmp_path / "data").glob("*.npz")))["images"]
+    image = torch.from_numpy(images[0]).float() / 255
+    out = editor.edit(image, "turn him into a clown", 0.5, image, seeded())
+    assert out.shape == image.shape and torch.isfinite(out).all()
+    assert float(out.min()) >= 0 and float(out.max()) <= 1
 
 
 # ---- the shipped weights
 @pytest.fixture(scope="module")
 def tiny():
-    from stkit.diffusion.editors import get_editor
-
     return get_editor("tiny")
 
 
 @pytest.fixture(scope="module")
 def unseen():
-    from stkit.studies.tiny_editor import people
-
     return people(1)[0]
 
 
-def seeded():
-    return torch.Generator().manual_seed(0)
-
-
 def test_shipped_folder_is_small_and_its_card_is_its_scores():
-    from stkit.diffusion.tiny import WEIGHTS
-    from stkit.studies.tiny_editor import card
-
     assert sum(f.stat().st_size for f in WEIGHTS.rglob("*") if f.is_file()) < 24e6
     scores, training = (
         json.loads((WEIGHTS / f"{n}.json").read_text()) for n in ("scores", "training")
     )
     assert (WEIGHTS / "README.md").read_text() == card(scores, training)
-    assert (
-        scores["named_right"] >= 0.85
-        and scores["outside_change"] <= 0.03
-        and scores["psnr_b_0.02"] >= 28
-        and scores["judge_on_teacher"] >= 0.95
-    )
+    assert scores["named_right"] >= 0.85 and scores["judge_on_teacher"] >= 0.95
+    assert scores["outside_change"] <= 0.03 and scores["psnr_b_0.02"] >= 28
 
 
 def test_the_judge_knows_the_teachers_pictures(unseen):
-    from stkit.studies.tiny_editor import judge
-
     assert all(judge(picture, unseen) == name for name, picture in unseen.items())
 
 
-def test_tiny_does_what_it_is_told_to_somebody_unseen(tiny, unseen):
-    from stkit.studies.tiny_editor import judge, through
-
+def test_tiny_follows_instructions_on_somebody_unseen(tiny, unseen):
     original = unseen["nothing"]
     for name in ("clown", "zombie", "blue hair", "golden statue"):
-        made = tiny.edit(original, vocabulary.phrases(name)[0], 0.98, original, seeded())
-        assert judge(made, unseen) == name
+        edited = tiny.edit(original, vocabulary.phrases(name)[0], 0.98, original, seeded())
+        assert judge(edited, unseen) == name
     weak = tiny.edit(original, "turn him into a clown", 0.02, original, seeded())
     assert -10 * torch.log10((weak - through(tiny, original)).square().mean()) > 28
 
 
 def test_text_guidance_pushes(tiny, unseen):
-    from stkit.studies.tiny_editor import _change
-
-    changes = [_change(tiny, unseen["nothing"], seeded, s) for s in (0.0, 1.0, 2.0)]
+    changes = [change_at(tiny, unseen["nothing"], s) for s in (0.0, 1.0, 2.0)]
     assert changes[0] < changes[1] < changes[2]
 
 
 def test_picture_guidance_holds(tiny, unseen):
-    from stkit.studies.tiny_editor import _away
-
-    away = [
-        _away(tiny, unseen["nothing"], "turn him into a clown", seeded, s)
-        for s in (0.0, 0.4, 0.8, 1.2)
-    ]
+    prompt, guidances = "turn him into a clown", (0.0, 0.4, 0.8, 1.2)
+    away = [distance_at(tiny, unseen["nothing"], prompt, s) for s in guidances]
     assert away[0] > away[1] > away[2] > away[3], "the more of it, the nearer to the picture"
 
 
 def test_a_larger_picture_keeps_its_detail(tiny, unseen):
     """Outside the edit a 256-pixel picture comes back as it was, not blurred through 64 pixels."""
-    large = torch.nn.functional.interpolate(
-        unseen["nothing"].permute(2, 0, 1)[None], (256, 256), mode="nearest"
-    )[0].permute(1, 2, 0)
-    made = tiny.edit(large, "do nothing", 0.1, large, seeded())
-    assert made.shape == large.shape and (made - large).abs().mean() < 0.01
+    small = unseen["nothing"].permute(2, 0, 1)[None]
+    enlarged = torch.nn.functional.interpolate(small, (256, 256), mode="nearest")
+    large = enlarged[0].permute(1, 2, 0)
+    edited = tiny.edit(large, "do nothing", 0.1, large, seeded())
+    assert edited.shape == large.shape and (edited - large).abs().mean() < 0.01

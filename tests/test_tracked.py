@@ -1,4 +1,6 @@
-"""Tracked parameters in other people's formats drive a head of ours with the right mouth; wrong files say what is wrong."""
+"""Tracked parameters in other people's formats drive a head of ours with the right mouth; wrong
+files say what is wrong.
+"""
 
 import json
 

@@ -20,13 +20,18 @@ HELD_OUT = 0.2  # share of the frames, the last ones, that no training sees
 
 
 def split_frames(count: int, held_out: float = HELD_OUT) -> tuple[list[int], list[int]]:
-    """The frames of a clip for training, and the last `held_out` share, which training never sees."""
+    """The frames of a clip for training, and the last `held_out` share, which training never
+    sees.
+    """
     cut = count - max(1, round(held_out * count))
     return list(range(cut)), list(range(cut, count))
 
 
+@dataclass(frozen=True)
 class Arrays:
-    """Dataclasses of arrays, tensors, numbers and words that are stored as one .npz without pickled objects."""
+    """Dataclasses of arrays, tensors, numbers and words that are stored as one .npz without pickled
+    objects.
+    """
 
     def save(self, path: Path) -> None:
         """Write one .npz, whole or not at all; fields that are None are left out."""
@@ -45,7 +50,9 @@ class Arrays:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote. Raises ValueError naming the file if a field is missing or of the wrong shape."""
+        """Read what `save` wrote. Raises ValueError naming the file if a field is missing or of the
+        wrong shape.
+        """
         known = fields(cls)
         try:
             with np.load(path, allow_pickle=False) as data:
@@ -74,7 +81,9 @@ class Arrays:
 
 
 def _typed(name: str, value: np.ndarray) -> np.ndarray | Tensor | int | float | str:
-    """A stored array as the field's type: pictures stay arrays, words, numbers and 0-d scale as they were."""
+    """A stored array as the field's type: pictures stay arrays, words, numbers and 0-d scale as
+    they were.
+    """
     if name in ("frames", "mattes"):
         return value
     if value.ndim == 0 and name != "scale":
@@ -86,8 +95,9 @@ def _typed(name: str, value: np.ndarray) -> np.ndarray | Tensor | int | float | 
 class Clip(Arrays):
     """What was filmed and detected: F frames of S x S pixels.
 
-    frames (F, S, S, 3) and mattes (F, S, S) uint8; landmarks (F, 68, 3): x, y in pixels and score; dense (F, M, 2) pixels;
-    times (F,) seconds; focal: focal length in image widths; source: whose clip it is, in words.
+    frames (F, S, S, 3) and mattes (F, S, S) uint8; landmarks (F, 68, 3): x, y in pixels and score;
+    dense (F, M, 2) pixels; times (F,) seconds; focal: focal length in image widths; source: whose
+    clip it is, in words.
     """
 
     frames: np.ndarray
@@ -131,12 +141,13 @@ class Clip(Arrays):
 class Track(Arrays):
     """What the head does in a clip of F frames, as tracking found it.
 
-    identity (80,) and scale () are the same in all frames; beta (F, 64) expression; pose (F, 6) of the head and torso
-    (F, 6) of the chest, axis-angle and translation in world decimetres: where the head is, and how the chest has moved
-    since the neutral frame, when the head was at `rest` (6,). landmarks3d (F, 66, 3) world: where the detector has them
-    on this person. neutral: index of the neutral frame. identity and beta belong to `face_model`; where that is not the
-    built-in head, `seat` (7,) places it (see `Seated`) and `hull` (V, 3) keeps the built-in head's canonical vertices at
-    the neutral frame: the outline with hair and shoulders.
+    identity (80,) and scale () are the same in all frames; beta (F, 64) expression; pose (F, 6) of
+    the head and torso (F, 6) of the chest, axis-angle and translation in world decimetres: where
+    the head is, and how the chest has moved since the neutral frame, when the head was at `rest`
+    (6,). landmarks3d (F, 66, 3) world: where the detector has them on this person. neutral: index
+    of the neutral frame. identity and beta belong to `face_model`; where that is not the built-in
+    head, `seat` (7,) places it (see `Seated`) and `hull` (V, 3) keeps the built-in head's canonical
+    vertices at the neutral frame: the outline with hair and shoulders.
     """
 
     identity: Tensor
@@ -157,6 +168,7 @@ class Track(Arrays):
         return self.beta.device
 
     def check(self) -> None:
+        """Raise ValueError if shapes disagree."""
         n = len(self.beta)
         wanted = {"beta": (n, 64), "pose": (n, 6), "torso": (n, 6), "landmarks3d": (n, 66, 3)}
         for name, shape in wanted.items():
@@ -175,7 +187,9 @@ class Track(Arrays):
         return to_world(HEAD_CENTRE.to(self.device), self.frame_pose(t))[0]
 
     def canonical_landmarks(self, t: int) -> Tensor:
-        """x_can = R^T (x_world - T) / S of frame t's 66 landmarks (66, 3): what the deformation must explain."""
+        """x_can = R^T (x_world - T) / S of frame t's 66 landmarks (66, 3): what the deformation
+        must explain.
+        """
         return canonical_points(self.landmarks3d[t], self.pose[t], self.scale)
 
     def neutral_landmarks(self) -> Tensor:
@@ -183,7 +197,9 @@ class Track(Arrays):
         return self.canonical_landmarks(self.neutral)
 
     def dense_landmarks(self, t: int) -> Tensor:
-        """The fitted model's denser landmarks at frame t, canonical (M, 3); upstream uses every 100th vertex."""
+        """The fitted model's denser landmarks at frame t, canonical (M, 3); upstream uses every
+        100th vertex.
+        """
         face = self.face()
         points = face.points(face.dense, self.identity.cpu(), self.beta[t : t + 1].cpu())
         return points[0].to(self.device)
@@ -191,18 +207,20 @@ class Track(Arrays):
     def face(self) -> face_models.FaceModel:
         """The face model that `identity` and `beta` belong to, in canonical space, on the CPU."""
         model = face_models.get(self.face_model)
-        if self.face_model == "builtin":
+        if self.seat is None or self.hull is None:
             return model
         seated = Seated(model, self.seat.cpu(), model.landmarks[:0])
         verts = seated.verts(self.identity.cpu(), self.beta[self.neutral].cpu())
-        dense = self.hull.cpu()[face_models.get("builtin").dense]
+        dense = self.hull.cpu()[face_models.builtin().dense]
         return replace(seated, dense=nearest(dense, verts)[1][:, 0])
 
     def hull_verts(self) -> Tensor:
-        """Canonical vertices (V, 3) of the built-in head as fitted to the neutral frame, on the CPU."""
+        """Canonical vertices (V, 3) of the built-in head as fitted to the neutral frame, on the
+        CPU.
+        """
         if self.hull is not None:
             return self.hull.cpu()
-        builtin = face_models.get("builtin")
+        builtin = face_models.builtin()
         return builtin.verts(self.identity.cpu(), self.beta[self.neutral].cpu())
 
 
@@ -211,6 +229,7 @@ class Capture(Track, Clip):
     """A talking head, frame by frame: a clip and its track."""
 
     def check(self) -> None:
+        """Raise ValueError if shapes or frame counts disagree."""
         super().check()
         counts = {name: len(getattr(self, name)) for name in ("frames", "mattes", "beta", "times")}
         if len(set(counts.values())) > 1:
@@ -226,15 +245,27 @@ class Capture(Track, Clip):
         return replace(self, **{f.name: getattr(track, f.name) for f in fields(Track)})
 
     def subset(self, indices: list[int]) -> "Capture":
-        """The same clip with only these frames; the neutral index moves along, or to the nearest kept frame."""
+        """The same clip with only these frames; the neutral index moves along, or to the nearest
+        kept frame.
+        """
         index = torch.tensor(indices)
-        per_frame = ("landmarks", "dense", "beta", "pose", "torso", "landmarks3d", "times")
-        part = {name: getattr(self, name)[index] for name in per_frame}
-        neutral = int((index - self.neutral).abs().argmin())
-        pictures = {"frames": self.frames[indices], "mattes": self.mattes[indices]}
-        return replace(self, neutral=neutral, **pictures, **part)
+        return replace(
+            self,
+            frames=self.frames[indices],
+            mattes=self.mattes[indices],
+            landmarks=self.landmarks[index],
+            dense=self.dense[index],
+            times=self.times[index],
+            beta=self.beta[index],
+            pose=self.pose[index],
+            torso=self.torso[index],
+            landmarks3d=self.landmarks3d[index],
+            neutral=int((index - self.neutral).abs().argmin()),
+        )
 
     def orbit_cameras(self, azimuths: tuple[float, ...]) -> list[Camera]:
-        """Cameras around the middle of the head at the neutral frame; degrees to the subject's left."""
+        """Cameras around the middle of the head at the neutral frame; degrees to the subject's
+        left.
+        """
         centre = self.head_centre(self.neutral)
         return [orbit_camera(self.camera, a, target=centre) for a in azimuths]

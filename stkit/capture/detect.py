@@ -1,25 +1,36 @@
-"""MediaPipe on every frame: 478 face points and a matte, and the square crop that frames the head.
+"""MediaPipe on every frame: 478 face points, and the square crop that frames the head.
 
 The models are inside the mediapipe wheel; nothing is downloaded.
 """
 
-import contextlib
-import os
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from stkit.capture.crops import cropped, square_crop
+from stkit.capture.mattes import mattes_of
+from stkit.capture.quiet import quiet
 from stkit.face_models.landmarks import MEDIAPIPE_68, openings
 from stkit.io.video import VideoError
 
-FACE_SHARE = 2.3  # the crop's side in face heights
+MAX_FACES = 4  # that are looked for, so that the one that is followed is among them
+FEWEST_FRAMES = 8  # with a face
+# how sure MediaPipe's detector must be; both chosen by eye
+CONFIDENCE = 0.4
+CONFIDENCE_RENDERED = 0.3  # in pictures of avatars
+RIVAL_AREA = 0.25  # a second face counts from this share of the largest one's area
+RIVAL_FRAMES = 0.02  # and is warned about from this share of the frames
 
 
 @dataclass(frozen=True)
 class Detection:
-    """frames (F, S, S, 3), mattes (F, S, S) uint8, points (F, 478, 2) pixels, kept: indices of the frames with a face."""
+    """What MediaPipe sees in a clip, F frames with a face of S x S pixels.
+
+    frames (F, S, S, 3), mattes (F, S, S) uint8, points (F, 478, 2) pixels, kept: the frames'
+    indices in the clip.
+    """
 
     frames: np.ndarray
     mattes: np.ndarray
@@ -27,161 +38,142 @@ class Detection:
     kept: list[int]
 
 
-@contextlib.contextmanager
-def quiet():
-    """MediaPipe's C++ prints to stderr whatever one asks; hold it back."""
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved), os.close(null)
+def detect(frames: np.ndarray, size: int, name: str, progress=lambda x, **k: x) -> Detection:
+    """Points and mattes for frames (F, H, W, 3) uint8, cropped square around the face and resized
+    to `size` pixels.
+
+    Frames without a face are dropped and listed. Where there are several faces the one that is
+    largest at first is followed, and a warning names the frame. Raises VideoError when fewer than
+    half the frames, or fewer than 8, show a face.
+    """
+    points, crowded = follow_face(_faces(frames, progress))
+    track = _checked(points, name)
+    kept = [t for t, face in enumerate(points) if face is not None]
+    if len(crowded) > RIVAL_FRAMES * len(points):
+        print(
+            f"warning: {name}: a second face from frame {crowded[0]} on ({len(crowded)} "
+            "frames); the one that is largest at first is followed. Crop the others out"
+        )
+    height, width = frames.shape[1:3]
+    x0, y0, side = square_crop(track, height, width)
+    crops = np.stack([cropped(frames[t], x0, y0, side, size) for t in kept])
+    mattes = mattes_of(crops, progress)
+    return Detection(crops, mattes, (track - [x0, y0]) * (size / side), kept)
+
+
+def follow_face(faces: list[list[np.ndarray]]) -> tuple[list[np.ndarray | None], list[int]]:
+    """One person's face in every frame (None where there is no face), and the frames where another
+    is nearly as large.
+
+    faces: the points (N, 2) in pixels of each frame's faces. The largest one of the first frame
+    with a face begins, and in each later frame the one that is nearest to the last goes on.
+    """
+    followed: list[np.ndarray | None] = []
+    crowded = []
+    last = None
+    for t, found in enumerate(faces):
+        if not found:
+            followed.append(None)
+            continue
+        areas = [float(np.ptp(face[:, 0]) * np.ptp(face[:, 1])) for face in found]
+        if len(found) > 1 and sorted(areas)[-2] > RIVAL_AREA * max(areas):
+            crowded.append(t)
+        if last is None:
+            last = found[int(np.argmax(areas))]
+        else:
+            last = found[int(np.argmin([_distance(face, last) for face in found]))]
+        followed.append(last)
+    return followed, crowded
 
 
 def still_landmarks(images: list[np.ndarray]) -> list[np.ndarray | None]:
-    """The 68 landmarks (68, 2) in pixels of single pictures (H, W, 3) uint8; None where MediaPipe sees no face."""
+    """The 68 landmarks (68, 2) in pixels of single pictures (H, W, 3) uint8; None where MediaPipe
+    sees no face.
+    """
     import mediapipe as mp
 
     with quiet(), mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
-        found = [mesh.process(image).multi_face_landmarks for image in images]
-    scale = [np.array([image.shape[1], image.shape[0]]) for image in images]
-    points = lambda face: np.array(
-        [(face[0].landmark[k].x, face[0].landmark[k].y) for k in MEDIAPIPE_68]
-    )
-    return [points(face) * size if face else None for face, size in zip(found, scale)]
+        faces = [_pixels(mesh, image) for image in images]
+    return [found[0][MEDIAPIPE_68] if found else None for found in faces]
 
 
-def detect(frames: np.ndarray, size: int, name: str, progress=lambda x, **k: x) -> Detection:
-    """Points and mattes for frames (F, H, W, 3) uint8, cropped square around the face and resized to `size` pixels.
-
-    Frames without a face are dropped and listed. Two faces give a warning that names the frame; the largest is kept.
-    Raises VideoError when fewer than half the frames, or fewer than 8, show a face.
+def seen_points(frames: np.ndarray) -> np.ndarray:
+    """The points (F, 478, 2) in pixels that MediaPipe sees in a clip (F, H, W, 3) uint8; NaN where
+    it sees no face.
     """
-    import cv2
     import mediapipe as mp
 
-    height, width = frames.shape[1:3]
-    points, crowded = [], []
+    model = mp.solutions.face_mesh.FaceMesh
     with (
         quiet(),
-        mp.solutions.face_mesh.FaceMesh(
-            max_num_faces=2, refine_landmarks=True, min_detection_confidence=0.4
+        model(refine_landmarks=True, min_detection_confidence=CONFIDENCE_RENDERED) as mesh,
+    ):
+        faces = [_pixels(mesh, frame) for frame in frames]
+    nowhere = np.full((478, 2), np.nan)
+    return np.stack([found[0] if found else nowhere for found in faces])
+
+
+def seen_openings(frames: np.ndarray) -> Tensor:
+    """How far MediaPipe sees lips and lids open (F, 2) in frames (F, H, W, 3) uint8; NaN where it
+    sees no face.
+    """
+    return openings(torch.from_numpy(seen_points(frames)[:, MEDIAPIPE_68])).float()
+
+
+def _faces(frames: np.ndarray, progress) -> list[list[np.ndarray]]:
+    """The points (478, 2) in pixels of all faces of every frame."""
+    import mediapipe as mp
+
+    model = mp.solutions.face_mesh.FaceMesh
+    with (
+        quiet(),
+        model(
+            max_num_faces=MAX_FACES, refine_landmarks=True, min_detection_confidence=CONFIDENCE
         ) as mesh,
     ):
-        for t, frame in enumerate(progress(frames, desc="face landmarks")):
-            found = mesh.process(frame).multi_face_landmarks
-            if not found:
-                points.append(None)
-                continue
-            faces = [np.array([(p.x * width, p.y * height) for p in f.landmark]) for f in found]
-            areas = [np.ptp(f[:, 0]) * np.ptp(f[:, 1]) for f in faces]
-            if len(faces) > 1 and sorted(areas)[-2] > 0.25 * max(areas):
-                crowded.append(t)
-            points.append(faces[int(np.argmax(areas))])
-    kept = [t for t, p in enumerate(points) if p is not None]
-    missing = [t for t, p in enumerate(points) if p is None]
-    if len(kept) < max(8, len(points) // 2):
+        return [_pixels(mesh, frame) for frame in progress(frames, desc="face landmarks")]
+
+
+def _pixels(mesh, image: np.ndarray) -> list[np.ndarray]:
+    """The points (478 or 468, 2) in pixels of the faces that a MediaPipe FaceMesh sees in a picture
+    (H, W, 3) uint8.
+    """
+    size = np.array([image.shape[1], image.shape[0]])
+    faces = mesh.process(image).multi_face_landmarks or []
+    return [np.array([(point.x, point.y) for point in face.landmark]) * size for face in faces]
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean distance of two faces' points (N, 2), pixels."""
+    return float(np.linalg.norm(a - b, axis=1).mean())
+
+
+def _checked(points: list[np.ndarray | None], name: str) -> np.ndarray:
+    """The points (F, 478, 2) of the frames with a face; says which other frames are left out.
+
+    Raises VideoError where too few frames are left.
+    """
+    found = [face for face in points if face is not None]
+    missing = [t for t, face in enumerate(points) if face is None]
+    if len(found) < max(FEWEST_FRAMES, len(points) // 2):
         where = f"first at frame {missing[0]}" if missing else "the clip is too short"
         raise VideoError(
-            f"{name}: a face was found in only {len(kept)} of {len(points)} frames ({where}); film one well-lit face, "
-            "at least a sixth of the picture high, turned no further than about 45 degrees"
+            f"{name}: a face was found in only {len(found)} of {len(points)} frames ({where}); film "
+            "one well-lit face, at least a sixth of the picture high, turned no further than about "
+            "45 degrees"
         )
     if missing:
         print(f"note: {name}: no face in {len(missing)} frames, dropped: {_ranges(missing)}")
-    if len(crowded) > 0.02 * len(points):
-        print(
-            f"warning: {name}: a second face from frame {crowded[0]} on ({len(crowded)} frames); the largest is tracked. Crop the others out"
-        )
-    track = np.stack([points[t] for t in kept])
-    x0, y0, side = square_crop(track, height, width)
-    scale = size / side
-    crops = np.stack([_crop(frames[t], x0, y0, side, size, cv2) for t in kept])
-    mattes = mattes_of(crops, progress)
-    return Detection(crops, mattes, (track - [x0, y0]) * scale, kept)
-
-
-def square_crop(track: np.ndarray, height: int, width: int) -> tuple[int, int, int]:
-    """One crop for the clip: x0, y0, side in pixels, around points (F, 478, 2), with room for hair and shoulders."""
-    low, high = np.percentile(track.min(1), 5, axis=0), np.percentile(track.max(1), 95, axis=0)
-    face = np.median(np.ptp(track[..., 1], axis=1))
-    limit = min(height, width)
-    side = int(min(limit, max(FACE_SHARE * face, 1.15 * (high - low).max())))
-    if side > 0.85 * limit:
-        side = limit
-    centre = (low + high) / 2
-    x0 = int(np.clip(centre[0] - side / 2, 0, width - side))
-    y0 = int(np.clip(centre[1] - 0.46 * side, 0, height - side))
-    return x0, y0, side
-
-
-def _crop(frame, x0, y0, side, size, cv2):
-    part = frame[y0 : y0 + side, x0 : x0 + side]
-    return cv2.resize(
-        part, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
-    )
-
-
-def mattes_of(crops: np.ndarray, progress=lambda x, **k: x) -> np.ndarray:
-    """Selfie segmentation, sharpened to the picture's own edges by a guided filter, lightly smoothed over time."""
-    import cv2
-    import mediapipe as mp
-
-    raw = []
-    with quiet(), mp.solutions.selfie_segmentation.SelfieSegmentation(model_selection=0) as segment:
-        for frame in progress(crops, desc="mattes"):
-            raw.append(segment.process(frame).segmentation_mask)
-    raw = np.stack(raw)
-    out = np.empty(raw.shape, np.uint8)
-    radius = max(4, crops.shape[1] // 42)
-    for t in range(len(raw)):
-        near = raw[max(t - 1, 0) : t + 2].mean(0) * 0.4 + raw[t] * 0.6
-        guided = cv2.ximgproc.guidedFilter(crops[t], near.astype(np.float32), radius, 60.0)
-        matte = np.clip((guided - 0.25) / 0.5, 0, 1)
-        _, labels, stats, _ = cv2.connectedComponentsWithStats((matte > 0.5).astype(np.uint8))
-        main = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()) if len(stats) > 1 else 0
-        matte = matte * cv2.dilate(
-            (labels == main).astype(np.uint8), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
-        )
-        out[t] = np.round(matte * 255)
-    return out
+    return np.stack(found)
 
 
 def _ranges(indices: list[int]) -> str:
     """'3-5, 9' for [3, 4, 5, 9]."""
-    parts, start = [], indices[0]
-    for a, b in zip(indices, [*indices[1:], None]):
-        if b != a + 1:
-            parts.append(str(a) if a == start else f"{start}-{a}")
-            start = b
+    parts = []
+    start = indices[0]
+    for k, index in enumerate(indices):
+        last = k + 1 == len(indices)
+        if last or indices[k + 1] != index + 1:
+            parts.append(str(index) if index == start else f"{start}-{index}")
+            start = index if last else indices[k + 1]
     return ", ".join(parts)
-
-
-def seen_points(frames: np.ndarray) -> np.ndarray:
-    """The points (F, 478, 2) in pixels that MediaPipe sees in a clip (F, H, W, 3) uint8; NaN where it sees no face."""
-    import mediapipe as mp
-
-    from stkit.capture.detect import quiet
-
-    size, out = np.array([frames.shape[2], frames.shape[1]]), []
-    with (
-        quiet(),
-        mp.solutions.face_mesh.FaceMesh(
-            refine_landmarks=True, min_detection_confidence=0.3
-        ) as mesh,
-    ):
-        for frame in frames:
-            found = mesh.process(frame).multi_face_landmarks
-            out.append(
-                np.array([(p.x, p.y) for p in found[0].landmark]) * size
-                if found
-                else np.full((478, 2), np.nan)
-            )
-    return np.stack(out)
-
-
-def seen_openings(frames: np.ndarray) -> Tensor:
-    """How far MediaPipe sees lips and lids open (F, 2) in frames (F, H, W, 3) uint8; NaN where it sees no face."""
-    from stkit.face_models.landmarks import MEDIAPIPE_68
-
-    return openings(torch.from_numpy(seen_points(frames)[:, MEDIAPIPE_68])).float()

@@ -1,118 +1,150 @@
-"""Give a tracked clip the face model a person brought: its expressions and landmarks replace the built-in head's.
+"""Give a tracked clip the face model a person brought: its expressions and landmarks replace the
+built-in head's.
 
-No face model of the literature has hair or shoulders, and most end at the ears. So the built-in head still tracks pose,
-scale and outline and stays the hull from which stage 02 starts; beta, the landmarks and L_def come from the other model.
+No face model of the literature has hair or shoulders, and most end at the ears. So the built-in
+head still tracks pose, scale and outline and stays the hull from which stage 02 starts; beta, the
+landmarks and L_def come from the other model.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from stkit import face_models
+from stkit.cameras import Camera
 from stkit.capture.capture import Capture
-from stkit.capture.fitting import FitSettings, landmark_objective, posed_points
-from stkit.face_models.landmarks import DROPPED, KEPT_66
+from stkit.capture.descent import descend, falling_adam, falling_rate
+from stkit.capture.fitting import (
+    FitSettings,
+    HeadMotion,
+    Targets,
+    landmark_objective,
+    posed_points,
+)
+from stkit.face_models import FaceModel
+from stkit.face_models.landmarks import DROPPED, EYE_CORNERS, KEPT_66
 from stkit.face_models.seated import BETAS, Seated, first_seat
 from stkit.space import canonical_points
 
-W_DEPTH, W_BIAS = (
-    0.3,
-    3.0,
-)  # of the distance to the built-in head's landmarks, which know depth from outlines; of the constant offsets
+# weights of the kit, chosen by eye
+W_DEPTH = 0.3  # of the distance to the built-in head's landmarks, which know depth from outlines
+W_BIAS = 3.0  # of the constant offsets
+# learning rates of the first step, chosen by eye
+LR_SHAPE = 4e-2
+LR_SEAT = 4e-3
+
+
+@dataclass(frozen=True)
+class _Unknowns:
+    """What is fitted: identity (I,), beta (F, 64), the model's seat (7,), each landmark's constant
+    offset (68, 3).
+    """
+
+    identity: Tensor
+    beta: Tensor
+    seat: Tensor
+    bias: Tensor
+
+
+@dataclass(frozen=True)
+class _Goal:
+    """What F frames ask for: landmarks in pixels, and the built-in head's own (F, 66, 3), canonical
+    decimetres.
+    """
+
+    targets: Targets
+    known: Tensor
+    eyes: Tensor
+    camera: Camera
+    scale: Tensor
+    pose: Tensor
+
+    def first(self, count: int) -> "_Goal":
+        """The goal of the first `count` frames alone."""
+        pixels, weight = self.targets.pixels[:count], self.targets.weight[:count]
+        targets = replace(self.targets, pixels=pixels, weight=weight)
+        return replace(self, targets=targets, known=self.known[:count], pose=self.pose[:count])
 
 
 def with_face_model(
     capture: Capture,
     spec: str,
-    taught: int,
+    train_count: int,
     steps: int = 500,
     seed: int = 0,
     progress=lambda x, **k: x,
 ) -> tuple[Capture, list[float]]:
-    """The capture with `beta`, `identity` and `landmarks3d` of the face model `spec` (see `face_models.get`), and the losses.
+    """The capture with `beta`, `identity` and `landmarks3d` of the face model `spec`, and the
+    losses.
 
-    Poses and scale stay. The model is seated by one similarity for the clip; identity, seat and each landmark's constant offset are learned
-    from the first `taught` frames alone, then expressions of all frames. Raises what `face_models.get` raises.
+    `spec`: see `face_models.get`, whose errors this raises. Poses and scale stay. The model is
+    seated by one similarity for the clip; identity, seat and each landmark's constant offset are
+    learned from the first `train_count` frames alone, then the expressions of all frames.
     """
     model, hull = face_models.get(spec), capture.hull_verts()
-    settings = FitSettings(steps=steps, seed=seed)
-    seat = first_seat(
-        model.mean[model.landmarks], hull[face_models.get("builtin").landmarks]
-    ).requires_grad_()
-    identity = torch.zeros(len(model.identity), requires_grad=True)
-    beta = torch.zeros(len(capture), BETAS, requires_grad=True)
-    bias = torch.zeros(68, 3, requires_grad=True)
-    target, score = capture.landmarks[..., :2], capture.landmarks[..., 2].clone()
-    score[:, list(DROPPED)] = 0
-    known = torch.stack(
-        [
-            canonical_points(x, pose, capture.scale)
-            for x, pose in zip(capture.landmarks3d, capture.pose)
-        ]
+    marks = hull[face_models.builtin().landmarks]
+    unknowns = _Unknowns(
+        identity=torch.zeros(len(model.identity), requires_grad=True),
+        beta=torch.zeros(len(capture), BETAS, requires_grad=True),
+        seat=first_seat(model.mean[model.landmarks], marks).requires_grad_(),
+        bias=torch.zeros(68, 3, requires_grad=True),
     )
-    eyes = (known[..., 36, :] - known[..., 45, :]).norm(dim=-1).median()
-    marks, every = model.only(model.landmarks), torch.arange(68)
+    settings = FitSettings(steps=steps, seed=seed)
+    goal = _goal(capture)
+    landmark_model = model.only(model.landmarks)
     losses = []
 
-    def optimise(n: int, groups: list[dict], count: int, name: str) -> None:
-        optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda k: 0.5 * (1 + np.cos(np.pi * k / count)) + 0.02
-        )
-        for _ in progress(range(count), desc=name):
-            face = Seated(marks, seat, every[:0])
-            data, prior, _ = landmark_objective(
-                face,
-                every,
-                target[:n],
-                score[:n],
-                capture.camera,
-                identity,
-                capture.scale,
-                beta[:n],
-                capture.pose[:n],
-                settings,
-                bias,
-            )
-            off = (face.points(KEPT_66, identity, beta[:n]) + bias[KEPT_66] - known[:n]) / eyes
-            loss = (
-                data
-                + prior
-                + W_DEPTH * off.square().sum(-1).mean()
-                + W_BIAS * bias.square().sum(1).mean()
-            )
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            losses.append(loss.item())
+    def optimise(frames: int, groups: list[dict], count: int, title: str) -> None:
+        optimiser, schedule = falling_adam(groups, lambda k: falling_rate(k, count))
+        part = goal.first(frames)
+        for _ in progress(range(count), desc=title):
+            loss = _loss(landmark_model, unknowns, part, settings)
+            losses.append(descend(loss, optimiser, schedule))
 
-    shape = {"params": [identity, beta], "lr": 4e-2}, {"params": [seat, bias], "lr": 4e-3}
-    optimise(taught, list(shape), steps, f"fit {model.name}")
-    optimise(
-        len(capture), [{"params": [beta], "lr": 4e-2}], steps // 2, f"{model.name}: all frames"
-    )
-    fixed = [x.detach() for x in (identity, beta, seat, bias)]
-    return _told(capture, spec, hull, *fixed), losses
+    shape = {"params": [unknowns.identity, unknowns.beta], "lr": LR_SHAPE}
+    seat = {"params": [unknowns.seat, unknowns.bias], "lr": LR_SEAT}
+    optimise(train_count, [shape, seat], steps, f"fit {model.name}")
+    expressions = {"params": [unknowns.beta], "lr": LR_SHAPE}
+    optimise(len(capture), [expressions], steps // 2, f"{model.name}: all frames")
+    return _with_expressions(capture, spec, hull, unknowns), losses
 
 
-def _told(
-    capture: Capture,
-    spec: str,
-    hull: Tensor,
-    identity: Tensor,
-    beta: Tensor,
-    seat: Tensor,
-    bias: Tensor,
-) -> Capture:
-    """The capture that speaks the new model's language."""
+def _goal(capture: Capture) -> _Goal:
+    """What the capture's landmarks and the built-in head ask of the other model."""
+    score = capture.landmarks[..., 2].clone()
+    score[:, list(DROPPED)] = 0
+    frames = zip(capture.landmarks3d, capture.pose)
+    known = torch.stack([canonical_points(x, pose, capture.scale) for x, pose in frames])
+    right, left = EYE_CORNERS  # the 66 landmarks begin like the 68
+    eyes = (known[..., right, :] - known[..., left, :]).norm(dim=-1).median()
+    targets = Targets(torch.arange(68), capture.landmarks[..., :2], score)
+    return _Goal(targets, known, eyes, capture.camera, capture.scale, capture.pose)
+
+
+def _loss(
+    landmark_model: FaceModel, unknowns: _Unknowns, goal: _Goal, settings: FitSettings
+) -> Tensor:
+    """Landmarks in the picture, the built-in head's in space, and a cost on constant offsets, of
+    the goal's frames.
+    """
+    ids = goal.targets.ids
+    count, bias = len(goal.pose), unknowns.bias
+    face = Seated(landmark_model, unknowns.seat, ids[:0])
+    motion = HeadMotion(unknowns.identity, goal.scale, unknowns.beta[:count], goal.pose, bias)
+    terms = landmark_objective(face, goal.targets, goal.camera, motion, settings)
+    points = face.points(KEPT_66, unknowns.identity, unknowns.beta[:count]) + bias[KEPT_66]
+    off = (points - goal.known) / goal.eyes
+    loss = terms.data + terms.prior + W_DEPTH * off.square().sum(-1).mean()
+    return loss + W_BIAS * bias.square().sum(1).mean()
+
+
+def _with_expressions(capture: Capture, spec: str, hull: Tensor, unknowns: _Unknowns) -> Capture:
+    """The capture with what was fitted of the face model `spec`."""
+    identity, beta = unknowns.identity.detach(), unknowns.beta.detach()
+    seat, bias = unknowns.seat.detach(), unknowns.bias.detach()
     out = replace(capture, face_model=spec, hull=hull, identity=identity, beta=beta, seat=seat)
-    ids = out.face().landmarks[KEPT_66]
-    return replace(
-        out,
-        landmarks3d=posed_points(
-            out.face(), ids, identity, capture.scale, beta, capture.pose, bias[KEPT_66]
-        ),
-    )
+    face = out.face()
+    ids = face.landmarks[KEPT_66]
+    world = posed_points(face, ids, identity, capture.scale, beta, capture.pose, bias[KEPT_66])
+    return replace(out, landmarks3d=world)

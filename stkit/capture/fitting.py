@@ -1,29 +1,59 @@
-"""Fit the face model to a whole clip at once: identity and scale shared, expression and pose per frame.
+"""Fit the face model to a whole clip at once: identity and scale shared, expression and pose per
+frame.
 
-The objective is that of Multiview-3DMM-Fitting (lineage.md 2): score-weighted squared reprojection error with priors on
-identity and expression. The kit adds temporal smoothness, MediaPipe's dense points and the gaps between lids and lips, and starts from PnP.
+The objective is that of Multiview-3DMM-Fitting (lineage.md 2): score-weighted squared reprojection
+error with priors on identity and expression. The kit adds temporal smoothness, MediaPipe's dense
+points and the gaps between lids and lips, and starts from a rigid pose of every frame
+(`stkit.capture.pnp`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stkit.cameras import DISTANCE, Camera
+from stkit.cameras import Camera
+from stkit.capture.descent import descend, falling_adam, falling_rate
+from stkit.capture.pnp import initial_poses
 from stkit.face_models import FaceModel
-from stkit.face_models.landmarks import KEPT_66, MEDIAPIPE_68
+from stkit.face_models.landmarks import DROPPED, EYE_CORNERS, KEPT_66, MEDIAPIPE_68
 from stkit.geometry import so3_exp, vertex_normals
+from stkit.io.video import VideoError
 
-# lids and lips, upper and lower: how far they are apart makes a blink or a word
+# lids and lips, upper and lower (iBUG numbers): how far they are apart makes a blink or a word
 GAPS = torch.tensor(
     [[37, 41], [38, 40], [43, 47], [44, 46], [61, 67], [62, 66], [63, 65], [51, 57]]
 )
+# learning rates of the first step; all of these are the kit's, chosen by eye
+LR_POSE = 6e-3
+LR_SCALE = 2e-3
+LR_SHAPE = 4e-2
+# weights of the second differences over time, within `FitSettings.w_smooth`
+SMOOTH_BETA = 0.5
+SMOOTH_POSE = 300.0
+# a point counts fully while its normal is within 60 degrees of the view, and never less than by a
+# twentieth
+FACING_COSINE = 0.5
+FACING_LEAST = 0.05
+# median landmark error, in eye distances, above which the head was not followed: good clips end at
+# 0.02 to 0.04
+MAX_NME = 0.08
+
+
+class Pointed(Protocol):
+    """What a landmark fit needs of a face model: see `stkit.face_models.FaceModel.points`."""
+
+    def points(self, ids: Tensor, identity: Tensor, beta: Tensor) -> Tensor:
+        """Vertices `ids` (N,) for identity (I,) and every row of beta (F, E): (F, N, 3)."""
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Weights of the fit; errors are in units of the eye distance."""
+    """Weights of the fit; errors are in units of the eye distance. Nothing in it is random: `seed`
+    changes nothing.
+    """
 
     steps: int = 500
     w_dense: float = 0.6
@@ -37,7 +67,9 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class Fit:
-    """identity (80,), scale (), beta (F, 64), pose (F, 6), scores (F, 68) in [0, 1], nme: per-frame error (F,)."""
+    """identity (80,), scale (), beta (F, 64), pose (F, 6), scores (F, 68) in [0, 1], nme: per-frame
+    error (F,).
+    """
 
     identity: Tensor
     scale: Tensor
@@ -48,6 +80,45 @@ class Fit:
     losses: list[float]
 
 
+@dataclass(frozen=True)
+class Targets:
+    """What the model's points shall meet: vertex `ids` (N,), `pixels` (F, N, 2) and `weight` (F,
+    N).
+    """
+
+    ids: Tensor
+    pixels: Tensor
+    weight: Tensor
+
+
+@dataclass(frozen=True)
+class HeadMotion:
+    """A head in every frame: identity (I,), scale (), beta (F, E), pose (F, 6); `bias` (N, 3) moves
+    its points.
+    """
+
+    identity: Tensor
+    scale: Tensor
+    beta: Tensor
+    pose: Tensor
+    bias: Tensor | float = 0.0
+
+
+@dataclass(frozen=True)
+class LandmarkLoss:
+    """data () and prior () to be minimised together, and the squared error of each point (F, N),
+    eye distances.
+    """
+
+    data: Tensor
+    prior: Tensor
+    error: Tensor
+
+    def nme(self) -> Tensor:
+        """Mean distance (F,) of the 66 landmarks from their targets, in eye distances."""
+        return self.error.detach().sqrt()[:, KEPT_66].mean(1)
+
+
 def fit_clip(
     points: np.ndarray,
     camera: Camera,
@@ -56,79 +127,87 @@ def fit_clip(
     progress=lambda x, **k: x,
 ) -> Fit:
     """Fit `model` to MediaPipe points (F, 478, 2) in pixels of `camera`."""
-    F = len(points)
-    target, base, ids = landmark_targets(points, model, settings)
-    pose0, scale0 = _pnp(target[:, :68].numpy(), model.mean[model.landmarks].numpy(), camera)
-    scores = torch.ones(F, 68)
-    weight = base.expand(F, -1)
+    targets = landmark_targets(points, model, settings)
+    full_weight = targets.weight
+    marks, mean_face = targets.pixels[:, :68].numpy(), model.mean[model.landmarks].numpy()
+    first_pose, first_scale = initial_poses(marks, mean_face, camera)
     identity = torch.zeros(len(model.identity), requires_grad=True)
-    beta = torch.zeros(F, model.betas, requires_grad=True)
-    pose = pose0.clone().requires_grad_()
-    log_scale = torch.tensor(np.log(scale0), dtype=torch.float32, requires_grad=True)
+    beta = torch.zeros(len(points), model.betas, requires_grad=True)
+    pose = first_pose.clone().requires_grad_()
+    log_scale = torch.tensor(np.log(first_scale), dtype=torch.float32, requires_grad=True)
     groups = [
-        {"params": [pose], "lr": 6e-3},
-        {"params": [log_scale], "lr": 2e-3},
-        {"params": [identity, beta], "lr": 4e-2},
+        {"params": [pose], "lr": LR_POSE},
+        {"params": [log_scale], "lr": LR_SCALE},
+        {"params": [identity, beta], "lr": LR_SHAPE},
     ]
-    optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda k: 0.5 * (1 + np.cos(np.pi * k / settings.steps)) + 0.02
-    )
-    normals = None
+    optimiser, schedule = falling_adam(groups, lambda k: falling_rate(k, settings.steps))
+    weighing_steps = (settings.steps // 3, 2 * settings.steps // 3)
+    scores = torch.ones(len(points), 68)
     losses = []
     for step in progress(range(settings.steps), desc="fit"):
-        data, prior, error = landmark_objective(
-            model, ids, target, weight, camera, identity, log_scale.exp(), beta, pose, settings
-        )
-        loss = data + prior
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        losses.append(loss.item())
-        if step in (
-            settings.steps // 3,
-            2 * settings.steps // 3,
-        ):  # points that face away are guesses: weigh them down
-            normals = facing(
-                model, ids, identity.detach(), pose.detach(), camera, log_scale.detach().exp()
+        motion = HeadMotion(identity, log_scale.exp(), beta, pose)
+        terms = landmark_objective(model, targets, camera, motion, settings)
+        losses.append(descend(terms.data + terms.prior, optimiser, schedule))
+        if step in weighing_steps:  # points that face away are guesses: weigh them down
+            facing = facing_weights(
+                model,
+                targets.ids,
+                identity.detach(),
+                log_scale.detach().exp(),
+                pose.detach(),
+                camera,
             )
-            weight = base * normals
-    scores = normals[:, :68] if normals is not None else scores
-    nme = error.detach().sqrt()[:, KEPT_66].mean(1)
+            targets = replace(targets, weight=full_weight * facing)
+            scores = facing[:, :68]
     return Fit(
         identity.detach(),
         log_scale.detach().exp(),
         beta.detach(),
         pose.detach(),
         scores,
-        nme,
+        terms.nme(),
         losses,
     )
 
 
-def landmark_targets(
-    points: np.ndarray, model: FaceModel, settings: FitSettings
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Pixels (F, N, 2), weights (N,) and vertex ids (N,) of the 68 landmarks, then the model's denser set."""
-    target = torch.as_tensor(points[:, MEDIAPIPE_68], dtype=torch.float32)
-    target = torch.cat(
-        [target, torch.as_tensor(points[:, model.dense_mediapipe.numpy()], dtype=torch.float32)], 1
-    )
+def check_fit(nme: Tensor, name: str) -> None:
+    """Raise VideoError, naming the clip `name`, if the head was not followed.
+
+    nme (F,): each frame's mean landmark error in eye distances; its median may be `MAX_NME`. A face
+    on its side or upside down is found by the detector, but with landmarks that no head explains.
+    """
+    median = float(nme.median())
+    if not median <= MAX_NME:
+        raise VideoError(
+            f"{name}: the head could not be followed: its landmarks are missed by "
+            f"{100 * median:.1f} % of the distance between the eyes (median over the frames; at most "
+            f"{100 * MAX_NME:.0f} %). If the film lies on its side or stands upside down, turn it "
+            "upright; film one well-lit face with nothing in front of it"
+        )
+
+
+def landmark_targets(points: np.ndarray, model: FaceModel, settings: FitSettings) -> Targets:
+    """The 68 landmarks, then the model's denser set, of MediaPipe points (F, 478, 2) in pixels."""
+    numbers = [*MEDIAPIPE_68, *model.dense_mediapipe.tolist()]
+    pixels = torch.as_tensor(points[:, numbers], dtype=torch.float32)
     ids = torch.cat([model.landmarks, model.dense])
     weight = torch.ones(len(ids))
-    weight[[48, 54]] = 0.0
-    weight[68:] = settings.w_dense * 66 / max(len(ids) - 68, 1)
-    return target, weight, ids
+    weight[list(DROPPED)] = 0.0
+    weight[68:] = settings.w_dense * len(KEPT_66) / max(len(ids) - 68, 1)
+    return Targets(ids, pixels, weight.expand(len(points), -1))
 
 
-def eye_distance(target: Tensor) -> Tensor:
-    """The clip's median distance between the outer eye corners, pixels: the unit of every landmark error."""
-    return (target[:, 36] - target[:, 45]).norm(dim=1).median()
+def eye_distance(landmarks: Tensor) -> Tensor:
+    """The clip's median distance () between the outer eye corners, pixels.
+
+    landmarks (F, 68 or more, 2) pixels. This distance is the unit of every landmark error.
+    """
+    right, left = EYE_CORNERS
+    return (landmarks[:, right] - landmarks[:, left]).norm(dim=1).median()
 
 
 def posed_points(
-    model: FaceModel,
+    model: Pointed,
     ids: Tensor,
     identity: Tensor,
     scale: Tensor,
@@ -136,79 +215,45 @@ def posed_points(
     pose: Tensor,
     bias: Tensor | float = 0.0,
 ) -> Tensor:
-    """Model points `ids`, moved by a constant bias (N, 3), of every frame in the world (F, N, 3)."""
+    """Model points `ids` (N,), moved by a constant bias (N, 3), of every frame in the world (F, N,
+    3).
+    """
     x = model.points(ids, identity, beta) + bias
     return scale * torch.einsum("fij,fvj->fvi", so3_exp(pose[:, :3]), x) + pose[:, None, 3:]
 
 
 def landmark_objective(
-    model,
-    ids: Tensor,
-    target: Tensor,
-    weight: Tensor,
-    camera: Camera,
-    identity: Tensor,
-    scale: Tensor,
-    beta: Tensor,
-    pose: Tensor,
-    s: FitSettings,
-    bias: Tensor | float = 0.0,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean weighted squared reprojection error of the points moved by `bias` (N, 3), priors with smoothness, and the squared error of each point (F, N)."""
-    world = posed_points(model, ids, identity, scale, beta, pose, bias)
-    miss = (camera.project(world) - target) / eye_distance(target)
+    model: Pointed, targets: Targets, camera: Camera, motion: HeadMotion, settings: FitSettings
+) -> LandmarkLoss:
+    """Mean weighted squared reprojection error with the gaps between lids and lips, and priors with
+    smoothness.
+    """
+    beta, pose, weight = motion.beta, motion.pose, targets.weight
+    world = posed_points(model, targets.ids, motion.identity, motion.scale, beta, pose, motion.bias)
+    miss = (camera.project(world) - targets.pixels) / eye_distance(targets.pixels)
     error = miss.square().sum(-1)
     gaps = (miss[:, GAPS[:, 0]] - miss[:, GAPS[:, 1]]).square().sum(-1)
-    prior = s.w_identity * identity.square().sum() + s.w_expression * beta.square().sum(1).mean()
-    prior = (
-        prior + s.w_depth * (pose[:, 5] - pose[:, 5].mean()).square().mean()
-    )  # depth shows only as size
+    prior = settings.w_identity * motion.identity.square().sum()
+    prior = prior + settings.w_expression * beta.square().sum(1).mean()
+    # depth shows only as size
+    prior = prior + settings.w_depth * (pose[:, 5] - pose[:, 5].mean()).square().mean()
     if len(beta) > 2:
-        smooth = (
-            0.5 * beta.diff(n=2, dim=0).square().mean()
-            + 300 * pose.diff(n=2, dim=0).square().mean()
-        )
-        prior = prior + s.w_smooth * smooth
-    data = (weight * error).sum(1) + s.w_gap * (weight[:, GAPS].amin(-1) * gaps).sum(1)
-    return data.mean() / 66, prior, error
+        smooth_beta = SMOOTH_BETA * beta.diff(n=2, dim=0).square().mean()
+        smooth_pose = SMOOTH_POSE * pose.diff(n=2, dim=0).square().mean()
+        prior = prior + settings.w_smooth * (smooth_beta + smooth_pose)
+    gap_weight = settings.w_gap * (weight[:, GAPS].amin(-1) * gaps).sum(1)
+    data = (weight * error).sum(1) + gap_weight
+    return LandmarkLoss(data.mean() / len(KEPT_66), prior, error)
 
 
-def _pnp(target: np.ndarray, model: np.ndarray, camera: Camera) -> tuple[Tensor, float]:
-    """Pose (F, 6) and scale from the rigid mean face; depth is put at the camera's distance (the gauge of one view)."""
-    import cv2
-
-    inner = np.arange(17, 68)
-    K = camera.K.numpy().astype(np.float64)
-    flip = np.diag([1.0, -1.0, -1.0])
-    out = []
-    for points in target:
-        ok, r, t = cv2.solvePnP(
-            model[inner].astype(np.float64) @ flip,
-            points[inner].astype(np.float64),
-            K,
-            None,
-            flags=cv2.SOLVEPNP_SQPNP,
-        )
-        rotation = flip @ cv2.Rodrigues(r)[0] @ flip
-        out.append(
-            np.concatenate([cv2.Rodrigues(rotation)[0][:, 0], t[:, 0] if ok else [0, 0, DISTANCE]])
-        )
-    out = np.array(out)
-    scale = DISTANCE / np.median(out[:, 5])
-    centre = out[:, 3:] * scale
-    centre[:, 2] = (
-        DISTANCE  # per-frame depth from PnP is noise at this focal length; the fit finds the motion
-    )
-    out[:, 3:] = (centre - [0, 0, DISTANCE]) @ flip
-    return torch.tensor(out, dtype=torch.float32), float(scale)
-
-
-def facing(model, ids, identity, pose, camera, scale) -> Tensor:
-    """How squarely each point faces the camera (F, N): 1 below 60 degrees, falling to 0.05 at 90."""
+def facing_weights(
+    model: FaceModel, ids: Tensor, identity: Tensor, scale: Tensor, pose: Tensor, camera: Camera
+) -> Tensor:
+    """How squarely points face the camera (F, N): 1 below 60 degrees, falling to 0.05 at 90."""
     verts = model.verts(identity)
     normals = vertex_normals(verts, model.faces)[ids]
     R = so3_exp(pose[:, :3])
     world = scale * torch.einsum("fij,vj->fvi", R, verts[ids]) + pose[:, None, 3:]
     view = torch.nn.functional.normalize(camera.centre() - world, dim=-1)
-    cos = (torch.einsum("fij,vj->fvi", R, normals) * view).sum(-1)
-    return (cos / 0.5).clamp(0.05, 1)
+    cosine = (torch.einsum("fij,vj->fvi", R, normals) * view).sum(-1)
+    return (cosine / FACING_COSINE).clamp(FACING_LEAST, 1)

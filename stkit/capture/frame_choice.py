@@ -15,10 +15,11 @@ ALIKE = 0.15  # how near two openings must be to count as the same, as a share o
 def choose_neutral(
     beta: Tensor, pose: Tensor, mouth: Tensor, frames: list[int] | None = None
 ) -> int:
-    """The frame with the smallest |beta| among near-frontal ones with a closed mouth (lineage.md 7, reading 19).
+    """The frame with the smallest |beta| among near-frontal ones with a closed mouth (lineage.md 7,
+    reading 19).
 
-    beta (F, 64), pose (F, 6), mouth (F,): gap between the lips in eye distances; a small |beta| alone may still be an
-    open mouth. `frames`: which may be chosen (default: all).
+    beta (F, 64), pose (F, 6), mouth (F,): gap between the lips in eye distances; a small |beta|
+    alone may still be an open mouth. `frames`: which may be chosen (default: all).
     """
     yaw, pitch, roll = yaw_pitch_roll(so3_exp(pose[:, :3]))
     turned = yaw.abs() + roll.abs() + (pitch - pitch.median()).abs()
@@ -34,8 +35,9 @@ def choose_neutral(
 def sampling_probabilities(capture: Capture, frames: list[int], rare: float = 0.5) -> Tensor:
     """How often to draw each of the frames (N,), on the CPU, summing to 1.
 
-    In `rare` of the draws a frame is the likelier, the fewer frames hold lids and lips like it; otherwise all are alike.
-    A blink fills a twentieth of a clip and a hundredth of a picture: drawn evenly, a head never learns to close its eyes.
+    In `rare` of the draws a frame is the likelier, the fewer frames hold lids and lips like it;
+    otherwise all are alike. A blink fills a twentieth of a clip and a hundredth of a picture: drawn
+    evenly, a head never learns to close its eyes.
     """
     state = openings(capture.landmarks[frames][..., :2].cpu())
     extent = (state.quantile(0.95, 0) - state.quantile(0.05, 0)).clamp_min(1e-6)

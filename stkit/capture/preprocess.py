@@ -1,7 +1,8 @@
-"""Stage 01: a video, or the synthetic subject, becomes a `Capture`."""
+"""From a video's frames to a `Capture`: detect, fit the face model, follow the chest, refine on the
+pictures.
+"""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,73 +10,63 @@ from torch import Tensor
 
 from stkit import face_models
 from stkit.cameras import FOCAL, front_camera
-from stkit.capture import Capture, choose_neutral
+from stkit.capture.capture import Capture, split_frames
 from stkit.capture.chest import track_chest
-from stkit.capture.detect import detect
+from stkit.capture.detect import Detection, detect
 from stkit.capture.face_fit import with_face_model
-from stkit.capture.fitting import FitSettings, fit_clip, posed_points
+from stkit.capture.fitting import Fit, FitSettings, check_fit, fit_clip, posed_points
+from stkit.capture.frame_choice import choose_neutral
 from stkit.capture.refine import RefineSettings, refine
-from stkit.driving.tracked import is_tracked, tracked_capture
 from stkit.face_models.landmarks import KEPT_66, MEDIAPIPE_68, mouth_opening
-from stkit.io.video import read_video
-from stkit.synthetic import subject as synthetic
+from stkit.training import reproducible
+
+CHIN = 8  # of the 68 landmarks
 
 
 @dataclass(frozen=True)
 class PreprocessSettings:
-    """size: pixels of the square frames; max_frames: taken evenly over the clip; fit_steps, refine_steps: of the
-    fit to landmarks and of its refinement on pixels (0 leaves it out)."""
+    """size: pixels of the square frames; max_frames: taken evenly over the clip.
+
+    fit_steps, refine_steps: of the fit to landmarks, and of its refinement on pixels (0 leaves it
+    out). face_model: whose expressions the capture holds (see `face_models.get`).
+    """
 
     size: int = 256
     max_frames: int = 200
     fit_steps: int = 500
     refine_steps: int = 460
+    face_model: str = "builtin"
     seed: int = 0
 
 
+@reproducible()
 def preprocess(
-    source: str,
+    video: np.ndarray,
+    times: np.ndarray,
+    name: str,
     settings: PreprocessSettings,
     progress=lambda x, **k: x,
-    face_model: str = "builtin",
-) -> tuple[Capture, list[list[float]]]:
-    """Track `source`: the path of a video or image folder, or 'synthetic' (or 'synthetic:SEED').
+) -> tuple[Capture, dict[str, list[float]]]:
+    """Track a video: frames (F, H, W, 3) uint8 and times (F,) seconds; `name` is for messages and
+    captions.
 
-    Tracked parameters (`stkit.capture.tracked`) become a driver. `face_model`: whose expressions the capture holds (see
-    `face_models.get`). Returns the capture and the losses of the fit, of its refinement, and of the other face model's fit. Nothing of the synthetic subject's truth is used: it is filmed before a backdrop and tracked like any video.
+    Returns the capture and the loss curves of the fit, its refinement and the other face model's
+    fit, by name. Raises VideoError where no face is found in most frames, or where the head could
+    not be followed.
     """
-    if is_tracked(source):
-        capture = tracked_capture(source, settings.size, settings.max_frames)
-        return capture, []
-    if source.startswith("synthetic"):
-        subject = synthetic_subject(source, settings.max_frames)
-        frames = range(len(subject.performance.times))
-        shots = [
-            synthetic.film(subject, settings.size, t)
-            for t in progress(frames, desc="filming the synthetic subject")
-        ]
-        video = np.stack([(x * 255).round().byte().numpy() for x in shots])
-        times = subject.performance.times.numpy()
-    else:
-        video, times = read_video(Path(source), settings.max_frames)
-    found = detect(video, settings.size, source, progress)
-    camera = front_camera(settings.size)
-    model = face_models.get("builtin")
-    fit = fit_clip(
-        found.points,
-        camera,
-        model,
-        FitSettings(steps=settings.fit_steps, seed=settings.seed),
-        progress,
-    )
-    train = range(
-        len(found.kept) - max(1, round(0.2 * len(found.kept)))
-    )  # the neutral frame teaches: it may not be held out
+    found = detect(video, settings.size, name, progress)
+    losses = {}
+    model, camera = face_models.builtin(), front_camera(settings.size)
+    fit_settings = FitSettings(steps=settings.fit_steps, seed=settings.seed)
+    fit = fit_clip(found.points, camera, model, fit_settings, progress)
+    losses["landmarks"] = fit.losses
+    train, _ = split_frames(len(found.kept))  # the neutral frame teaches: it may not be held out
     points68 = torch.as_tensor(found.points[:, MEDIAPIPE_68], dtype=torch.float32)
-    neutral = choose_neutral(fit.beta, fit.pose, mouth_opening(points68), list(train))
-    landmarks = torch.cat([points68, fit.scores[..., None]], -1)
-    torso = track_chest(found.frames, found.mattes, landmarks[:, 8, :2].numpy(), neutral, camera)
-    rest, losses, bias = fit.pose[neutral], [fit.losses], 0.0
+    neutral = choose_neutral(fit.beta, fit.pose, mouth_opening(points68), train)
+    chin = points68[:, CHIN].numpy()
+    torso = track_chest(found.frames, found.mattes, chin, neutral, camera)
+    rest, bias = fit.pose[neutral], torch.zeros(len(KEPT_66), 3)
+    scores = fit.scores
     if settings.refine_steps:
         refined = refine(
             fit,
@@ -91,15 +82,50 @@ def preprocess(
             progress,
         )
         fit, torso, rest, bias = refined.fit, refined.torso, refined.rest, refined.bias[KEPT_66]
-        losses.append(refined.losses)
+        losses["pixels"] = refined.losses
+    check_fit(fit.nme, name)
+    landmarks = torch.cat([points68, scores[..., None]], -1)
+    capture = _capture(found, times, name, fit, landmarks, torso, rest, bias, neutral)
+    if settings.face_model != "builtin":
+        capture, curve = with_face_model(
+            capture,
+            settings.face_model,
+            len(train),
+            settings.fit_steps,
+            settings.seed,
+            progress,
+        )
+        losses[settings.face_model] = curve
+    return capture, losses
+
+
+def _capture(
+    found: Detection,
+    times: np.ndarray,
+    name: str,
+    fit: Fit,
+    landmarks: Tensor,
+    torso: Tensor,
+    rest: Tensor,
+    bias: Tensor,
+    neutral: int,
+) -> Capture:
+    """What was found, as a capture of the built-in head; bias (66, 3): this person's constant
+    landmark offsets.
+    """
+    model = face_models.builtin()
     world = posed_points(
         model, model.landmarks[KEPT_66], fit.identity, fit.scale, fit.beta, fit.pose, bias
     )
-    capture = Capture(
+    dense = found.points[:, model.dense_mediapipe.numpy()]
+    return Capture(
         frames=found.frames,
         mattes=found.mattes,
         landmarks=landmarks,
-        dense=torch.as_tensor(found.points[:, model.dense_mediapipe.numpy()], dtype=torch.float32),
+        dense=torch.as_tensor(dense, dtype=torch.float32),
+        times=torch.as_tensor(times[found.kept]),
+        focal=FOCAL,
+        source=name,
         identity=fit.identity,
         scale=fit.scale,
         beta=fit.beta,
@@ -107,33 +133,15 @@ def preprocess(
         torso=torso,
         rest=rest,
         landmarks3d=world,
-        times=torch.as_tensor(times[found.kept]),
         neutral=neutral,
-        focal=FOCAL,
-        source=str(source),
     )
-    if face_model != "builtin":
-        capture, told = with_face_model(
-            capture, face_model, len(train), settings.fit_steps, settings.seed, progress
-        )
-        losses.append(told)
-    return capture, losses
 
 
 def model_landmarks(capture: Capture) -> Tensor:
-    """Where the fitted model itself has the 66 landmarks (F, 66, 3), world: `landmarks3d` without this person's offsets."""
+    """Where the fitted model itself has the 66 landmarks (F, 66, 3), world, without this person's
+    offsets.
+    """
     face = capture.face()
     return posed_points(
         face, face.landmarks[KEPT_66], capture.identity, capture.scale, capture.beta, capture.pose
     )
-
-
-def synthetic_subject(source: str, frames: int) -> synthetic.Subject:
-    """The subject that 'synthetic' or 'synthetic:SEED' names, filmed for 6 seconds in `frames` frames."""
-    _, _, seed = source.partition(":")
-    try:
-        return synthetic.make_subject(int(seed or synthetic.DEMO_SEED), frames, seconds=6.0)
-    except ValueError as e:
-        raise ValueError(
-            f"{source!r}: write 'synthetic' or 'synthetic:SEED' with a whole number"
-        ) from e

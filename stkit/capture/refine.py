@@ -1,31 +1,53 @@
-"""Analysis by synthesis: pictures and mattes say how deep and how wide the head is, which landmarks alone cannot.
+"""Analysis by synthesis: pictures and mattes say how deep and how wide the head is, which landmarks
+alone cannot.
 
-A detector's points are biased on an unusual face, and in a near-frontal clip depth hardly moves them. So the fitted model is
-painted (one albedo per vertex, second-order spherical-harmonic light), rendered, and compared with the clip's own pixels
-and silhouettes while it turns. Photometric terms after Face2Face (Thies et al. 2016); the paper is silent on this step.
+A detector's points are biased on an unusual face, and in a near-frontal clip depth hardly moves
+them. So the fitted model is painted (`stkit.capture.painting`), rendered, and compared with the
+clip's own pixels and silhouettes while it turns. Photometric terms after Face2Face (Thies et al.
+2016); the paper is silent on this step.
 """
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from stkit.cameras import Camera
-from stkit.capture.fitting import Fit, FitSettings, facing, landmark_objective, landmark_targets
-from stkit.face_models.landmarks import KEPT_66
+from stkit.capture.descent import descend, falling_adam, falling_rate
+from stkit.capture.fitting import (
+    Fit,
+    FitSettings,
+    HeadMotion,
+    LandmarkLoss,
+    facing_weights,
+    landmark_objective,
+    landmark_targets,
+)
+from stkit.capture.painting import gather_albedo, harmonics
+from stkit.capture.pictures import Pictures, small_pictures
+from stkit.face_models import FaceModel
 from stkit.geometry import generator, vertex_normals
 from stkit.render import render_mesh
 from stkit.space import FramePose, to_world
 
+# all of these are the kit's, chosen by eye; learning rates are those after the warm-up
+LR_SCALE = 1e-3
+LR_LIGHT = 5e-3
+LR_BIAS = 2e-3
+WARM_STEPS = 30  # over which the learning rates rise
+NEAR_LIPS = 0.1  # decimetres: points as near as this to lids or lips have no constant offset
+COLOUR_EPSILON = 1e-4  # squared colour error under which the photometric term is smooth
+
 
 @dataclass(frozen=True)
 class RefineSettings:
-    """Steps (one frame each), picture size, learning rates, weights of the terms. Errors in pixels are in colour units.
+    """Steps (one frame each), picture size, learning rates, weights of the terms. Errors in pixels
+    are in colour units.
 
-    w_bias holds the offsets, one for each landmark of a person, by which a detector misses the model's place for it in all frames: at a
-    third of it a long-haired woman's jaw grew to the width of her hair.
+    w_bias holds the offsets, one for each landmark of a person, by which a detector misses the
+    model's place for it in all frames: at a third of it a long-haired woman's jaw grew to the width
+    of her hair.
     """
 
     steps: int = 460
@@ -45,8 +67,12 @@ class RefineSettings:
 
 @dataclass(frozen=True)
 class Refined:
-    """The refined fit, chest motion (F, 6), rest pose (6,), albedo (V, 3), light (9,), the loss of every step, and where the detector
-    puts this person's landmarks and denser points against the model's: bias (N, 3), canonical decimetres."""
+    """The refined fit, chest motion (F, 6), rest pose (6,), albedo (V, 3), light (9,) and the loss
+    of every step.
+
+    bias (N, 3), canonical decimetres: where the detector puts this person's landmarks and denser
+    points against the model's.
+    """
 
     fit: Fit
     torso: Tensor
@@ -57,6 +83,43 @@ class Refined:
     bias: Tensor
 
 
+@dataclass(frozen=True)
+class _Unknowns:
+    """What is refined: the fit, the chest's motion, its rest pose, the light (9,), and constant
+    offsets (N, 3).
+
+    Of frames from `train_count` on only beta, pose and torso may learn. `biased` (N, 1): 1 for
+    points with an offset.
+    """
+
+    identity: Tensor
+    log_scale: Tensor
+    beta: Tensor
+    pose: Tensor
+    torso: Tensor
+    rest: Tensor
+    light: Tensor
+    bias: Tensor
+    biased: Tensor
+    train_count: int
+
+    def verts(self, model: FaceModel, t: int) -> Tensor:
+        """The head's vertices (V, 3) in the world at frame t."""
+        shared = (self.identity, self.log_scale, self.rest)
+        if t >= self.train_count:
+            shared = (self.identity.detach(), self.log_scale.detach(), self.rest.detach())
+        identity, log_scale, rest = shared
+        # what the lips do is left to the landmarks: colours cannot tell
+        verts = model.verts(identity, self.beta[t].detach())
+        frame = FramePose(self.beta[t], self.pose[t], self.torso[t], log_scale.exp(), rest)
+        return to_world(verts, frame)
+
+    def motion(self) -> HeadMotion:
+        """The head in all frames, with its offsets."""
+        scale = self.log_scale.exp()
+        return HeadMotion(self.identity, scale, self.beta, self.pose, self.biased * self.bias)
+
+
 def refine(
     fit: Fit,
     torso: Tensor,
@@ -65,169 +128,153 @@ def refine(
     mattes: np.ndarray,
     points: np.ndarray,
     camera: Camera,
-    model,
-    taught: int,
+    model: FaceModel,
+    train_count: int,
     settings: RefineSettings,
     progress=lambda x, **k: x,
 ) -> Refined:
     """Move identity, scale, expressions and poses until the painted model looks like the clip.
 
-    frames (F, S, S, 3) and mattes (F, S, S) uint8, points (F, 478, 2) MediaPipe's, in pixels of `camera`. Only the first
-    `taught` frames may change identity, scale and paint: of the later, held-out ones only expression and pose are tracked.
+    frames (F, S, S, 3) and mattes (F, S, S) uint8, points (F, 478, 2) MediaPipe's, in pixels of
+    `camera`. Only the first `train_count` frames may change identity, scale and albedo: of the
+    later, held-out ones only expression and pose are tracked.
     """
-    n, size, faces = len(frames), settings.size, model.faces
-    view = camera.resized(size)
-    mask = [_shrink(mattes[t][..., None], size) for t in range(n)]
-    image = [_shrink(frames[t], size) * mask[t] + 1 - mask[t] for t in range(n)]
-    target, weight, ids = landmark_targets(points, model, settings.landmarks)
-    bare = [_beside_no_hair(target[t], camera.height, size) for t in range(n)]
-    weight = weight * facing(model, ids, fit.identity, fit.pose, camera, fit.scale)
-    free = lambda x: x.clone().requires_grad_()
-    identity, log_scale, beta, pose = (
-        free(fit.identity),
-        free(fit.scale.log()),
-        free(fit.beta),
-        free(fit.pose),
-    )
-    chest, still = free(torso), free(rest)
-    bias = torch.zeros(len(ids), 3, requires_grad=True)
-    # lids and lips have no offsets: how far they are apart is expression, and with offsets small openings of a mouth were lost
-    habits = (
-        torch.cdist(model.mean[ids], model.mean[model.landmarks[36:68]]).amin(1) > 0.1
-    ).float()[:, None]
-    light = torch.zeros(9)
-    light[0] = 1.0
-    light.requires_grad_()
-
-    def place(t: int) -> Tensor:
-        learns = t < taught
-        own = lambda x: x if learns else x.detach()
-        verts = model.verts(
-            own(identity), beta[t].detach()
-        )  # what the lips do is left to the landmarks: paint cannot tell
-        return to_world(
-            verts, FramePose(beta[t], pose[t], chest[t], own(log_scale).exp(), own(still))
-        )
-
-    with torch.no_grad():
-        some = range(0, taught, max(1, taught // settings.paint_frames))
-        albedo = gather_albedo([place(t) for t in some], [image[t] for t in some], faces, view)
-    albedo.requires_grad_()
-    optimiser = torch.optim.Adam(
-        [
-            {"params": [pose, chest, still], "lr": settings.lr_pose},
-            {"params": [log_scale], "lr": 1e-3},
-            {"params": [identity, beta], "lr": settings.lr_shape},
-            {"params": [albedo], "lr": settings.lr_paint},
-            {"params": [light], "lr": 5e-3},
-            {"params": [bias], "lr": 2e-3},
-        ],
-        betas=(0.9, 0.99),
-    )
-    warm = lambda k: min(1.0, (k + 1) / 30)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda k: warm(k) * (0.5 * (1 + np.cos(np.pi * k / settings.steps)) + 0.02)
+    targets = landmark_targets(points, model, settings.landmarks)
+    facing = facing_weights(model, targets.ids, fit.identity, fit.scale, fit.pose, camera)
+    targets = replace(targets, weight=targets.weight * facing)
+    pictures = small_pictures(frames, mattes, targets.pixels, camera, settings.size)
+    unknowns = _unknowns(fit, torso, rest, model, targets.ids, train_count)
+    albedo = _first_albedo(unknowns, pictures, model, settings.paint_frames)
+    optimiser, schedule = falling_adam(
+        _groups(unknowns, albedo, settings), lambda k: _warm_rate(k, settings.steps)
     )
     g = generator(settings.seed, "refine")
     losses = []
     for k in progress(range(settings.paint_steps + settings.steps), desc="refine"):
-        painting = k < settings.paint_steps
-        t = int(torch.randint(taught if painting else n, (1,), generator=g))
-        world = place(t).detach() if painting else place(t)
-        paint = albedo if t < taught else albedo.detach()
-        colour = paint * (harmonics(vertex_normals(world, faces)) @ light)[:, None]
-        out = render_mesh(world, faces, colour, view, background=1.0)
-        both = mask[t] * out.mask.detach()
-        photo = (
-            both * ((out.image - image[t]).square() + 1e-4).sqrt()
-        ).sum() / both.sum().clamp_min(1)
-        over = out.mask - mask[t]
-        loss = (
-            photo
-            + settings.w_silhouette * over.clamp_min(0).mean()
-            + settings.w_missing * ((-over).clamp_min(0) * bare[t]).mean()
-        )
-        if not painting:
-            scale = log_scale.exp()
-            data, prior, error = landmark_objective(
-                model,
-                ids,
-                target,
-                weight,
-                camera,
-                identity,
-                scale,
-                beta,
-                pose,
-                settings.landmarks,
-                habits * bias,
-            )
-            loss = (
-                loss
-                + settings.w_landmarks * (data + prior)
-                + settings.w_bias * bias.square().sum(1).mean()
-            )
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        if not painting:
-            schedule.step()
-        losses.append(loss.item())
-    nme = error.detach().sqrt()[:, KEPT_66].mean(1)
-    done = replace(
+        painting = k < settings.paint_steps  # albedo and light first, while the head stands still
+        t = int(torch.randint(train_count if painting else len(frames), (1,), generator=g))
+        verts = unknowns.verts(model, t)
+        if painting:
+            loss = _picture_loss(verts.detach(), albedo, unknowns, pictures, t, model, settings)
+            losses.append(descend(loss, optimiser, None))
+            continue
+        loss = _picture_loss(verts, albedo, unknowns, pictures, t, model, settings)
+        terms = landmark_objective(model, targets, camera, unknowns.motion(), settings.landmarks)
+        loss = loss + settings.w_landmarks * (terms.data + terms.prior)
+        loss = loss + settings.w_bias * unknowns.bias.square().sum(1).mean()
+        losses.append(descend(loss, optimiser, schedule))
+    return _refined(fit, unknowns, albedo, terms, losses)
+
+
+def _unknowns(
+    fit: Fit, torso: Tensor, rest: Tensor, model: FaceModel, ids: Tensor, train_count: int
+) -> _Unknowns:
+    """Where the refinement starts: the fit, a steady light, and no offsets.
+
+    Lids and lips never have offsets: how far they are apart is expression, and with offsets small
+    openings of a mouth were lost.
+    """
+    lids_and_lips = model.mean[model.landmarks[36:68]]
+    biased = (torch.cdist(model.mean[ids], lids_and_lips).amin(1) > NEAR_LIPS).float()
+    light = torch.zeros(9)
+    light[0] = 1.0
+    return _Unknowns(
+        identity=_learned(fit.identity),
+        log_scale=_learned(fit.scale.log()),
+        beta=_learned(fit.beta),
+        pose=_learned(fit.pose),
+        torso=_learned(torso),
+        rest=_learned(rest),
+        light=light.requires_grad_(),
+        bias=torch.zeros(len(ids), 3, requires_grad=True),
+        biased=biased[:, None],
+        train_count=train_count,
+    )
+
+
+def _learned(x: Tensor) -> Tensor:
+    """A copy of a tensor, for the optimiser to change."""
+    return x.clone().requires_grad_()
+
+
+def _first_albedo(
+    unknowns: _Unknowns, pictures: Pictures, model: FaceModel, paint_frames: int
+) -> Tensor:
+    """The albedo (V, 3) that about `paint_frames` of the training frames show, for the optimiser to
+    change.
+    """
+    count = unknowns.train_count
+    chosen = range(0, count, max(1, count // paint_frames))
+    with torch.no_grad():
+        worlds = [unknowns.verts(model, t) for t in chosen]
+        images = [pictures.images[t] for t in chosen]
+        albedo = gather_albedo(worlds, images, model.faces, pictures.camera)
+    return albedo.requires_grad_()
+
+
+def _groups(unknowns: _Unknowns, albedo: Tensor, settings: RefineSettings) -> list[dict]:
+    """What the optimiser changes, and how fast."""
+    poses = [unknowns.pose, unknowns.torso, unknowns.rest]
+    return [
+        {"params": poses, "lr": settings.lr_pose},
+        {"params": [unknowns.log_scale], "lr": LR_SCALE},
+        {"params": [unknowns.identity, unknowns.beta], "lr": settings.lr_shape},
+        {"params": [albedo], "lr": settings.lr_paint},
+        {"params": [unknowns.light], "lr": LR_LIGHT},
+        {"params": [unknowns.bias], "lr": LR_BIAS},
+    ]
+
+
+def _warm_rate(k: int, steps: int) -> float:
+    """Factor of the learning rates at step k: they rise over `WARM_STEPS`, then fall
+    (`falling_rate`).
+    """
+    return min(1.0, (k + 1) / WARM_STEPS) * falling_rate(k, steps)
+
+
+def _picture_loss(
+    verts: Tensor,
+    albedo: Tensor,
+    unknowns: _Unknowns,
+    pictures: Pictures,
+    t: int,
+    model: FaceModel,
+    settings: RefineSettings,
+) -> Tensor:
+    """Photometric error within both outlines, and where the two outlines differ, at frame t."""
+    paint = albedo if t < unknowns.train_count else albedo.detach()
+    shading = harmonics(vertex_normals(verts, model.faces)) @ unknowns.light
+    colour = paint * shading[:, None]
+    out = render_mesh(verts, model.faces, colour, pictures.camera, background=1.0)
+    image, matte = pictures.images[t], pictures.mattes[t]
+    both = matte * out.mask.detach()
+    miss = ((out.image - image).square() + COLOUR_EPSILON).sqrt()
+    photometric = (both * miss).sum() / both.sum().clamp_min(1)
+    excess = out.mask - matte
+    loss = photometric + settings.w_silhouette * excess.clamp_min(0).mean()
+    missing = (-excess).clamp_min(0) * pictures.hairless_rows[t]
+    return loss + settings.w_missing * missing.mean()
+
+
+def _refined(
+    fit: Fit, unknowns: _Unknowns, albedo: Tensor, terms: LandmarkLoss, losses: list[float]
+) -> Refined:
+    """What the optimiser found, without its gradients."""
+    motion = unknowns.motion()
+    refined = replace(
         fit,
-        identity=identity.detach(),
-        scale=log_scale.detach().exp(),
-        beta=beta.detach(),
-        pose=pose.detach(),
-        nme=nme,
+        identity=motion.identity.detach(),
+        scale=motion.scale.detach(),
+        beta=motion.beta.detach(),
+        pose=motion.pose.detach(),
+        nme=terms.nme(),
     )
     return Refined(
-        done,
-        chest.detach(),
-        still.detach(),
+        refined,
+        unknowns.torso.detach(),
+        unknowns.rest.detach(),
         albedo.detach(),
-        light.detach(),
+        unknowns.light.detach(),
         losses,
-        (habits * bias).detach(),
+        (unknowns.biased * unknowns.bias).detach(),
     )
-
-
-def _beside_no_hair(landmarks: Tensor, height: int, size: int) -> Tensor:
-    """Rows (size, 1, 1) where a matte wider than the model asks for a wider model: 0 from the brows to below the chin, where hair may hang."""
-    brow, chin = landmarks[17:27, 1].min(), landmarks[8, 1]
-    y = (torch.arange(size) + 0.5) * height / size
-    return ((y < brow) | (y > chin + 0.25 * (chin - brow))).float()[:, None, None]
-
-
-def gather_albedo(
-    worlds: list[Tensor], images: list[Tensor], faces: Tensor, camera: Camera
-) -> Tensor:
-    """Mean colour (V, 3) that each vertex shows in the images (S, S, 3), weighted by how squarely it faces the camera."""
-    total, weight = torch.full((len(worlds[0]), 3), 5e-4), torch.full((len(worlds[0]), 1), 1e-3)
-    for world, image in zip(worlds, images):
-        facing = (vertex_normals(world, faces) * F.normalize(camera.centre() - world, dim=1)).sum(1)
-        depth = render_mesh(world, faces, torch.zeros(len(world), 1), camera, antialias=False).depth
-        at = (camera.project(world) / camera.width * 2 - 1)[None, None]
-        front = F.grid_sample(depth[None, None], at, mode="nearest", align_corners=False)[0, 0, 0]
-        seen = (
-            (front > 0) & ((camera.to_camera(world)[:, 2] - front).abs() < 0.05) & (facing > 0.25)
-        )
-        w = (seen * facing)[:, None]
-        total += w * F.grid_sample(image.permute(2, 0, 1)[None], at, align_corners=False)[0, :, 0].T
-        weight += w
-    return total / weight
-
-
-def harmonics(n: Tensor) -> Tensor:
-    """The nine spherical harmonics up to second order (V, 9), unnormalised, of unit normals (V, 3)."""
-    x, y, z = n.unbind(-1)
-    return torch.stack(
-        [torch.ones_like(x), x, y, z, x * y, x * z, y * z, x * x - y * y, 3 * z * z - 1], -1
-    )
-
-
-def _shrink(picture: np.ndarray, size: int) -> Tensor:
-    """A uint8 picture (S, S, C) at `size` pixels, float in [0, 1]."""
-    x = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
-    return F.interpolate(x, (size, size), mode="area")[0].permute(1, 2, 0)

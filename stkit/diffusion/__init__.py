@@ -1,1 +1,1 @@
-"""What the paper takes from diffusion models: novel views (V3D) and edits (InstructPix2Pix), each behind a protocol."""
+"""What the paper takes from diffusion models, behind protocols: novel views and edits."""

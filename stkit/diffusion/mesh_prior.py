@@ -1,126 +1,198 @@
-"""Mesh-prior views: the neutral frame's colours on the fitted mesh, the kit's stand-in for V3D."""
+"""Mesh-prior views: the neutral frame's colours on the fitted mesh, the kit's stand-in for V3D.
+There is no network in it.
+
+A pixel takes the neutral frame's colour where its surface point was visible there, else that of the
+mirrored point, else the colour filled in over the mesh from its neighbours. Trust falls in that
+order. All numbers are the kit's, chosen by eye.
+"""
+
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from stkit import face_models
 from stkit.cameras import Camera
 from stkit.capture.capture import Capture
+from stkit.face_models.builtin_head import BuiltinHead
 from stkit.geometry import nearest, vertex_normals
-from stkit.heads.mesh import MeshHead
+from stkit.heads.mesh import MeshHead, PosedMesh
 from stkit.render import render_mesh
-from stkit.space import to_world
+from stkit.space import FramePose, to_world
 from stkit.views import FRONTAL, Views
 
+DEPTH_TOLERANCE = 0.06  # decimetres behind the front surface at which a point counts as hidden
+FACING_FROM, FACING_RANGE = 0.25, 0.35  # cosines between which a surface turns visible
+KNOWN = 0.3  # visibility from which on a vertex keeps the colour that was looked up
+MATTE_INSET = 5  # pixels; the matte is eroded by half of that
+TRUST_MIRRORED, TRUST_FILLED, TRUST_BACKGROUND = 0.6, 0.4, 0.5
+NEIGHBOURS = 12  # known points that an unknown one is coloured by
+SMOOTHING_NEIGHBOURS, SMOOTHING_ROUNDS = 9, 30
+HAIR_GROWS = 0.3  # of the built-in head's hair map, from which on a vertex counts as hair
+NUDGE = 0.01  # decimetres along a normal, to carry its direction into the world
 
-@torch.no_grad()
-def mesh_prior_views(
-    capture: Capture,
-    head: MeshHead,
-    azimuths: tuple[float, ...] = FRONTAL,
-    cameras: list[Camera] | None = None,
-) -> Views:
-    """The neutral frame's colours carried by the fitted mesh to other azimuths; a stand-in for V3D, with no network in it.
 
-    `cameras`: one for each azimuth, instead of those that turn about the head.
+@dataclass(frozen=True)
+class _NeutralFrame:
+    """What the neutral frame shows.
 
-    A pixel takes the neutral frame's colour where its surface point was visible there, else that of the mirrored point,
-    else the colour spread over the mesh from its neighbours. `trust` falls in that order.
+    image (H, W, 3), depth (H, W) of the mesh in it (decimetres), matte (H, W, 1) without its
+    border, camera, pose.
     """
-    t = capture.neutral
-    frame, camera = capture.image(t), capture.camera
-    place = capture.frame_pose(t)
-    mesh = head.posed(place)
-    verts, moved, world, faces = mesh.neutral, mesh.deformed, mesh.world, mesh.faces
-    front = render_mesh(world, faces, world, camera, antialias=False)
-    inner = -torch.nn.functional.max_pool2d(-capture.matte(t).permute(2, 0, 1), 5, 1, 2).permute(
-        1, 2, 0
-    )
 
-    def look_up(points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
-        """Colour (N, 3) and visibility (N, 1) of world points in the neutral frame."""
-        uv, depth = camera.project(points), camera.to_camera(points)[:, 2]
-        grid = (uv / camera.width * 2 - 1)[None, None]
-        sample = lambda x, mode: (
-            torch.nn.functional.grid_sample(
-                x.permute(2, 0, 1)[None], grid, mode=mode, align_corners=False
-            )[0, :, 0].T
-        )
-        seen = sample(front.depth[..., None], "nearest")[:, 0]
-        facing = (normals * torch.nn.functional.normalize(camera.centre() - points, dim=1)).sum(1)
-        visible = ((seen - depth).abs() < 0.06) & (seen > 0)
-        weight = visible * ((facing - 0.25) / 0.35).clamp(0, 1) * sample(inner, "bilinear")[:, 0]
-        return sample(frame, "bilinear"), weight[:, None]
+    image: Tensor
+    depth: Tensor
+    matte: Tensor
+    camera: Camera
+    pose: FramePose
 
-    normals = vertex_normals(world, faces)
-    twin = world_mirror(place)
-    direct, w1 = look_up(world, normals)
-    mirrored, w2 = look_up(*twin(moved, vertex_normals(moved, faces)))
-    known = torch.where(w1 > 0.3, direct, mirrored)
-    filled = spread(world, known, ((w1 > 0.3) | (w2 > 0.3))[:, 0], hairy(capture, verts))
-    images, alphas, trusts = [], [], []
-    cameras = cameras or capture.orbit_cameras(azimuths)
-    for view in cameras:
-        values = torch.cat([world, normals, moved, vertex_normals(moved, faces), filled], 1)
-        out = render_mesh(world, faces, values, view)
-        hit = out.face_id >= 0
-        p, n, c, cn, fill = (out.image / out.mask.clamp_min(1e-6))[hit].split(3, 1)
-        n = torch.nn.functional.normalize(n, dim=1)
-        a, wa = look_up(p, n)
-        b, wb = look_up(*twin(c, torch.nn.functional.normalize(cn, dim=1)))
-        wb = wb * (1 - wa)
-        rest = 1 - wa - wb
-        colour, trust = torch.ones(*hit.shape, 3), torch.zeros(*hit.shape, 1)
-        colour[hit] = (wa * a + wb * b + rest * fill).clamp(0, 1)
-        trust[hit] = wa + 0.6 * wb + 0.4 * rest
-        images.append((colour * out.mask + 1 - out.mask).clamp(0, 1))
-        alphas.append(out.mask)
-        trusts.append(torch.where(hit[..., None], trust, 0.5 * torch.ones_like(trust)))
-    return Views(
-        torch.stack(images),
-        torch.stack(alphas),
-        torch.stack(trusts),
-        cameras,
-        tuple(azimuths),
-        "mesh-prior",
-    )
+    @staticmethod
+    def of(capture: Capture, pose: FramePose, mesh: PosedMesh) -> "_NeutralFrame":
+        t, camera = capture.neutral, capture.camera
+        front = render_mesh(mesh.world, mesh.faces, mesh.world, camera, antialias=False)
+        outside = -capture.matte(t).permute(2, 0, 1)
+        eroded = -torch.nn.functional.max_pool2d(outside, MATTE_INSET, 1, MATTE_INSET // 2)
+        matte = eroded.permute(1, 2, 0)
+        return _NeutralFrame(capture.image(t), front.depth, matte, camera, pose)
+
+    def look_up(self, points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
+        """Colour (N, 3) and visibility (N, 1) in [0, 1] of world points and normals (N, 3)."""
+        at = self.camera.project(points)
+        depth = self.camera.to_camera(points)[:, 2]
+        front = self._sample(self.depth[..., None], at, "nearest")[:, 0]
+        towards = torch.nn.functional.normalize(self.camera.centre() - points, dim=1)
+        facing = (normals * towards).sum(1)
+        in_front = ((front - depth).abs() < DEPTH_TOLERANCE) & (front > 0)
+        turned = ((facing - FACING_FROM) / FACING_RANGE).clamp(0, 1)
+        visibility = in_front * turned * self._sample(self.matte, at, "bilinear")[:, 0]
+        return self._sample(self.image, at, "bilinear"), visibility[:, None]
+
+    def look_up_mirrored(self, points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
+        """As `look_up`, of the mirror images of canonical points (N, 3) with normals (N, 3)."""
+        return self.look_up(*mirror_to_world(points, normals, self.pose))
+
+    def _sample(self, picture: Tensor, at: Tensor, mode: str) -> Tensor:
+        """Values (N, C) of a picture (H, W, C) at pixels (N, 2)."""
+        grid = (at / self.camera.width * 2 - 1)[None, None]
+        channels = picture.permute(2, 0, 1)[None]
+        values = torch.nn.functional.grid_sample(channels, grid, mode=mode, align_corners=False)
+        return values[0, :, 0].T
 
 
-def world_mirror(place: dict[str, Tensor]):
-    """A function taking canonical points and normals to the world place of their mirror image."""
+@dataclass(frozen=True)
+class _Surface:
+    """The mesh in the neutral frame, (V, 3) each: vertices, normals, and a colour everywhere."""
 
-    def mirror(points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
-        flip = torch.tensor([-1.0, 1.0, 1.0])
-        at = to_world(points * flip, place)
-        tip = to_world(points * flip + 0.01 * normals * flip, place)
-        return at, torch.nn.functional.normalize(tip - at, dim=1)
+    world: Tensor
+    world_normals: Tensor
+    canonical: Tensor
+    canonical_normals: Tensor
+    colours: Tensor
+    faces: Tensor
 
-    return mirror
+
+class MeshPriorViews:
+    """Provider of mesh-prior views; see the module."""
+
+    stand_in = "mesh-prior views instead of V3D"
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        capture: Capture,
+        head: MeshHead,
+        azimuths: tuple[float, ...] = FRONTAL,
+        cameras: list[Camera] | None = None,
+    ) -> Views:
+        """Views over white at azimuths in degrees, positive to the subject's left.
+
+        Any angle can be served.
+
+        `cameras`: one for each azimuth, instead of those that turn about the head.
+        """
+        pose = capture.frame_pose(capture.neutral)
+        mesh = head.posed(pose)
+        frame = _NeutralFrame.of(capture, pose, mesh)
+        surface = coloured_surface(frame, mesh, in_hair(capture, mesh.neutral))
+        cameras = cameras or capture.orbit_cameras(azimuths)
+        shots = [_view(frame, surface, camera) for camera in cameras]
+        images, alphas, trusts = (torch.stack(parts) for parts in zip(*shots))
+        return Views(images, alphas, trusts, cameras, tuple(azimuths), "mesh-prior")
 
 
-def hairy(capture: Capture, points: Tensor) -> Tensor:
+# what earlier versions called a function; MeshPriorViews() is the same
+mesh_prior_views = MeshPriorViews()
+
+
+def coloured_surface(frame: _NeutralFrame, mesh: PosedMesh, hair: Tensor) -> _Surface:
+    """The mesh with a colour at every vertex: seen, mirrored, or filled in. hair (V,) bool."""
+    normals = vertex_normals(mesh.world, mesh.faces)
+    canonical_normals = vertex_normals(mesh.deformed, mesh.faces)
+    direct, direct_visible = frame.look_up(mesh.world, normals)
+    mirrored, mirrored_visible = frame.look_up_mirrored(mesh.deformed, canonical_normals)
+    found = torch.where(direct_visible > KNOWN, direct, mirrored)
+    known = ((direct_visible > KNOWN) | (mirrored_visible > KNOWN))[:, 0]
+    colours = fill_colours(mesh.world, found, known, hair)
+    return _Surface(mesh.world, normals, mesh.deformed, canonical_normals, colours, mesh.faces)
+
+
+def _view(frame: _NeutralFrame, surface: _Surface, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
+    """Image (H, W, 3) over white, alpha (H, W, 1) and trust (H, W, 1) from a camera."""
+    s = surface
+    values = [s.world, s.world_normals, s.canonical, s.canonical_normals, s.colours]
+    out = render_mesh(s.world, s.faces, torch.cat(values, 1), camera)
+    hit = out.face_id >= 0
+    pixels = (out.image / out.mask.clamp_min(1e-6))[hit]
+    points, normals, canonical, canonical_normals, filled = pixels.split(3, 1)
+    normals = torch.nn.functional.normalize(normals, dim=1)
+    canonical_normals = torch.nn.functional.normalize(canonical_normals, dim=1)
+    direct, direct_weight = frame.look_up(points, normals)
+    mirrored, mirrored_weight = frame.look_up_mirrored(canonical, canonical_normals)
+    mirrored_weight = mirrored_weight * (1 - direct_weight)
+    rest = 1 - direct_weight - mirrored_weight
+    colour = torch.ones(*hit.shape, 3)
+    mixed = direct_weight * direct + mirrored_weight * mirrored + rest * filled
+    colour[hit] = mixed.clamp(0, 1)
+    trust = torch.full((*hit.shape, 1), TRUST_BACKGROUND)
+    trust[hit] = direct_weight + TRUST_MIRRORED * mirrored_weight + TRUST_FILLED * rest
+    return (colour * out.mask + 1 - out.mask).clamp(0, 1), out.mask, trust
+
+
+def mirror_to_world(points: Tensor, normals: Tensor, frame: FramePose) -> tuple[Tensor, Tensor]:
+    """World points and normals of the mirror images of canonical ones, (N, 3) each."""
+    flip = torch.tensor([-1.0, 1.0, 1.0])
+    at = to_world(points * flip, frame)
+    tip = to_world(points * flip + NUDGE * normals * flip, frame)
+    return at, torch.nn.functional.normalize(tip - at, dim=1)
+
+
+def in_hair(capture: Capture, points: Tensor) -> Tensor:
     """Which canonical points (V, 3) lie where the fitted head grows hair (V,) bool."""
-    from stkit import face_models
-
-    model = face_models.get("builtin")
-    verts = capture.hull_verts()
+    model = cast(BuiltinHead, face_models.builtin())
     outer = model.part("skin", "hair", "ear_l", "ear_r")
-    label = torch.from_numpy(model.surface.hair > 0.3)[outer]
-    return label[nearest(points, verts[outer])[1][:, 0]]
+    hair = torch.from_numpy(model.surface.hair > HAIR_GROWS)[outer]
+    return hair[nearest(points, capture.hull_verts()[outer])[1][:, 0]]
 
 
-def spread(
-    points: Tensor, colours: Tensor, known: Tensor, label: Tensor, rounds: int = 30
-) -> Tensor:
-    """Colours (V, 3) everywhere: unknown points take the mean of the nearest known ones of their label, then are smoothed."""
+def fill_colours(points: Tensor, colours: Tensor, known: Tensor, label: Tensor) -> Tensor:
+    """Colours (V, 3) at all points (V, 3).
+
+    Unknown ones take the nearest known ones' of their label, then are smoothed.
+
+    known (V,) bool; label (V,) bool: hair takes its colour from hair, skin from skin.
+    """
     out = colours.clone()
     for kind in (label, ~label):
-        ask, source = ~known & kind, known & kind
+        unknown, source = ~known & kind, known & kind
         if not source.any():
             source = known
-        d, i = nearest(points[ask], points[source], k=min(12, int(source.sum())))
-        w = 1 / (d + 0.05)
-        out[ask] = (colours[source][i] * w[..., None]).sum(1) / w.sum(1, keepdim=True)
-    _, around = nearest(points, points, k=9)
-    for _ in range(rounds):
+        count = min(NEIGHBOURS, int(source.sum()))
+        distance, index = nearest(points[unknown], points[source], k=count)
+        weight = 1 / (distance + 0.05)
+        total = weight.sum(1, keepdim=True)
+        out[unknown] = (colours[source][index] * weight[..., None]).sum(1) / total
+    _, around = nearest(points, points, k=SMOOTHING_NEIGHBOURS)
+    for _ in range(SMOOTHING_ROUNDS):
         out[~known] = out[around[~known]].mean(1)
     return out

@@ -17,8 +17,9 @@ class PromptError(ValueError):
 class Editor(Protocol):
     """Edits one picture by a sentence.
 
-    name: for captions. stand_in: what takes the place of which published model, in words; empty for the model itself.
-    wants_depth: conditions are depth pictures, and only all views together can be edited (see `JointEditor`).
+    name: for captions. stand_in: what takes the place of which published model, in words; empty for
+    the model itself. wants_depth: conditions are depth pictures, and only all views together can be
+    edited (see `JointEditor`).
     """
 
     name: str
@@ -39,9 +40,12 @@ class Editor(Protocol):
         landmarks: Tensor | None = None,
         text_guidance: float = 1.0,
     ) -> Tensor:
-        """`image` (H, W, 3) in [0, 1], edited at strength b in [0.02, 0.98] under the unedited frame `condition`.
+        """A picture (H, W, 3) in [0, 1], edited at strength b in [0.02, 0.98].
 
-        `landmarks` (66, 2) pixels help editors that work by regions; `text_guidance` multiplies the editor's own.
+        `image` and `condition`, the unedited frame, are (H, W, 3) in [0, 1] on the CPU, and so is
+        what comes back. `landmarks` (66, 2) pixels help editors that work by regions;
+        `text_guidance` multiplies the editor's own. Raises ValueError if the edited picture is not
+        finite.
         """
         ...
 
@@ -58,12 +62,12 @@ class JointEditor(Protocol):
         generator: torch.Generator,
         text_guidance: float = 1.0,
     ) -> list[Tensor]:
-        """All pictures (H, W, 3) in [0, 1], edited at full strength; arguments as those of `Editor.edit`."""
+        """All pictures (H, W, 3) in [0, 1], edited at full strength; see `Editor.edit`."""
         ...
 
 
 class ViewProvider(Protocol):
-    """Makes views of a capture's neutral frame at azimuths (degrees; positive to the subject's left).
+    """Makes views of a capture's neutral frame.
 
     stand_in: as an `Editor`'s.
     """
@@ -73,5 +77,8 @@ class ViewProvider(Protocol):
     def __call__(
         self, capture: Capture, head: MeshHead, azimuths: tuple[float, ...] = FRONTAL
     ) -> Views:
-        """Views over white; ValueError where an azimuth cannot be served."""
+        """Views over white at azimuths in degrees, positive to the subject's left.
+
+        Raises ValueError where an azimuth cannot be served.
+        """
         ...

@@ -1,32 +1,34 @@
-"""Novel views of the neutral frame. V3D is the paper's provider; mesh-prior views are the kit's stand-in, same interface.
+"""Providers of novel views of the neutral frame, by name.
 
-The six frontal cameras are V3D's frames {1, 2, 3, 15, 16, 17}: +-20, +-40, +-60 degrees (lineage.md 7, reading 18).
+A new one is one new file and one line in the table.
+
+V3D is the paper's. Its six frontal cameras are its frames {1, 2, 3, 15, 16, 17}: +-20, +-40, +-60
+degrees (lineage.md 7, reading 18).
 """
 
-from stkit.diffusion.mesh_prior import mesh_prior_views
+from collections.abc import Callable
+
+from stkit.diffusion.mesh_prior import MeshPriorViews
+from stkit.diffusion.orbit.views import tiny_orbit_views
 from stkit.diffusion.protocols import ViewProvider
+from stkit.diffusion.v3d import V3DViews
 
-STAND_INS = ("mesh-prior", "tiny-orbit")
+# name to what makes the provider for a device; any other name is a pipeline's folder or hub id
+PROVIDERS: dict[str, Callable[[str], ViewProvider]] = {
+    "mesh-prior": lambda device: MeshPriorViews(),
+    "tiny-orbit": tiny_orbit_views,
+}
+STAND_INS = tuple(PROVIDERS)  # those that come with the kit take the place of V3D
 
 
-def get_views(name: str = "mesh-prior") -> ViewProvider:
-    """'mesh-prior' or 'tiny-orbit' (stand-ins), or V3D by the folder or id of a Stable Video Diffusion pipeline."""
-    if name == "mesh-prior":
-        return mesh_prior_views
-    from stkit.diffusion.v3d import V3DViews
+def get_views(name: str = "mesh-prior", device: str = "auto") -> ViewProvider:
+    """A provider of views by its name, or V3D by a pipeline's folder or hub id.
 
-    if name == "tiny-orbit":
-        import diffusers
-        import transformers
+    'mesh-prior' and 'tiny-orbit' are stand-ins; a pipeline is of Stable Video Diffusion's class.
 
-        from stkit.diffusion.orbit import GUIDANCE, SIZE, WEIGHTS
-
-        for library in (diffusers, transformers):
-            library.utils.logging.disable_progress_bar()  # it loads in a second
-        return V3DViews(
-            str(WEIGHTS),
-            size=SIZE,
-            guidance=GUIDANCE,
-            source=f"tiny orbit (stand-in for V3D: {SIZE} px, trained on made-up heads)",
-        )
-    return V3DViews(name)
+    `device`: where a network runs, 'cpu', 'cuda', or 'auto' for CUDA where torch sees it. Raises
+    FileNotFoundError with the remedy if weights cannot be loaded.
+    """
+    if name in PROVIDERS:
+        return PROVIDERS[name](device)
+    return V3DViews(name, device=device)

@@ -1,8 +1,11 @@
-"""The edit stage: edit the renders, fit the head to the edits, weigh by Eq. 8, repeat (Sec. 3.3)."""
+"""The edit stage: edit the renders, fit the head to the edits, weigh by Eq. 8, repeat (Sec.
+3.3).
+"""
 
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -14,6 +17,7 @@ from stkit.editing.generations import Generations
 from stkit.editing.methods import Method, get_method
 from stkit.editing.region import Region, region_mask, trace_region
 from stkit.editing.shots import Shot, make_shots, shot_landmarks
+from stkit.editing.targets import Shifts, Targets
 from stkit.editing.weights import ALPHA, landmark_set, point_weights, weight_image
 from stkit.geometry import generator
 from stkit.heads.gaussian import GaussianHead
@@ -26,12 +30,14 @@ FORGET_EVERY = 100  # steps between two evaluations of the frozen deformation: p
 
 @dataclass(frozen=True)
 class EditSettings:
-    """The paper's alpha 5 and boundary 0.5; an edit every 10 steps, all of them again every 2,500 (reading 21).
+    """The paper's alpha 5 and boundary 0.5; an edit every 10 steps, all of them again every 2,500
+    (reading 21).
 
-    method: an entry of `methods.METHODS`; region: where a masked method may act (see `region.region_mask`). landmarks:
-    '66' or 'dense'. mode: 'pixel' multiplies the per-pixel loss by the splatted w; 'grad' leaves the loss and scales
-    each Gaussian's gradients. sampler: see `strength.sample_strength`. frames: how many video frames join the views.
-    Learning rates are Adam's: of features, positions (dm), scales with quaternions (opacities: twice that), and nets.
+    method: an entry of `methods.METHODS`; region: where a masked method may act (see
+    `region.region_mask`). landmarks: '66' or 'dense'. mode: 'pixel' multiplies the per-pixel loss
+    by the splatted w; 'grad' leaves the loss and scales each Gaussian's gradients. sampler: see
+    `strength.sample_strength`. frames: how many video frames join the views. Learning rates are
+    Adam's: of features, positions (dm), scales with quaternions, opacities, and nets.
     """
 
     prompt: str
@@ -49,6 +55,7 @@ class EditSettings:
     lr_color: float = 5e-3
     lr_xyz: float = 5e-5
     lr_scales: float = 1e-3
+    lr_opacity: float = 2e-3
     lr_nets: float = 4e-4
     seed: int = 0
 
@@ -66,7 +73,9 @@ class EditSettings:
 
 @dataclass(frozen=True)
 class EditResult:
-    """The edited head, the loss and b of every step, the shots with their last targets, and every edit (step, shot, b)."""
+    """The edited head, the loss and b of every step, the shots with their last targets, and every
+    edit (step, shot, b).
+    """
 
     head: GaussianHead
     history: dict[str, list[float]]
@@ -87,9 +96,10 @@ def edit_head(
 ) -> EditResult:
     """An edited copy of `head`, which stays as it is.
 
-    What learns is the method's choice (ours: all Gaussian attributes, the colour and attribute nets); the deformation
-    stays frozen, so that the edited head is animated as before (reading 25). Raises the editor's PromptError, or
-    ValueError where method, mode and editor do not go together, before any step.
+    What learns is the method's choice (ours: all Gaussian attributes, the colour and attribute
+    nets); the deformation stays frozen, so that the edited head is animated as before (reading 25).
+    Raises the editor's PromptError, or ValueError where method, mode and editor do not go together,
+    before any step.
     """
     method = get_method(settings.method)
     check_request(method, editor, settings)
@@ -133,7 +143,7 @@ class _Edit:
         settings: EditSettings,
     ):
         self.head, self.editor, self.method, self.settings = head, editor, method, settings
-        self.shots, self.targets, self.shifts = shots, _Targets(shots), _Shifts(head)
+        self.shots, self.targets, self.shifts = shots, Targets(shots), Shifts(head)
         self.generator = generator(settings.seed, "edit")
         self.w = point_weights(head, landmark_set(capture, settings.landmarks), settings.alpha)
         self.weight_maps = [weight_image(head, self.w, s.camera, s.frame) for s in shots]
@@ -149,7 +159,7 @@ class _Edit:
             "xyz": ([head.xyz], s.lr_xyz),
             "log_scales": ([head.log_scales], s.lr_scales),
             "quats": ([head.quats], s.lr_scales),
-            "opacity_logits": ([head.opacity_logits], 2 * s.lr_scales),
+            "opacity_logits": ([head.opacity_logits], s.lr_opacity),
             "nets": ([*head.color.parameters(), *head.attributes.parameters()], s.lr_nets),
         }
         return [{"params": parts[name][0], "lr": parts[name][1]} for name in self.method.moves]
@@ -164,8 +174,10 @@ class _Edit:
         region = trace_region(self.head, self.shots, masks)
         return Generations(self.head, self.optimiser, region, self.method.anchor)
 
-    def state(self) -> dict[str, object]:
-        """What a checkpoint keeps. Generations come first: a checkpoint's head may have more points."""
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps. Generations come first: a checkpoint's head may have more
+        points.
+        """
         grown = {"generations": self.generations} if self.generations else {}
         return grown | {
             "head": self.head,
@@ -200,8 +212,9 @@ class _Edit:
         return int(torch.randint(len(self.shots), (1,), generator=self.generator))
 
     def _densify(self, k: int) -> None:
-        due = self.generations and self.method.densify and k and k % self.method.densify == 0
-        if due:
+        every = self.method.densify
+        due = bool(self.generations and every and k and k % every == 0)
+        if self.generations and due:
             self.generations.densify(self.generator)
         if due or k % FORGET_EVERY == 0:
             self.shifts.known.clear()
@@ -240,7 +253,8 @@ class _Edit:
             renders.append(gaussians.render(shot.camera)[0].clamp(0, 1).cpu())
             depth = disparity(*gaussians.depth(shot.camera)) if self.editor.wants_depth else None
             conditions.append((shot.original if depth is None else depth).cpu())
-        edited = self.editor.edit_together(
+        editor = cast(JointEditor, self.editor)  # `check_request` has made sure
+        edited = editor.edit_together(
             renders,
             self.settings.prompt,
             conditions,
@@ -253,7 +267,8 @@ class _Edit:
     def _gaussians(self, shot: Shot) -> Gaussians:
         """The shot's Gaussians; in 'grad' mode each passes on only w or 1 - w of its gradient.
 
-        The hooks sit on generated outputs, because the shared nets would not see hooks on leaf parameters (reading 1).
+        The hooks sit on generated outputs, because the shared nets would not see hooks on leaf
+        parameters (reading 1).
         """
         frame = shot.frame
         shift = self.shifts.of(shot)
@@ -269,46 +284,3 @@ class _Edit:
 def _column(share: Tensor, like: Tensor) -> Tensor:
     """share (N,) with as many axes as `like` (N, ...)."""
     return share.view(-1, *[1] * (like.ndim - 1))
-
-
-class _Targets:
-    """The shots' targets and strengths and the log of edits, in the shape that a checkpoint can hold."""
-
-    def __init__(self, shots: list[Shot]):
-        self.shots = shots
-        self.log: list[dict] = []
-
-    def set(self, shot: Shot, target: Tensor, b: float, k: int) -> None:
-        """Give a shot the target that was edited at strength b before step k."""
-        shot.target, shot.b = target, b
-        self.log.append({"step": k, "shot": shot.name, "b": round(b, 4)})
-
-    def state_dict(self) -> dict:
-        targets, strengths = [s.target for s in self.shots], [s.b for s in self.shots]
-        return {"targets": targets, "b": strengths, "log": self.log}
-
-    def load_state_dict(self, state: dict) -> None:
-        for shot, target, b in zip(self.shots, state["targets"], state["b"]):
-            shot.target, shot.b = target.to(shot.original.device), b
-        self.log[:] = state["log"]
-
-
-class _Shifts:
-    """What the frozen deformation does to the points in each shot, in the shape that a checkpoint can hold."""
-
-    def __init__(self, head: GaussianHead):
-        self.head = head
-        self.known: dict[str, Tensor] = {}
-
-    def of(self, shot: Shot) -> Tensor:
-        """The shift (N, 3) of a shot, computed at most once until `known` is cleared."""
-        if shot.name not in self.known:
-            self.known[shot.name] = self.head.shift(shot.frame.beta, shot.frame.pose)
-        return self.known[shot.name]
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return dict(self.known)
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        device = self.head.xyz.device
-        self.known = {name: shift.to(device) for name, shift in state.items()}

@@ -1,7 +1,9 @@
-"""Editing methods as entries of one table: what is edited when, from which noise level, what the loss counts, and what may move.
+"""Editing methods as entries of one table: what is edited when, from which noise level, what the
+loss counts, and what may move.
 
-Ours is Sec. 3.3; E1 to E4 are the paper's ablations; the others are written from the published facts (lineage.md 4 and 5), on
-this kit's head and loop, so they show each method's idea, not its authors' numbers.
+Ours is Sec. 3.3; E1 to E4 are the paper's ablations; the others are written from the published
+facts (lineage.md 4 and 5), on this kit's head and loop, so they show each method's idea, not its
+authors' numbers.
 """
 
 from dataclasses import dataclass
@@ -17,12 +19,15 @@ EVERYTHING = ("feature", "xyz", "log_scales", "quats", "opacity_logits", "nets")
 
 @dataclass(frozen=True)
 class Method:
-    """strength: a fixed b, a range (low, high) of a uniform draw, or None for the settings' sampler.
+    """strength: a fixed b, a range (low, high) of a uniform draw, or None for the settings'
+    sampler.
 
-    weighting: 'eq8', 'w' (always times w) or 'none'. rolling: one shot every `edit_every` steps; refresh: all shots every
-    `refresh_every` steps (and at the start). moves: which parameters learn. region: learn only Gaussians of the traced region.
-    anchor: weight of a region's pull back to where it was (see `generations`); densify: split there every so many steps. text_guidance: times the editor's own (InstructPix2Pix: 7.5).
-    together: all shots are edited once, at the start, with attention between them.
+    weighting: 'eq8', 'w' (always times w) or 'none'. rolling: one shot every `edit_every` steps;
+    refresh: all shots every `refresh_every` steps (and at the start). moves: which parameters
+    learn. region: learn only Gaussians of the traced region. anchor: weight of a region's pull back
+    to where it was (see `generations`); densify: split there every so many steps. text_guidance:
+    times the editor's own (InstructPix2Pix: 7.5). together: all shots are edited once, at the
+    start, with attention between them.
     """
 
     name: str
@@ -66,7 +71,7 @@ METHODS = {
         Method("E4", "random b, always times w", weighting="w"),
         Method(
             "in2n",
-            "Instruct-NeRF2NeRF: b ~ U(0.02, 0.98), one picture at a time, starting from the unedited ones",
+            "Instruct-NeRF2NeRF: b ~ U(0.02, 0.98), one picture after another",
             strength=(LOW, 0.98),
             refresh=False,
         ),
@@ -79,7 +84,7 @@ METHODS = {
         ),
         Method(
             "gaussian-editor",
-            "GaussianEditor: only the traced region's Gaussians move and split, anchored to where they were",
+            "GaussianEditor: only the traced region's Gaussians move and split, anchored in place",
             strength=(LOW, 0.98),
             refresh=False,
             moves=("feature", "xyz", "log_scales", "opacity_logits"),
@@ -89,7 +94,7 @@ METHODS = {
         ),
         Method(
             "gaussctrl",
-            "GaussCtrl: all views inverted and edited once, together, each attending to four reference views; s_T 5",
+            "GaussCtrl: all views inverted and edited once, attending to four of them; s_T 5",
             strength=1.0,
             rolling=False,
             refresh=False,

@@ -1,4 +1,6 @@
-"""Where a masked method may act: a region of the face in pictures, and the Gaussians that make it up."""
+"""Where a masked method may act: a region of the face in pictures, and the Gaussians that make it
+up.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -26,10 +28,11 @@ def region_mask(image: Tensor, landmarks: Tensor, region: Region) -> Tensor:
 
 
 def trace_region(head: GaussianHead, shots: Sequence[Shot], masks: Sequence[Tensor]) -> Tensor:
-    """Gaussians (N,) bool that belong to a region, from its masks (H, W, 1) in the shots: a vote of the pixels.
+    """Gaussians (N,) bool that belong to a region, from its masks (H, W, 1) in the shots: a vote of
+    the pixels.
 
-    Each vote counts by how much of the pixel the Gaussian makes up. Upstream counts every touched pixel as one; its
-    weighted form stands beside that, commented out (lineage.md 5).
+    Each vote counts by how much of the pixel the Gaussian makes up. Upstream counts every touched
+    pixel as one; its weighted form stands beside that, commented out (lineage.md 5).
     """
     votes, total = torch.zeros_like(head.xyz[:, 0]), torch.zeros_like(head.xyz[:, 0])
     for shot, mask in zip(shots, masks):

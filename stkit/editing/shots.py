@@ -1,4 +1,6 @@
-"""The training images of the edit stage: what is edited, and what the head must come to look like."""
+"""The training images of the edit stage: what is edited, and what the head must come to look
+like.
+"""
 
 from dataclasses import dataclass, fields, replace
 
@@ -14,7 +16,8 @@ from stkit.views import Views
 
 @dataclass
 class Shot:
-    """One training image: its camera, what the head does in it, the unedited truth and the edited target (H, W, 3).
+    """One training image: its camera, what the head does in it, the unedited truth and the edited
+    target (H, W, 3).
 
     b is the strength of the target's edit: 0 before the first.
     """
@@ -37,7 +40,9 @@ class Shot:
 
 
 def make_shots(capture: Capture, views: Views | None, frames: list[int], count: int) -> list[Shot]:
-    """The views at the neutral frame, and `count` video frames spread evenly over `frames` (reading 20)."""
+    """The views at the neutral frame, and `count` video frames spread evenly over `frames` (reading
+    20).
+    """
     shots = []
     if views is not None:
         neutral = capture.frame_pose(capture.neutral)

@@ -1,7 +1,8 @@
 """Editing strength b ~ N(0.5, 1) and how it is brought into [0.02, 0.98] (lineage.md 4.1).
 
-b is the noise level the render is lifted to before it is denoised, as t / 1000 in Instruct-NeRF2NeRF. Most of N(0.5, 1)
-falls outside; the paper does not say what happens there. Drawing again (truncate) comes out almost uniform.
+b is the noise level the render is lifted to before it is denoised, as t / 1000 in
+Instruct-NeRF2NeRF. Most of N(0.5, 1) falls outside; the paper does not say what happens there.
+Drawing again (truncate) comes out almost uniform.
 """
 
 import torch
@@ -20,8 +21,9 @@ def sample_strength(
 ) -> Tensor:
     """`count` strengths (count,) in [0.02, 0.98].
 
-    truncate: N(mean, std), draws outside are drawn again (default). clip: they are moved to the ends (63 % of them).
-    uniform: U(0.02, 0.98), as IN2N. narrow: N(mean, 0.15) truncated, if std 1 was a slip.
+    truncate: N(mean, std), draws outside are drawn again (default). clip: they are moved to the
+    ends (63 % of them). uniform: U(0.02, 0.98), as IN2N. narrow: N(mean, 0.15) truncated, if std 1
+    was a slip.
     """
     if sampler not in SAMPLERS:
         raise ValueError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")

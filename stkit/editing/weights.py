@@ -1,7 +1,7 @@
 """The weight map of Eq. 8: w = 2 sigmoid(-alpha d), d the distance to the nearest facial landmark.
 
-d is Euclidean, in canonical decimetres, on the undeformed head (lineage.md 7, reading 4): with alpha = 5, w is 1 at a
-landmark, 0.5 at 2.2 cm, 0.15 at 5 cm and 0.013 at 10 cm.
+d is Euclidean, in canonical decimetres, on the undeformed head (lineage.md 7, reading 4): with
+alpha = 5, w is 1 at a landmark, 0.5 at 2.2 cm, 0.15 at 5 cm and 0.013 at 10 cm.
 """
 
 import torch
@@ -23,7 +23,9 @@ def weight(d: Tensor, alpha: float = ALPHA) -> Tensor:
 
 
 def landmark_set(capture: Capture, name: str = "66") -> Tensor:
-    """Canonical landmarks (K, 3) of the neutral frame: '66', or 'dense', which adds the face model's denser points."""
+    """Canonical landmarks (K, 3) of the neutral frame: '66', or 'dense', which adds the face
+    model's denser points.
+    """
     if name not in LANDMARK_SETS:
         raise ValueError(f"landmark set {name!r} is not one of {', '.join(LANDMARK_SETS)}")
     sparse = capture.neutral_landmarks()
@@ -31,16 +33,22 @@ def landmark_set(capture: Capture, name: str = "66") -> Tensor:
 
 
 def point_weights(head: GaussianHead, landmarks: Tensor, alpha: float = ALPHA) -> Tensor:
-    """w (N,) of every Gaussian, detached: otherwise moving points away from landmarks would lower the loss."""
+    """w (N,) of every Gaussian, detached: otherwise moving points away from landmarks would lower
+    the loss.
+    """
     return weight(nearest(head.xyz.detach(), landmarks)[0][:, 0], alpha)
 
 
 @torch.no_grad()
 def weight_image(head: GaussianHead, w: Tensor, camera: Camera, frame: FramePose) -> Tensor:
-    """w (N,) splatted with the colours' own blending weights: (H, W, 1), 0 where no Gaussian is (reading 3)."""
+    """w (N,) splatted with the colours' own blending weights: (H, W, 1), 0 where no Gaussian is
+    (reading 3).
+    """
     return head.gaussians(frame).splat(w[:, None], camera)
 
 
 def eq8(difference: Tensor, w: Tensor, b: float, b_boundary: float = 0.5) -> Tensor:
-    """Eq. 8 per pixel: a strong edit (b >= boundary) weighs w, a weak one 1 - w. No normalisation (reading 22)."""
+    """Eq. 8 per pixel: a strong edit (b >= boundary) weighs w, a weak one 1 - w. No normalisation
+    (reading 22).
+    """
     return difference * (w if b >= b_boundary else 1 - w)

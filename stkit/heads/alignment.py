@@ -1,7 +1,9 @@
-"""Tracking by analysis and synthesis: head and chest of each frame are moved until a frozen model's picture fits the frame.
+"""Tracking by analysis and synthesis: head and chest of each frame are moved until a frozen model's
+picture fits the frame.
 
-Landmarks alone leave one to two degrees, which moves the hair by pixels. Upstream optimises per-frame pose offsets too
-(lineage.md 1.5). Only the rigid motion moves here; the model does not learn, so frames it never saw may be aligned as well.
+Landmarks alone leave one to two degrees, which moves the hair by pixels. Upstream optimises
+per-frame pose offsets too (lineage.md 1.5). Only the rigid motion moves here; the model does not
+learn, so frames it never saw may be aligned as well.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,10 +34,12 @@ def align_frames(
     stiffness: float = 0.2,
     progress=lambda x, **k: x,
 ) -> Capture:
-    """The capture with `pose` and `torso` of these frames aligned to the pictures, and `landmarks3d` moved along.
+    """The capture with `pose` and `torso` of these frames aligned to the pictures, and
+    `landmarks3d` moved along.
 
-    show(t) gives the model's renderer for frame t: (pose (6,), torso (6,)) -> image (H, W, 3), mask (H, W, 1); target(t) the
-    picture and matte. `stiffness` holds frames to where the capture has them.
+    show(t) gives the model's renderer for frame t: (pose (6,), torso (6,)) -> image (H, W, 3), mask
+    (H, W, 1); target(t) the picture and matte. `stiffness` holds frames to where the capture has
+    them.
     """
     units = UNITS.to(capture.device)
     pose, torso = capture.pose.clone(), capture.torso.clone()
@@ -61,7 +65,9 @@ def align_frames(
 
 
 def moved(capture: Capture, pose: Tensor, torso: Tensor) -> Capture:
-    """The capture with other poses (F, 6) and chest motions (F, 6); its 3D landmarks follow the head."""
+    """The capture with other poses (F, 6) and chest motions (F, 6); its 3D landmarks follow the
+    head.
+    """
     back = torch.einsum(
         "fij,fvi->fvj",
         so3_exp(capture.pose[:, :3]),

@@ -1,8 +1,11 @@
-"""The Gaussian stage: the head learns from the video frames and the views, over white (Sec. 3.2, Eq. 4 and 6)."""
+"""The Gaussian stage: the head learns from the video frames and the views, over white (Sec. 3.2,
+Eq. 4 and 6).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +15,8 @@ from stkit.capture import Capture, sampling_probabilities
 from stkit.capture.rig import Rig
 from stkit.geometry import generator, nearest
 from stkit.heads.alignment import UNITS, Show, align_frames, moved
-from stkit.heads.gaussian import GaussianHead, GaussianSettings, from_mesh
+from stkit.heads.gaussian import GaussianHead, GaussianSettings
+from stkit.heads.gaussian_start import from_mesh
 from stkit.heads.mesh import MeshHead
 from stkit.metrics import iou_loss, ssim
 from stkit.training import Training, accumulate, cosine_schedule, reproducible, run_steps, seeded
@@ -25,11 +29,12 @@ REFRESH_EVERY = 200  # steps between two updates of each point's expression shar
 class GaussianTraining:
     """Steps, pictures a step, learning rates and loss weights of the Gaussian stage.
 
-    Rates are per step of Adam; positions are in decimetres. Per-frame offsets of head and chest learn with `lr_track` after
-    `track_from` of the steps. `noise` (standard deviations over the clip) blurs the expression and pose that all nets
-    see, the frozen deformation too: without it held-out frames lose 0.2 to 0.4 dB. `azimuths` (degrees): where
-    mesh-prior views are asked for; V3D's are the paper's six frontal ones. `rare`: see `capture.chances`.
-    `view_share`, `rig_share`: how often a step looks at a view, and otherwise at another camera of a rig.
+    Rates are per step of Adam; positions are in decimetres. Per-frame offsets of head and chest
+    learn with `lr_track` after `track_from` of the steps. `noise` (standard deviations over the
+    clip) blurs the expression and pose that all nets see, the frozen deformation too: without it
+    held-out frames lose 0.2 to 0.4 dB. `azimuths` (degrees): where mesh-prior views are asked for;
+    V3D's are the paper's six frontal ones. `rare`: see `capture.chances`. `view_share`,
+    `rig_share`: how often a step looks at a view, and otherwise at another camera of a rig.
     """
 
     steps: int = 2500
@@ -68,10 +73,12 @@ def fit_gaussians(
     progress=lambda x, **k: x,
     rig: Rig | None = None,
 ) -> tuple[GaussianHead, Capture, dict[str, list[float]]]:
-    """Optimise a Gaussian head on the frames, the neutral frame's views and a rig's other cameras, where there are.
+    """Optimise a Gaussian head on the frames, the neutral frame's views and a rig's other cameras,
+    where there are.
 
-    Everything happens on the capture's device; mesh, views and rig are brought there. Returns the head, the capture with
-    refined tracking (frames outside `frames` are aligned to the finished head), and the history of every loss.
+    Everything happens on the capture's device; mesh, views and rig are brought there. Returns the
+    head, the capture with refined tracking (frames outside `frames` are aligned to the finished
+    head), and the history of every loss.
     """
     fit = _GaussianFit(capture, mesh.to(capture.device), views, settings, frames, rig)
     training = Training("gaussians", settings.steps, fit.step, fit.state(), before=fit.before)
@@ -107,7 +114,9 @@ def parameter_groups(head: GaussianHead, s: GaussianTraining) -> list[dict]:
 
 
 def start_colours(capture: Capture, mesh: MeshHead) -> Callable[[Tensor], Tensor]:
-    """Colours (N, 3) of canonical points (N, 3): the mesh head's own at the nearest vertex, in the neutral frame."""
+    """Colours (N, 3) of canonical points (N, 3): the mesh head's own at the nearest vertex, in the
+    neutral frame.
+    """
     verts, _, features = mesh.extract()
     t = capture.neutral
     colour = mesh.color(features, mesh.share(verts), capture.beta[t], capture.pose[t])
@@ -115,7 +124,9 @@ def start_colours(capture: Capture, mesh: MeshHead) -> Callable[[Tensor], Tensor
 
 
 def show_frozen(head: GaussianHead, capture: Capture, t: int) -> Show:
-    """A renderer of frame t for `align_frames`: expression and shape stay, head and chest may be moved."""
+    """A renderer of frame t for `align_frames`: expression and shape stay, head and chest may be
+    moved.
+    """
     frame = capture.frame_pose(t)
     with torch.no_grad():
         canonical = head.canonical(frame.beta, frame.pose)
@@ -171,7 +182,7 @@ class _GaussianFit:
         self.blur = [settings.noise * x[frames].std(0) for x in (capture.beta, capture.pose)]
         self.chance = sampling_probabilities(capture, frames, settings.rare)
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
         return {
             "head": self.head,
@@ -194,8 +205,10 @@ class _GaussianFit:
         self.schedule.step()
         return values
 
-    def loss(self, sample: _Sample) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss to differentiate (Eq. 4 without the mesh's terms, and SSIM), and its parts for the history."""
+    def loss(self, sample: _Sample) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """The loss to differentiate (Eq. 4 without the mesh's terms, and SSIM), and its parts for
+        the history.
+        """
         s = self.settings
         rgb = s.w_rgb * ((sample.image - sample.target).abs() * sample.trust).mean()
         mask = s.w_mask * iou_loss(sample.alpha, sample.matte)
@@ -207,9 +220,9 @@ class _GaussianFit:
     def sample(self, k: int) -> _Sample:
         """A view, a rig's picture or a video frame, drawn by chance."""
         if self.views is not None and self._random() < self.settings.view_share:
-            return self._view()
+            return self._view(self.views)
         if self.rig is not None and self._random() < self.settings.rig_share:
-            return self._rig_picture(k)
+            return self._rig_picture(self.rig, k)
         return self._video_frame(k)
 
     def _random(self) -> float:
@@ -218,18 +231,18 @@ class _GaussianFit:
     def _pick(self, count: int) -> int:
         return int(torch.randint(count, (1,), generator=self.generator))
 
-    def _view(self) -> _Sample:
-        v = self._pick(len(self.views.cameras))
+    def _view(self, views: Views) -> _Sample:
+        v = self._pick(len(views.cameras))
         neutral = self.capture.frame_pose(self.capture.neutral)
-        image, alpha = self.head.render(self.views.cameras[v], neutral)
-        target, matte, trust = self.views.images[v], self.views.alphas[v], self.views.trust[v]
+        image, alpha = self.head.render(views.cameras[v], neutral)
+        target, matte, trust = views.images[v], views.alphas[v], views.trust[v]
         return _Sample(image, alpha, target, matte, trust, structural=False)
 
-    def _rig_picture(self, k: int) -> _Sample:
-        i, v = (self._pick(n) for n in self.rig.images.shape[:2])
+    def _rig_picture(self, rig: Rig, k: int) -> _Sample:
+        i, v = (self._pick(n) for n in rig.images.shape[:2])
         device = self.capture.device
-        image, alpha = self._show(self.rig.frames[i], k, self.rig.cameras[v].to(device))
-        target, matte = (x.to(device) for x in self.rig.shot(i, v))
+        image, alpha = self._show(rig.frames[i], k, rig.cameras[v].to(device))
+        target, matte = (x.to(device) for x in rig.shot(i, v))
         return _Sample(image, alpha, target, matte, 1.0, structural=True)
 
     def _video_frame(self, k: int) -> _Sample:
@@ -239,7 +252,9 @@ class _GaussianFit:
         return _Sample(image, alpha, target, matte, 1.0, structural=True)
 
     def _show(self, t: int, k: int, camera: Camera) -> tuple[Tensor, Tensor]:
-        """Frame t: expression and pose a little blurred for the nets, head and chest where their offsets put them."""
+        """Frame t: expression and pose a little blurred for the nets, head and chest where their
+        offsets put them.
+        """
         frame = self.capture.frame_pose(t)
         beta, pose = (
             x + blur * torch.randn(len(blur), generator=self.generator).to(x.device)

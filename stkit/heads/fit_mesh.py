@@ -1,68 +1,30 @@
-"""The mesh stage: Eq. 4 and 5, with the terms that the lineage adds and two of the kit's own, each with its weight."""
+"""The mesh stage: Eq. 4 and 5, with the terms that the lineage adds and two of the kit's own, each
+with its weight.
+"""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
-from stkit.capture import Capture, sampling_probabilities
-from stkit.face_models.landmarks import EYES, KEPT_66
-from stkit.geometry import generator, nearest, vertex_normals
-from stkit.heads.mesh import MeshHead, MeshSettings, new_mesh_head
+from stkit.capture import Capture
+from stkit.geometry import generator
+from stkit.heads.landmark_teacher import LandmarkTeacher, warm_up
+from stkit.heads.mesh import MeshHead, new_mesh_head
+from stkit.heads.mesh_training import MeshTraining
 from stkit.metrics import iou_loss
 from stkit.render import render_mesh
 from stkit.training import (
     Training,
     accumulate,
-    cosine,
     cosine_schedule,
     reproducible,
     run_steps,
     seeded,
 )
-
-FACE_REACH = 0.45  # decimetres: skin this near to a landmark belongs to the face
-FORWARD = 0.2  # least z of a unit normal that counts as looking forward
-WARM_RATE = 2e-3  # Adam's rate while the deformation learns from landmarks alone
-
-
-@dataclass(frozen=True)
-class MeshTraining:
-    """Steps, frames a step, learning rates and loss weights of the mesh stage (paper values; Laplacian, offset: lineage).
-
-    `coarse_cell` is the grid's spacing (dm) until `refine_at` of the steps. `w_still` holds what moves with the pose
-    alone: the Laplacian would rather pull the unseen back of the head forward through the deformation, by a centimetre,
-    than bend the surface. `w_hold`: the SDF stays where the fitted head put it unless the pictures say otherwise.
-    `rare` (see `capture.chances`) and `eyes`, the weight of their 12 landmarks in the deformation loss: without them a
-    head learns the mouth first and never closes its lids. These four are the kit's. `beta_noise`, in standard deviations
-    over the clip, blurs the expressions that the deformation learns from.
-    """
-
-    steps: int = 700
-    batch: int = 1
-    coarse_cell: float = 0.16
-    refine_at: float = 0.4
-    lr: float = 1e-3
-    lr_landmarks: float = 1e-4
-    w_rgb: float = 0.1
-    w_deform: float = 1.0
-    w_silhouette: float = 0.1
-    w_sdf: float = 0.01
-    w_laplacian: float = 30.0
-    w_offset: float = 0.01
-    w_still: float = 1.0
-    w_hold: float = 1.0
-    deform_frames: int = 4
-    surface_points: int = 300
-    warm_steps: int = 400
-    beta_noise: float = 0.5
-    rare: float = 0.5
-    eyes: float = 8.0
-    refresh_every: int = 20
-    resolution: int = 256
-    model: MeshSettings = field(default_factory=MeshSettings)
-    seed: int = 0
 
 
 @reproducible()
@@ -75,9 +37,9 @@ def fit_mesh(
 ) -> tuple[MeshHead, dict[str, list[float]]]:
     """Optimise a mesh head on the given frames. Returns it and every loss term's history.
 
-    Poses stay as tracked. Upstream moves them here too; ours were fitted to pixels and outlines before
-    (`stkit.capture.refine`), and following a mesh that is still coarse took them further from the truth: sides lost
-    0.7 dB, held-out frames gained nothing.
+    Poses stay as tracked. Upstream moves them here too; ours were fitted to pixels and outlines
+    before (`stkit.capture.refine`), and following a mesh that is still coarse took them further
+    from the truth: sides lost 0.7 dB, held-out frames gained nothing.
     """
     fit = _MeshFit(capture, settings, frames)
     training = Training(
@@ -94,7 +56,9 @@ def fit_mesh(
 
 
 class _Surface:
-    """The tetrahedra that a mesh head looks at between two refreshes, in the shape that a checkpoint can hold."""
+    """The tetrahedra that a mesh head looks at between two refreshes, in the shape that a
+    checkpoint can hold.
+    """
 
     def __init__(self, head: MeshHead):
         self.head = head
@@ -127,7 +91,7 @@ class _MeshFit:
         self.targets = {t: _target(capture, t, settings.resolution) for t in frames}
         self.teacher = LandmarkTeacher(capture, frames, settings, self.generator)
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
         return {
             "head": self.head,
@@ -138,7 +102,9 @@ class _MeshFit:
         }
 
     def before(self, k: int) -> None:
-        """Lay the finer grid when its time comes; otherwise refresh the cached surface now and then."""
+        """Lay the finer grid when its time comes; otherwise refresh the cached surface now and
+        then.
+        """
         s = self.settings
         cell = s.coarse_cell if k < int(s.refine_at * s.steps) else s.model.cell
         if abs(self.head.grid.cell - cell) > 1e-9:
@@ -160,7 +126,7 @@ class _MeshFit:
         chance = self.teacher.chance
         t = self.frames[int(torch.multinomial(chance, 1, generator=self.generator))]
         terms, vertices = self.terms(t)
-        loss = sum(terms.values())
+        loss = sum(terms.values(), torch.zeros((), device=self.capture.device))
         return loss, {"loss": loss, **terms, "vertices": vertices}
 
     def terms(self, t: int) -> tuple[dict[str, Tensor], int]:
@@ -194,85 +160,19 @@ def laplacian_loss(verts: Tensor, faces: Tensor) -> Tensor:
     return (total / degree.clamp_min(1)[:, None] - verts).square().mean()
 
 
-class LandmarkTeacher:
-    """L_def: the deformation must carry the neutral landmarks to every frame's (paper: weight 1, the norm of the difference).
-
-    Besides the 66 it asks for the face model's denser points and for `surface_points` random points of its face; upstream
-    appends every 100th vertex. Points are cheap, so each step looks at several frames, and a little around them.
-    """
-
-    def __init__(
-        self, capture: Capture, frames: list[int], settings: MeshTraining, gen: torch.Generator
-    ):
-        face, still = capture.face(), capture.to("cpu")
-        self.capture, self.frames, self.settings, self.gen = capture, frames, settings, gen
-        rest = face.verts(still.identity, still.beta[still.neutral])
-        skin = front_of_face(face, rest, still.neutral_landmarks())
-        ids = torch.cat([face.landmarks[KEPT_66], face.dense, skin])
-        self.count = 66 + len(face.dense)
-        rest = torch.cat([still.neutral_landmarks(), rest[ids[66:]]])
-        self.rest, self.face = rest.to(capture.device), face.only(ids).to(capture.device)
-        every = torch.arange(len(ids), device=capture.device)
-        self.still = self.face.points(every, capture.identity, capture.beta[capture.neutral, None])[
-            0
-        ]
-        self.noise = settings.beta_noise * capture.beta.std(0)
-        self.chance = sampling_probabilities(capture, frames, settings.rare)
-        self.weight = torch.ones(66, device=capture.device)
-        self.weight[EYES] = settings.eyes
-        self.weight /= self.weight.mean()
-
-    def loss(self, head: MeshHead) -> Tensor:
-        """Mean distance (dm) between deformed neutral points and where the face model has them."""
-        s, betas = self.settings, []
-        extra = torch.randint(self.count, len(self.rest), (s.surface_points,), generator=self.gen)
-        pick = torch.cat([torch.arange(self.count), extra]).to(self.rest.device)
-        start = torch.cat([head.landmarks, self.rest[pick[66:]]])
-        for _ in range(s.deform_frames):
-            t = self.frames[int(torch.multinomial(self.chance, 1, generator=self.gen))]
-            betas.append(
-                self.capture.beta[t]
-                + self.noise
-                * torch.randn(len(self.noise), generator=self.gen).to(self.noise.device)
-            )
-        betas = torch.stack(betas)
-        change = self.face.points(pick, self.capture.identity, betas) - self.still[pick]
-        moved = start + head.deformation.expressions(start, betas)
-        error = (moved - self.rest[pick] - change).square().sum(2).add(1e-8).sqrt()
-        return ((self.weight * error[:, :66]).mean() + error[:, 66:].mean()) / 2
-
-
-def front_of_face(face, rest: Tensor, landmarks: Tensor) -> Tensor:
-    """Vertices (N,) of a face model whose skin lies within 4.5 cm of the landmarks and looks forward; rest (V, 3) its neutral shape."""
-    near = nearest(rest, landmarks)[0][:, 0] < 0.45
-    if face.name == "builtin":
-        return torch.nonzero(near & face.part("skin") & torch.from_numpy(face.surface.front > 0.5))[
-            :, 0
-        ]
-    return torch.nonzero(near & (vertex_normals(rest, face.faces)[:, 2] > 0.2))[:, 0]
-
-
-def warm_up(
-    head: MeshHead, teacher: LandmarkTeacher, settings: MeshTraining, progress=lambda x, **k: x
-) -> None:
-    """Teach the deformation the landmarks alone first: a hundred times cheaper than rendering."""
-    optimiser = torch.optim.Adam(head.deformation.parameters(), lr=2e-3)
-    for k in progress(range(settings.warm_steps), desc="deformation"):
-        for group in optimiser.param_groups:
-            group["lr"] = 2e-3 * cosine(k, settings.warm_steps)
-        loss = teacher.loss(head)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-
-
 def _target(capture: Capture, t: int, size: int) -> tuple[Tensor, Tensor]:
-    """Frame times matte over black (H, W, 3) and matte (H, W, 1) at `size` pixels; upstream's stage 1 uses black."""
-    image = torch.from_numpy(capture.frames[t]).to(capture.device).float() / 255 * capture.matte(t)
+    """Frame times matte over black (H, W, 3) and matte (H, W, 1) at `size` pixels.
+
+    Upstream's stage 1 uses black.
+    """
     matte = capture.matte(t)
-    if capture.size != size:
-        shrink = lambda x: torch.nn.functional.interpolate(
-            x.permute(2, 0, 1)[None], (size, size), mode="area"
-        )[0].permute(1, 2, 0)
-        image, matte = shrink(image), shrink(matte)
-    return image, matte
+    image = torch.from_numpy(capture.frames[t]).to(capture.device).float() / 255 * matte
+    if capture.size == size:
+        return image, matte
+    return _shrink(image, size), _shrink(matte, size)
+
+
+def _shrink(image: Tensor, size: int) -> Tensor:
+    """An image (H, W, C) at `size` pixels, by area."""
+    planes = image.permute(2, 0, 1)[None]
+    return interpolate(planes, (size, size), mode="area")[0].permute(1, 2, 0)

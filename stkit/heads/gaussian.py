@@ -1,8 +1,8 @@
-"""Stage 03's model: 3D Gaussians on the mesh's vertices, one feature each, moved by MLP_deform, coloured and shaped by nets
-(Eq. 6). Canonical decimetres; colours RGB; degree-0 (no spherical harmonics), as the lineage has it.
+"""Stage 03's model: 3D Gaussians on the mesh's vertices, one feature each, moved by MLP_deform,
+coloured and shaped by nets (Eq. 6). Canonical decimetres; colours RGB; degree-0 (no spherical
+harmonics), as the lineage has it.
 """
 
-import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -11,21 +11,22 @@ from torch import Tensor, nn
 
 from stkit.cameras import Camera
 from stkit.capture import Capture
-from stkit.geometry import axis_angle_to_quat, nearest, quat_from_z, quat_multiply, vertex_normals
-from stkit.heads.mesh import MeshHead
+from stkit.geometry import axis_angle_to_quat, nearest, quat_multiply
 from stkit.heads.networks import AttributeNet, ColorNet, Deformation, expression_share
 from stkit.io.tensors import load_tensors, save_tensors
 from stkit.render.gaussians import Gaussians
-from stkit.space import FramePose, skin_weight, to_world
+from stkit.space import FramePose, to_world
 
 
 @dataclass(frozen=True)
 class GaussianSettings:
-    """Widths of the nets, how many points in the mouth, and how far attributes may depend on expression and pose.
+    """Widths of the nets, how many points in the mouth, and how far attributes may depend on
+    expression and pose.
 
-    surface_points: where the mesh has fewer vertices than this, random points of its faces are added (0: vertices alone, as
-    upstream). flat: thickness across the surface against the width along it, at the start. Upstream's balls (1.0) stand out beyond the
-    silhouettes of views that training never saw.
+    surface_points: where the mesh has fewer vertices than this, random points of its faces are
+    added (0: vertices alone, as upstream). flat: thickness across the surface against the width
+    along it, at the start. Upstream's balls (1.0) stand out beyond the silhouettes of views that
+    training never saw.
     """
 
     width: int = 64
@@ -41,7 +42,12 @@ class GaussianSettings:
 
 
 class GaussianHead(nn.Module):
-    """N Gaussians with features. Deformation is kept from stage 02 and frozen; colour and attribute nets are new."""
+    """N Gaussians with features. Deformation is kept from stage 02 and frozen; colour and attribute
+    nets are new.
+    """
+
+    landmarks: Tensor
+    share: Tensor
 
     def __init__(self, settings: GaussianSettings, points: int):
         super().__init__()
@@ -64,7 +70,9 @@ class GaussianHead(nn.Module):
         self.share = expression_share(nearest(self.xyz, self.landmarks)[0][:, 0])
 
     def shift(self, beta: Tensor, pose: Tensor) -> Tensor:
-        """How far the deformation moves each point (N, 3); a frozen deformation is evaluated without gradient."""
+        """How far the deformation moves each point (N, 3); a frozen deformation is evaluated
+        without gradient.
+        """
         with torch.set_grad_enabled(
             any(p.requires_grad for p in self.deformation.parameters()) and torch.is_grad_enabled()
         ):
@@ -73,7 +81,8 @@ class GaussianHead(nn.Module):
     def canonical(self, beta: Tensor, pose: Tensor, shift: Tensor | None = None) -> Gaussians:
         """Gaussians in canonical space under an expression beta (64,) and a pose (6,).
 
-        `shift` (N, 3) replaces the deformation's: where it is frozen, it need not be computed in every step.
+        `shift` (N, 3) replaces the deformation's: where it is frozen, it need not be computed in
+        every step.
         """
         shift = self.shift(beta, pose) if shift is None else shift
         change = self.settings.attributes_scale * self.attributes(
@@ -90,7 +99,8 @@ class GaussianHead(nn.Module):
     def place(self, canonical: Gaussians, frame: FramePose) -> Gaussians:
         """Canonical Gaussians carried into the world by a frame's head and chest.
 
-        How much each point follows the head rather than the chest is learned: long hair hangs below the jaw and follows.
+        How much each point follows the head rather than the chest is learned: long hair hangs below
+        the jaw and follows.
         """
         follow = self.follow_logits.sigmoid()[:, None]
         head = axis_angle_to_quat(frame.pose[:3])
@@ -116,12 +126,16 @@ class GaussianHead(nn.Module):
         extra: Tensor | None = None,
         background: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
-        """Image (H, W, 3 [+ E]) and alpha (H, W, 1) of one frame; `extra` (N, E): see `Gaussians.render`."""
+        """Image (H, W, 3 [+ E]) and alpha (H, W, 1) of one frame; `extra` (N, E): see
+        `Gaussians.render`.
+        """
         return self.gaussians(frame).render(camera, extra, background)
 
     @torch.no_grad()
     def render_frame(self, capture: Capture, t: int, camera: Camera | None = None) -> Tensor:
-        """The head as frame t of a capture (H, W, 3) in [0, 1], over white, from its camera or another."""
+        """The head as frame t of a capture (H, W, 3) in [0, 1], over white, from its camera or
+        another.
+        """
         return self.render(camera or capture.camera, capture.frame_pose(t))[0].clamp(0, 1)
 
     def save(self, path: Path, kind: str = "gaussians") -> None:
@@ -135,72 +149,3 @@ class GaussianHead(nn.Module):
         head = GaussianHead(GaussianSettings(**meta["gaussians"]), len(state["xyz"]))
         head.load_state_dict(state)
         return head
-
-
-@torch.no_grad()
-def from_mesh(
-    mesh: MeshHead, settings: GaussianSettings, colours, generator: torch.Generator
-) -> GaussianHead:
-    """Put a Gaussian on every vertex of the neutral mesh and `mouth_points` in the mouth (lineage.md 1.6).
-
-    `colours(verts) -> (N, 3)` starts the first three features; the other features come from the geometry net. Upstream
-    passes features through atanh and meets infinities; here they are used as they are.
-    """
-    surface, faces, f = mesh.extract()
-    verts, f = fill_surface(surface, faces, f, settings.surface_points, generator)
-    mouth = mouth_points(mesh.landmarks, settings.mouth_points, generator)
-    points = torch.cat([verts, mouth])
-    head = GaussianHead(settings, len(points)).to(points.device)
-    head.landmarks.copy_(mesh.landmarks)
-    head.xyz.copy_(points)
-    spread = f.std(0).clamp_min(1e-4)
-    head.feature[: len(verts)] = 0.3 * (f - f.mean(0)) / spread
-    head.feature[len(verts) :] = 0.0
-    head.feature[:, :3] = colours(points).clamp(0.02, 0.98).logit()
-    d, _ = nearest(points, points, k=4)
-    size = d[:, 1:].square().mean(1).sqrt().clamp(0.005, 0.2)
-    head.log_scales.copy_((0.8 * size).log()[:, None].expand(-1, 3))
-    head.quats[:, 0] = 1.0
-    if settings.flat < 1:
-        head.quats[: len(verts)] = quat_from_z(
-            vertex_normals(surface, faces)[nearest(verts, surface)[1][:, 0]]
-        )
-        head.log_scales[: len(verts), 2] += math.log(settings.flat)
-    start = points.new_full((len(points),), settings.opacity)
-    start[: len(verts)] = max(settings.opacity, 0.7)
-    head.opacity_logits.copy_(start.logit())
-    head.follow_logits.copy_(skin_weight(points)[:, 0].clamp(0.01, 0.99).logit())
-    if settings.direct_color:  # the nets begin as small corrections
-        for net in (head.color.expression, head.color.pose):
-            nn.init.normal_(net.layers[-1].weight, std=1e-3)
-            nn.init.zeros_(net.layers[-1].bias)
-    head.deformation.load_state_dict(mesh.deformation.state_dict())
-    head.refresh()
-    return head
-
-
-def fill_surface(
-    verts: Tensor, faces: Tensor, f: Tensor, count: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Vertices (V, 3) and features (V, F), with random points of the faces appended until there are `count`."""
-    missing = count - len(verts)
-    if missing <= 0:
-        return verts, f
-    a, b, c = verts[faces].unbind(1)
-    area = torch.linalg.cross(b - a, c - a).norm(dim=1).cpu()
-    face = faces[
-        torch.multinomial(area, missing, replacement=True, generator=generator).to(faces.device)
-    ]
-    weight = torch.rand(missing, 3, 1, generator=generator).to(verts.device).clamp_min(1e-6).log()
-    weight = weight / weight.sum(1, keepdim=True)
-    return torch.cat([verts, (verts[face] * weight).sum(1)]), torch.cat(
-        [f, (f[face] * weight).sum(1)]
-    )
-
-
-def mouth_points(landmarks: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Points (count, 3) in a box of 0.8 times the mouth's extent, at and behind the lips (lineage.md 1.6)."""
-    mouth = landmarks[48:66].detach()
-    centre = torch.cat([mouth[:, :2].mean(0), mouth[:, 2:].min(0).values])
-    half = 0.8 * (mouth - centre).abs().max(0).values
-    return centre + (2 * torch.rand(count, 3, generator=generator).to(centre.device) - 1) * half

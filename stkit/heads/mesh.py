@@ -1,6 +1,8 @@
-"""Stage 02's model: a DMTet surface with features, deformed by expression and pose (Sec. 3.2, Eq. 3).
+"""Stage 02's model: a DMTet surface with features, deformed by expression and pose (Sec. 3.2, Eq.
+3).
 
-Canonical decimetres. The SDF is negative inside. f is the geometry net's output (lineage.md 7, reading 9).
+Canonical decimetres. The SDF is negative inside. f is the geometry net's output (lineage.md 7,
+reading 9).
 """
 
 from dataclasses import asdict, dataclass
@@ -10,22 +12,31 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stkit import face_models
 from stkit.cameras import DISTANCE, Camera
 from stkit.capture.capture import Capture
+from stkit.face_models import BuiltinHead
 from stkit.geometry import nearest, search_tree
-from stkit.heads import networks
 from stkit.heads.dmtet import TetGrid, active_tets, make_grid, marching_tetrahedra
-from stkit.heads.networks import MLP, ColorNet, Deformation, expression_share, gamma
+from stkit.heads.networks import MLP, ColorNet, Deformation, expression_share, gamma, geometry_net
 from stkit.io.tensors import load_tensors, save_tensors
 from stkit.render import MeshImage, render_mesh
 from stkit.space import FramePose, to_world
+from stkit.synthetic.appearance import normals_of
 
 GRID_BATCH = 65536  # grid nodes evaluated at once
+# the grid's box, canonical decimetres: beyond the picture to the left, right, below and above
+MARGINS = (0.25, 0.25, 0.35, 0.1)
+BACK, FRONT, TOP = -1.95, 1.05, 2.0
+HAIRY = 0.25  # from which a vertex of the built-in head shows its hair shell
+EYE_FRONT = 0.6  # least z of the normals of an eyeball's front
 
 
 @dataclass(frozen=True)
 class MeshSettings:
-    """Widths of the nets, size of f, spacing of the grid (dm) and how the SDF starts ('head' or 'sphere')."""
+    """Widths of the nets, size of f, spacing of the grid (dm) and how the SDF starts ('head' or
+    'sphere').
+    """
 
     width: int = 64
     pose_width: int = 48
@@ -40,8 +51,9 @@ class MeshSettings:
 class PosedMesh:
     """A mesh head in one frame.
 
-    neutral (V, 3) canonical vertices, shift (V, 3) what the deformation adds to them, world (V, 3), faces (F, 3),
-    features (V, feature), share (V,) how much each vertex obeys the expression. Decimetres.
+    neutral (V, 3) canonical vertices, shift (V, 3) what the deformation adds to them, world (V, 3),
+    faces (F, 3), features (V, feature), share (V,) how much each vertex obeys the expression.
+    Decimetres.
     """
 
     neutral: Tensor
@@ -58,15 +70,29 @@ class PosedMesh:
 
 
 class MeshHead(nn.Module):
-    """Grid, SDF, features, deformation and colour. `landmarks` (66, 3): neutral canonical landmarks, learnable."""
+    """Grid, SDF, features, deformation and colour. `landmarks` (66, 3): neutral canonical
+    landmarks, learnable.
+    """
+
+    low: Tensor
+    high: Tensor
+    surface: Tensor
+    nodes: Tensor
+    base: Tensor
+    encoded: Tensor
+    full_sdf: Tensor
+    active_ids: Tensor
+    row_of: Tensor
 
     def __init__(
         self, settings: MeshSettings, landmarks: Tensor, low: Tensor, high: Tensor, surface: Tensor
     ):
-        """surface (P, 6): points and outward normals of the starting surface, canonical; low, high (3,): the grid's box."""
+        """surface (P, 6): points and outward normals of the starting surface, canonical; low, high
+        (3,): the grid's box.
+        """
         super().__init__()
         s = self.settings = settings
-        self.geometry: MLP = networks.geometry_net(s.width, s.feature)
+        self.geometry: MLP = geometry_net(s.width, s.feature)
         self.deformation = Deformation(s.width, s.pose_width, s.deform_scale)
         self.color = ColorNet(s.width, s.pose_width, s.feature)
         self.landmarks = nn.Parameter(landmarks.clone())
@@ -85,12 +111,16 @@ class MeshHead(nn.Module):
         self.regrid(s.cell)
 
     def regrid(self, cell: float) -> None:
-        """Lay a new grid of spacing `cell` (dm); the nets are functions of space and stay as they are."""
+        """Lay a new grid of spacing `cell` (dm); the nets are functions of space and stay as they
+        are.
+        """
         self.lay_grid(cell)
         self.refresh()
 
     def lay_grid(self, cell: float) -> None:
-        """A grid of spacing `cell` (dm) and the SDF's start on it; `refresh` or `activate` must follow."""
+        """A grid of spacing `cell` (dm) and the SDF's start on it; `refresh` or `activate` must
+        follow.
+        """
         device = self.low.device
 
         def near_surface(points: np.ndarray) -> np.ndarray:
@@ -106,8 +136,8 @@ class MeshHead(nn.Module):
     def start_sdf(self, points: Tensor) -> Tensor:
         """The SDF (N,) that training starts from: the fitted head's surface, or GHA's sphere.
 
-        Upstream fits its net to a sphere of radius 1 dm first (lineage.md 1.2); here the net adds to a fixed start, which
-        needs no pre-training and holds the sides that no frame shows.
+        Upstream fits its net to a sphere of radius 1 dm first (lineage.md 1.2); here the net adds
+        to a fixed start, which needs no pre-training and holds the sides that no frame shows.
         """
         if self.settings.init == "sphere":
             return points.norm(dim=-1) - 1.0
@@ -130,8 +160,8 @@ class MeshHead(nn.Module):
     def activate(self, sdf: Tensor) -> None:
         """Choose the tetrahedra near the surface of an SDF (nodes,) for the steps that follow.
 
-        A tetrahedron on the surface has a corner within half a cell of it; between refreshes the SDF moves by less than
-        0.25 cells.
+        A tetrahedron on the surface has a corner within half a cell of it; between refreshes the
+        SDF moves by less than 0.25 cells.
         """
         self.active, ids = active_tets(self.grid, sdf, 0.8 * self.grid.cell)
         self.active_ids = torch.from_numpy(ids).to(sdf.device)
@@ -140,7 +170,9 @@ class MeshHead(nn.Module):
         self.full_sdf = sdf
 
     def extract(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Neutral mesh now: vertices (V, 3), faces (F, 3) and features f (V, feature), differentiable."""
+        """Neutral mesh now: vertices (V, 3), faces (F, 3) and features f (V, feature),
+        differentiable.
+        """
         ids = self.active_ids
         out = self.geometry(self.encoded.index_select(0, ids))
         sdf = self.full_sdf.index_copy(0, ids, self.base.index_select(0, ids) + out[:, 0])
@@ -151,7 +183,9 @@ class MeshHead(nn.Module):
         return points, faces, a * weight[:, :1] + b * weight[:, 1:]
 
     def posed(self, frame: FramePose) -> PosedMesh:
-        """The surface now, in one frame: extracted, deformed, carried into the world; differentiable."""
+        """The surface now, in one frame: extracted, deformed, carried into the world;
+        differentiable.
+        """
         verts, faces, features = self.extract()
         share = self.share(verts)
         shift = self.deformation(verts, share, frame.beta, frame.pose)
@@ -169,12 +203,16 @@ class MeshHead(nn.Module):
         return self.render(capture.frame_pose(t), camera or capture.camera)
 
     def drift(self, generator: torch.Generator, count: int = 2000) -> Tensor:
-        """How far the SDF has moved from its start (count,), decimetres, at random grid points near the surface."""
+        """How far the SDF has moved from its start (count,), decimetres, at random grid points near
+        the surface.
+        """
         pick = torch.randint(len(self.active_ids), (count,), generator=generator)
         return self.geometry(self.encoded[self.active_ids[pick]])[:, 0]
 
     def share(self, points: Tensor) -> Tensor:
-        """Expression share (N,) of canonical points, from their distance to the neutral landmarks."""
+        """Expression share (N,) of canonical points, from their distance to the neutral
+        landmarks.
+        """
         return expression_share(nearest(points, self.landmarks)[0][:, 0])
 
     def save(self, path: Path) -> None:
@@ -195,33 +233,27 @@ class MeshHead(nn.Module):
 
 
 def new_mesh_head(capture: Capture, settings: MeshSettings) -> MeshHead:
-    """A mesh head for a capture, on its device: its box, neutral landmarks and starting surface come from the fitted built-in head."""
-    from stkit import face_models
+    """A mesh head for a capture, on its device.
 
+    Its box, neutral landmarks and starting surface come from the fitted built-in head.
+    """
     device, capture = capture.device, capture.to("cpu")
-    landmarks = capture.neutral_landmarks()
-    half = 0.5 * DISTANCE / capture.focal / float(capture.scale)
+    half = 0.5 * DISTANCE / capture.focal / float(capture.scale)  # of the picture, at the head
     x0, y0, _ = (capture.pose[capture.neutral, 3:] / capture.scale).tolist()
-    low = torch.tensor([-half - x0 - 0.25, -half - y0 - 0.35, -1.95])
-    high = torch.tensor([half - x0 + 0.25, min(half - y0 + 0.1, 2.0), 1.05])
-    return MeshHead(
-        settings,
-        landmarks,
-        low,
-        high,
-        outer_surface(face_models.get("builtin"), capture.hull_verts()),
-    ).to(device)
+    left, right, below, above = MARGINS
+    low = torch.tensor([-half - x0 - left, -half - y0 - below, BACK])
+    high = torch.tensor([half - x0 + right, min(half - y0 + above, TOP), FRONT])
+    surface = outer_surface(face_models.builtin(), capture.hull_verts())
+    return MeshHead(settings, capture.neutral_landmarks(), low, high, surface).to(device)
 
 
-def outer_surface(model, verts: Tensor) -> Tensor:
-    """Points and outward normals (P, 6) of what one sees of the built-in head: skin, hair shell, ears, eye fronts."""
-    from stkit.synthetic.appearance import normals_of
+def outer_surface(model: BuiltinHead, verts: Tensor) -> Tensor:
+    """Points and outward normals (P, 6) of what one sees of the built-in head (V, 3).
 
+    Skin, hair shell, ears, and the fronts of the eyes.
+    """
     normals = normals_of(verts, model.faces)
-    s = model.surface
-    hairy = torch.from_numpy(s.hair > 0.25)
-    keep = (
-        (model.part("skin") & ~hairy) | (model.part("hair") & hairy) | model.part("ear_l", "ear_r")
-    )
-    keep |= model.part("eye_l", "eye_r") & (normals[:, 2] > 0.6)
+    hairy = torch.from_numpy(model.surface.hair > HAIRY)
+    keep = model.part("skin") & ~hairy | model.part("hair") & hairy | model.part("ear_l", "ear_r")
+    keep |= model.part("eye_l", "eye_r") & (normals[:, 2] > EYE_FRONT)
     return torch.cat([verts, normals], 1)[keep].float()

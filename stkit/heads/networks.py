@@ -7,7 +7,13 @@ from torch import Tensor, nn
 
 from stkit.heads.fused_mlp import chain
 
-OCTAVES = 4
+OCTAVES = 4  # of the positional encoding (Gaussian-Head-Avatar's)
+GAMMA_POINT = 3 * (1 + 2 * OCTAVES)  # values of gamma(x) for a point
+GAMMA_POSE = 6 * (1 + 2 * OCTAVES)  # and for a pose
+EXPRESSIONS = 64  # length of beta
+LAST_LAYER_STD = 1e-3  # a small first output: training starts from the unchanged head
+# dm^2: squared distances from a landmark, within which expression rules, beyond which pose does
+EXPRESSION_WITHIN, POSE_BEYOND = 0.1, 0.25
 
 
 def gamma(x: Tensor) -> Tensor:
@@ -17,34 +23,43 @@ def gamma(x: Tensor) -> Tensor:
 
 
 class MLP(nn.Module):
-    """Fully connected layers with LeakyReLU(0.01); the raw input is joined again at layer len(dims) // 2.
+    """Fully connected layers with LeakyReLU; the raw input joins again at layer len(dims) // 2.
 
-    dims lists the layer widths, input first: (27, 256, 256, 256, 256, 256, 132) is Gaussian-Head-Avatar's geometry net.
+    dims lists the layer widths, input first: (27, 256, 256, 256, 256, 256, 132) is
+    Gaussian-Head-Avatar's geometry net.
     """
 
     def __init__(self, dims: tuple[int, ...], zero_last: bool = False):
         super().__init__()
         self.skip = len(dims) // 2
-        self.layers = nn.ModuleList(
+        layers = [
             nn.Linear(a + (dims[0] if k == self.skip else 0), b)
             for k, (a, b) in enumerate(zip(dims, dims[1:]))
-        )
+        ]
+        self.layers = nn.ModuleList(layers)
         if zero_last:
-            nn.init.normal_(self.layers[-1].weight, std=1e-3)
-            nn.init.zeros_(self.layers[-1].bias)
+            nn.init.normal_(layers[-1].weight, std=LAST_LAYER_STD)
+            nn.init.zeros_(layers[-1].bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, a) -> (N, dims[-1])."""
+        """The output (N, dims[-1]) for x (N, dims[0])."""
         return self.shared(x, x.new_zeros(0))
 
     def shared(self, per_point: Tensor, per_frame: Tensor) -> Tensor:
-        """`forward` on [per_point (N, a), per_frame (b,)]: the frame's part is multiplied once and joins the bias."""
-        weights, biases = [], []
+        """`forward` on [per_point (N, a), per_frame (b,)], without repeating the frame per point.
+
+        The frame's part of a layer is multiplied once and joins the bias.
+        """
+        weights: list[Tensor] = []
+        biases: list[Tensor] = []
         for k, layer in enumerate(self.layers):
-            weight, bias = layer.weight, layer.bias
+            assert isinstance(layer, nn.Linear)
+            weight: Tensor = layer.weight
+            bias: Tensor = layer.bias
             if k in (0, self.skip) and len(per_frame):
-                weight, frame = weight.split([weight.shape[1] - len(per_frame), len(per_frame)], 1)
-                bias = bias + frame @ per_frame
+                widths = [weight.shape[1] - len(per_frame), len(per_frame)]
+                weight, frame_weight = weight.split(widths, 1)
+                bias = bias + frame_weight @ per_frame
             weights.append(weight)
             biases.append(bias)
         return chain(per_point, weights, biases, self.skip)
@@ -52,67 +67,76 @@ class MLP(nn.Module):
 
 def geometry_net(width: int = 256, feature: int = 128) -> MLP:
     """gamma(x) 27 -> sdf 1, offset 3, feature."""
-    return MLP((27, *[width] * 5, 4 + feature), zero_last=True)
+    return MLP((GAMMA_POINT, *[width] * 5, 4 + feature), zero_last=True)
 
 
-def expression_deform_net(width: int = 256, expressions: int = 64) -> MLP:
+def expression_deform_net(width: int = 256) -> MLP:
     """gamma(x) 27 and beta -> displacement 3 (before tanh and deform_scale)."""
-    return MLP((27 + expressions, *[width] * 5, 3), zero_last=True)
+    return MLP((GAMMA_POINT + EXPRESSIONS, *[width] * 5, 3), zero_last=True)
 
 
 def pose_deform_net(width: int = 256) -> MLP:
     """gamma(x) 27 and gamma(pose) 54 -> displacement 3."""
-    return MLP((81, *[width] * 2, 3), zero_last=True)
+    return MLP((GAMMA_POINT + GAMMA_POSE, *[width] * 2, 3), zero_last=True)
 
 
-def expression_color_net(
-    width: int = 256, feature: int = 128, channels: int = 3, expressions: int = 64
-) -> MLP:
-    """f and beta -> colour logits."""
-    return MLP((feature + expressions, *[width] * 2, channels))
+def expression_color_net(width: int = 256, feature: int = 128, channels: int = 3) -> MLP:
+    """Features f and beta -> colour logits."""
+    return MLP((feature + EXPRESSIONS, *[width] * 2, channels))
 
 
 def pose_color_net(width: int = 128, feature: int = 128, channels: int = 3) -> MLP:
-    """f and gamma(pose) 54 -> colour logits."""
-    return MLP((feature + 54, width, channels))
+    """Features f and gamma(pose) 54 -> colour logits."""
+    return MLP((feature + GAMMA_POSE, width, channels))
 
 
-def expression_attribute_net(width: int = 256, feature: int = 128, expressions: int = 64) -> MLP:
-    """f and beta -> log-scale 3, quaternion 4, opacity logit 1 (changes, before attributes_scale)."""
-    return MLP((feature + expressions, *[width] * 3, 8), zero_last=True)
+def expression_attribute_net(width: int = 256, feature: int = 128) -> MLP:
+    """Features f and beta -> changes of log-scale 3, quaternion 4, opacity logit 1.
+
+    The changes are multiplied by the head's attributes_scale afterwards.
+    """
+    return MLP((feature + EXPRESSIONS, *[width] * 3, 8), zero_last=True)
 
 
 def pose_attribute_net(width: int = 128, feature: int = 128) -> MLP:
-    """f and gamma(pose) 54 -> log-scale 3, quaternion 4, opacity logit 1."""
-    return MLP((feature + 54, *[width] * 2, 8), zero_last=True)
+    """Features f and gamma(pose) 54 -> the same changes as `expression_attribute_net`."""
+    return MLP((feature + GAMMA_POSE, *[width] * 2, 8), zero_last=True)
 
 
 def blend(
     share: Tensor, x: Tensor, near: Callable[[Tensor], Tensor], far: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """share * near(x) + (1 - share) * far(x) for points x (N, d), each net evaluated only where its factor is not zero."""
-    out = None
-    for weight, net in ((share, near), (1 - share, far)):
-        index = torch.nonzero(weight > 0)[:, 0]
-        part = net(x.index_select(0, index)) * weight.index_select(0, index)[:, None]
-        out = part.new_zeros(len(x), part.shape[1]) if out is None else out
-        out = out.index_add(0, index, part)
-    return out
+    """The mixture share * near(x) + (1 - share) * far(x) for points x (N, d), share (N,).
 
-
-def expression_share(distance: Tensor, near: float = 0.1, far: float = 0.25) -> Tensor:
-    """How much a point obeys expression rather than pose: 1 within 3.2 cm of a landmark, 0 beyond 5 cm (lineage.md 1.3).
-
-    `distance` (N,) in decimetres; the thresholds compare its SQUARE, as upstream's knn does.
+    Each net is evaluated only where its factor is not zero.
     """
-    return ((far - distance.square()) / (far - near)).clamp(0, 1)
+    near_rows, near_part = _weighted(share, x, near)
+    far_rows, far_part = _weighted(1 - share, x, far)
+    out = near_part.new_zeros(len(x), near_part.shape[1])
+    return out.index_add(0, near_rows, near_part).index_add(0, far_rows, far_part)
+
+
+def _weighted(weight: Tensor, x: Tensor, net: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """The rows (K,) where weight (N,) is not zero, and weight * net(x) there (K, c)."""
+    rows = torch.nonzero(weight > 0)[:, 0]
+    return rows, net(x.index_select(0, rows)) * weight.index_select(0, rows)[:, None]
+
+
+def expression_share(distance: Tensor) -> Tensor:
+    """How much a point obeys expression rather than pose (lineage.md 1.3).
+
+    1 within 3.2 cm of a landmark, 0 beyond 5 cm. `distance` (N,) in decimetres; the thresholds
+    compare its SQUARE, as upstream's knn does.
+    """
+    band = POSE_BEYOND - EXPRESSION_WITHIN
+    return ((POSE_BEYOND - distance.square()) / band).clamp(0, 1)
 
 
 class Deformation(nn.Module):
-    """MLP_deform: how far a canonical point moves for (beta, pose); shared by the mesh and the Gaussian stage.
+    """MLP_deform: how far a canonical point moves for (beta, pose), in both stages.
 
-    Expression acts near the landmarks, pose elsewhere, blended by `expression_share` (lineage.md 1.3; Eq. 3 and 6 read with
-    beta, lineage.md 7, reading 7).
+    Expression acts near the landmarks, pose elsewhere, blended by `expression_share` (lineage.md
+    1.3; Eq. 3 and 6 read with beta, lineage.md 7, reading 7). `scale` is the furthest move, dm.
     """
 
     def __init__(self, width: int, pose_width: int, scale: float):
@@ -122,7 +146,10 @@ class Deformation(nn.Module):
         self.scale = scale
 
     def forward(self, x: Tensor, share: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
-        """Displacements (N, 3) of points x (N, 3); share (N,) from `expression_share`; beta (64,), pose (6,)."""
+        """Displacements (N, 3) of points x (N, 3) in canonical space, decimetres.
+
+        share (N,) comes from `expression_share`; beta (64,), pose (6,).
+        """
         turned = gamma(pose)
         return self.scale * blend(
             share,
@@ -132,26 +159,33 @@ class Deformation(nn.Module):
         )
 
     def expressions(self, x: Tensor, betas: Tensor) -> Tensor:
-        """`forward` at once for several expressions betas (F, 64), of points on the face (share 1): displacements (F, N, 3)."""
+        """Displacements (F, N, 3) of points on the face (share 1) for expressions betas (F, 64)."""
         points = gamma(x).expand(len(betas), -1, -1)
         joined = torch.cat([points, betas[:, None].expand(-1, len(x), -1)], 2)
-        return self.scale * self.expression(joined.flatten(0, 1)).tanh().view(len(betas), len(x), 3)
+        moves = self.expression(joined.flatten(0, 1)).tanh()
+        return self.scale * moves.view(len(betas), len(x), 3)
 
 
 class ColorNet(nn.Module):
-    """MLP_color: f with beta near the landmarks, f with pose elsewhere; sigmoid colours (N, channels)."""
+    """MLP_color: f with beta near the landmarks, f with pose elsewhere; then a sigmoid."""
 
     def __init__(
         self, width: int, pose_width: int, feature: int, channels: int = 3, direct: bool = False
     ):
-        """`direct` adds the first `channels` features to the logits: a start close to the picture, for short runs."""
+        """`direct` adds the first `channels` features to the logits.
+
+        That is a start close to the picture, for short runs.
+        """
         super().__init__()
         self.direct = channels if direct else 0
         self.expression = expression_color_net(width, feature, channels)
         self.pose = pose_color_net(pose_width, feature, channels)
 
     def forward(self, f: Tensor, share: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
-        """Colours (N, channels) in [0, 1] of features f (N, feature)."""
+        """Colours (N, channels) in [0, 1] of features f (N, feature).
+
+        share (N,) comes from `expression_share`; beta (64,), pose (6,).
+        """
         turned = gamma(pose)
         logits = blend(
             share,
@@ -163,7 +197,7 @@ class ColorNet(nn.Module):
 
 
 class AttributeNet(nn.Module):
-    """MLP_attr: changes (N, 8) of log-scale 3, quaternion 4 and opacity logit 1 with expression and pose."""
+    """MLP_attr: how log-scale 3, quaternion 4 and opacity logit 1 change with beta and pose."""
 
     def __init__(self, width: int, pose_width: int, feature: int):
         super().__init__()
@@ -171,6 +205,10 @@ class AttributeNet(nn.Module):
         self.pose = pose_attribute_net(pose_width, feature)
 
     def forward(self, f: Tensor, share: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
+        """Changes (N, 8) of Gaussians with features f (N, feature).
+
+        share (N,) comes from `expression_share`; beta (64,), pose (6,).
+        """
         turned = gamma(pose)
         return blend(
             share,

@@ -1,9 +1,12 @@
-"""Tensors and JSON on disk: safetensors with a header, written whole or not at all; reading them runs no code."""
+"""Tensors and JSON on disk: safetensors with a header, written whole or not at all; reading them
+runs no code.
+"""
 
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -29,7 +32,11 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """A text file in UTF-8, whole or not at all."""
-    replace_file(Path(path), lambda part: part.write_text(text, encoding="utf-8"))
+
+    def write(part: Path) -> None:
+        part.write_text(text, encoding="utf-8")
+
+    replace_file(Path(path), write)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -54,14 +61,16 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], meta: dict) -> No
 
 
 def load_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
-    """Tensors and header of a file of ours, on the CPU. Raises ValueError naming the file when it is not a `kind`."""
+    """Tensors and header of a file of ours, on the CPU. Raises ValueError naming the file when it
+    is not a `kind`.
+    """
     try:
         with safe_open(path, "pt") as f:
             meta = json.loads((f.metadata() or {}).get("stkit", "{}"))
             tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as e:
         raise ValueError(
-            f"{path}: cannot be read as safetensors ({e}); delete its folder and run the stage again"
+            f"{path}: cannot be read as safetensors ({e}); delete its folder, run the stage again"
         ) from e
     if kind not in meta:
         raise ValueError(
@@ -78,8 +87,10 @@ def save_tree(path: Path, tree: object) -> None:
     save_tensors(path, tensors, {"tree": encoded})
 
 
-def load_tree(path: Path) -> object:
-    """Read what `save_tree` wrote; tuples come back as lists. ValueError naming the file when it is damaged."""
+def load_tree(path: Path) -> Any:
+    """Read what `save_tree` wrote; tuples come back as lists. ValueError naming the file when it is
+    damaged.
+    """
     tensors, meta = load_tensors(path, "tree")
     try:
         return _decode(meta["tree"], tensors)
@@ -102,7 +113,7 @@ def _encode(value: object, tensors: dict[str, torch.Tensor]) -> object:
     raise TypeError(f"a {type(value).__name__} cannot be saved in a tree")
 
 
-def _decode(value: object, tensors: dict[str, torch.Tensor]) -> object:
+def _decode(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(value, dict):
         if TENSOR in value:
             return tensors[value[TENSOR]]

@@ -1,19 +1,21 @@
 """A set of 3D Gaussians, and its picture from a camera."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from stkit.cameras import Camera
-from stkit.render import rasterize
+from stkit.render.rasterization import rasterize
 
 
 @dataclass(frozen=True)
 class Gaussians:
-    """N Gaussians: means (N, 3), quats (N, 4) w, x, y, z, scales (N, 3), opacities (N,) and colors (N, D) in [0, 1].
+    """N Gaussians.
 
-    Lengths are decimetres, of the world or of canonical space, as the place that makes them says.
+    `means` (N, 3), `quats` (N, 4) w, x, y, z, `scales` (N, 3), `opacities` (N,) and `colors` (N, D)
+    in [0, 1]. Lengths are decimetres, of the world or of canonical space, as the place that makes
+    them says.
     """
 
     means: Tensor
@@ -27,7 +29,7 @@ class Gaussians:
 
     def tensors(self) -> list[Tensor]:
         """The five tensors, in the order of `rasterize`'s arguments."""
-        return [getattr(self, f.name) for f in fields(self)]
+        return [self.means, self.quats, self.scales, self.opacities, self.colors]
 
     def select(self, rows: Tensor) -> "Gaussians":
         """The Gaussians of these rows: indices or a mask."""
@@ -49,7 +51,28 @@ class Gaussians:
         if extra is not None:
             values = torch.cat([values, extra], 1)
             ground = torch.cat([ground, ground.new_zeros(1, extra.shape[1])], 1)
-        image, alpha, _ = rasterize(
+        return self._rasterize(values, camera, ground)
+
+    def splat(self, values: Tensor, camera: Camera) -> Tensor:
+        """Values (N, E) splatted with the colours' own blending weights.
+
+        Returns (H, W, E), 0 where no Gaussian is.
+        """
+        return self._rasterize(values, camera)[0]
+
+    def depth(self, camera: Camera) -> tuple[Tensor, Tensor]:
+        """Expected depth (H, W, 1), decimetres, and alpha (H, W, 1)."""
+        return self._rasterize(self.colors, camera, render_mode="ED")
+
+    def _rasterize(
+        self,
+        values: Tensor,
+        camera: Camera,
+        ground: Tensor | None = None,
+        render_mode: str = "RGB",
+    ) -> tuple[Tensor, Tensor]:
+        """Image (H, W, ...) and alpha (H, W, 1) of values (N, E) over ground (1, E)."""
+        images, alphas, _ = rasterize(
             self.means,
             self.quats,
             self.scales,
@@ -60,34 +83,7 @@ class Gaussians:
             camera.width,
             camera.height,
             backgrounds=ground,
+            render_mode=render_mode,
             meta=False,
         )
-        return image[0], alpha[0]
-
-    def splat(self, values: Tensor, camera: Camera) -> Tensor:
-        """Values (N, E) splatted with the colours' own blending weights: (H, W, E), 0 where no Gaussian is."""
-        image, _, _ = rasterize(
-            self.means,
-            self.quats,
-            self.scales,
-            self.opacities,
-            values,
-            camera.viewmat[None],
-            camera.K[None],
-            camera.width,
-            camera.height,
-            meta=False,
-        )
-        return image[0]
-
-    def depth(self, camera: Camera) -> tuple[Tensor, Tensor]:
-        """Expected depth (H, W, 1), decimetres, and alpha (H, W, 1)."""
-        depth, alpha, _ = rasterize(
-            *self.tensors(),
-            camera.viewmat[None],
-            camera.K[None],
-            camera.width,
-            camera.height,
-            render_mode="ED",
-        )
-        return depth[0], alpha[0]
+        return images[0], alphas[0]

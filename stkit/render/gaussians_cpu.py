@@ -1,39 +1,61 @@
-"""The CPU backend: numba kernels behind one autograd function. See `stkit.render.rasterize` for the contract."""
+"""The CPU backend of `rasterize`: numba kernels behind one autograd function."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stkit.render import gaussians_projection as projection
-from stkit.render import gaussians_tiles as tiles
-from stkit.render.gaussians_common import TILE
+from stkit.render import gaussians_binning as binning
+from stkit.render import gaussians_compositing as compositing
+from stkit.render.gaussians_constants import TILE
+from stkit.render.gaussians_projection import project
+from stkit.render.gaussians_projection_backward import project_backward
+from stkit.render.picture_settings import PictureSettings
 from stkit.render.threads import parallel, parallel_blocks
 
+FLAT = 8  # numbers a projected Gaussian has, see `gaussians_projection.project`
+ENTRY_GRADIENTS = 6  # numbers a list entry's gradient has before its colours
+UNCHECKED_BYTES = 1e8  # lists up to this size are not compared with the free memory
+USABLE = 0.8  # of the free memory may be taken by the lists
 
-def _np(x: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(x.detach().numpy(), dtype=np.float32)
+_announced = False
+
+
+def rasterize(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    viewmat: Tensor,
+    K: Tensor,
+    settings: PictureSettings,
+    info: dict | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Render one camera: image (H, W, D [+ 1 depth]) without background, and alpha (H, W, 1).
+
+    `info` is filled with means2d, depths and entries, and by a backward pass with means2d_grad.
+    Raises MemoryError where the tiles' lists would not fit.
+    """
+    announce_compilation()
+    return _Rasterize.apply(
+        means, quats, scales, opacities, colors, viewmat, K.detach().numpy(), settings, info
+    )
 
 
 def entry_bytes(channels: int) -> int:
-    """Bytes that one (tile, Gaussian) entry needs in a forward and backward pass: list, place, and a row of gradients."""
-    return 4 + 8 + 4 * (6 + channels)
+    """Bytes that one (tile, Gaussian) entry needs in a forward and backward pass.
 
-
-def _refuse_too_large(entries: int, channels: int) -> None:
-    """MemoryError with the number, before the machine starts to swap. Below 0.1 GB nobody is asked: that costs as much as a small picture."""
-    need = entries * entry_bytes(channels)
-    if need > 1e8 and need > 0.8 * (free := available_memory()):
-        raise MemoryError(
-            f"rasterize: {entries:,} tile entries need {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; use smaller scales, "
-            "fewer Gaussians or a smaller picture"
-        )
+    That is its place in two lists (an int32 and an int64) and a row of float32 gradients.
+    """
+    return 4 + 8 + 4 * (ENTRY_GRADIENTS + channels)
 
 
 def available_memory() -> float:
-    """Bytes that can be taken without swapping; infinite where the system does not say (no /proc/meminfo)."""
+    """Bytes that can be taken without swapping; infinite where the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
@@ -49,7 +71,7 @@ def announce_compilation() -> None:
     if _announced:
         return
     _announced = True
-    cache = tiles.render_tiles_backward._cache
+    cache = compositing.render_tiles_backward._cache
     if not any(Path(cache.cache_path).glob(f"{cache._impl.filename_base}*.nbi")):
         print(
             "stkit: compiling the CPU kernels, once on this machine (about 10 seconds)",
@@ -58,7 +80,41 @@ def announce_compilation() -> None:
         )
 
 
-_announced = False
+def _refuse_too_large(entries: int, channels: int) -> None:
+    """MemoryError with the number, before the machine starts to swap."""
+    need = entries * entry_bytes(channels)
+    if need <= UNCHECKED_BYTES:
+        return
+    free = available_memory()
+    if need > USABLE * free:
+        raise MemoryError(
+            f"rasterize: {entries:,} tile entries need {need / 1e9:.1f} GB and {free / 1e9:.1f} GB "
+            "are free; use smaller scales, fewer Gaussians or a smaller picture"
+        )
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """The tiles' lists of Gaussians, see `gaussians_binning`."""
+
+    starts: np.ndarray
+    counts: np.ndarray
+    ids: np.ndarray
+    rows: np.ndarray
+
+
+def _bin_into_tiles(box: np.ndarray, depths: np.ndarray, width: int, height: int, channels: int):
+    """The tiles' lists from the Gaussians' tile boxes (N, 4) and depths (N,)."""
+    tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
+    starts = np.empty(tiles_x * tiles_y + 1, np.int64)
+    counts = np.empty(len(box) + 1, np.int64)
+    total = binning.count_tiles(box, tiles_x, starts, counts)
+    _refuse_too_large(total, channels)
+    ids = np.empty(total, np.int32)
+    rows = np.empty(total, np.int64)
+    order = binning.depth_order(counts, depths)
+    binning.fill_tiles(order, box, tiles_x, starts, counts, ids, rows)
+    return _Lists(starts, counts, ids, rows)
 
 
 class _Rasterize(torch.autograd.Function):
@@ -66,203 +122,75 @@ class _Rasterize(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx,
-        means,
-        quats,
-        scales,
-        opacities,
-        colors,
-        viewmat,
-        depth_channel,
-        K,
-        width,
-        height,
-        eps2d,
-        near,
-        far,
-        antialiased,
-        info,
+        ctx, means, quats, scales, opacities, colors, viewmat, K, settings: PictureSettings, info
     ):
-        arrays = [_np(x) for x in (means, quats, scales, opacities, colors)]
-        view = _np(viewmat)[:3]
+        arrays = [_float32(x) for x in (means, quats, scales, opacities)]
+        values = _float32(colors)
+        view = _float32(viewmat)[:3]
+        width, height = settings.width, settings.height
         fx, fy, cx, cy = (np.float32(K[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
+        lens = (fx, fy, cx, cy, width, height, np.float32(settings.eps2d))
         n = len(means)
-        flat, depths = np.zeros((n, 8), np.float32), np.zeros(n, np.float32)
+        flat = np.zeros((n, FLAT), np.float32)
+        depths = np.zeros(n, np.float32)
         box = np.empty((n, 4), np.int32)
-        lens = (fx, fy, cx, cy, width, height, np.float32(eps2d))
-        parallel_blocks(
-            projection.project,
-            n,
-            *arrays[:4],
-            view,
-            *lens,
-            np.float32(near),
-            np.float32(far),
-            antialiased,
-            flat,
-            depths,
-            box,
-        )
-        tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
-        starts = np.empty(tiles_x * tiles_y + 1, np.int64)
-        counts = np.empty(n + 1, np.int64)
-        total = tiles.count_tiles(box, tiles_x, starts, counts)
-        _refuse_too_large(total, colors.shape[1] + depth_channel)
-        ids = np.empty(total, np.int32)
-        rows = np.empty(total, np.int64)
-        order = tiles.depth_order(counts, depths)
-        tiles.fill_tiles(order, box, tiles_x, starts, counts, ids, rows)
-        values = arrays[4]
-        if depth_channel:
+        limits = (np.float32(settings.near), np.float32(settings.far), settings.antialiased)
+        parallel_blocks(project, n, *arrays, view, *lens, *limits, flat, depths, box)
+        lists = _bin_into_tiles(box, depths, width, height, values.shape[1] + settings.depth)
+        if settings.depth:
             values = np.ascontiguousarray(np.concatenate([values, depths[:, None]], 1))
         image = np.empty((height, width, values.shape[1]), np.float32)
         trans = np.empty((height, width), np.float32)
         last = np.empty((height, width), np.int32)
+        scene = (flat, arrays[3], values, width, height)
+        tiles = len(lists.starts) - 1
         parallel(
-            tiles.render_tiles,
-            len(starts) - 1,
-            starts,
-            ids,
-            flat,
-            arrays[3],
-            values,
-            width,
-            height,
-            image,
-            trans,
-            last,
+            compositing.render_tiles, tiles, lists.starts, lists.ids, *scene, image, trans, last
         )
-        ctx.saved = (
-            arrays,
-            view,
-            lens,
-            antialiased,
-            depth_channel,
-            flat,
-            counts,
-            rows,
-            starts,
-            ids,
-            values,
-            trans,
-            last,
-        )
+        ctx.saved = arrays, view, lens, settings, lists, scene, trans, last
+        ctx.info = info
         if info is not None:
-            info.update(
-                means2d=torch.from_numpy(flat[:, :2].copy()),
-                depths=torch.from_numpy(depths),
-                entries=int(total),
-            )
-            ctx.info = info
-        else:
-            ctx.info = None
+            info["means2d"] = torch.from_numpy(flat[:, :2].copy())
+            info["depths"] = torch.from_numpy(depths)
+            info["entries"] = len(lists.ids)
         return torch.from_numpy(image), torch.from_numpy(1 - trans)[..., None]
 
     @staticmethod
     def backward(ctx, d_image, d_alpha):
-        (
-            arrays,
-            view,
-            lens,
-            antialiased,
-            depth_channel,
-            flat,
-            counts,
-            rows,
-            starts,
-            ids,
-            values,
-            trans,
-            last,
-        ) = ctx.saved
-        width, height = lens[4], lens[5]
-        d_image = _np(d_image)
-        d_trans = -_np(d_alpha)[..., 0]
-        grads = np.empty((len(ids), 6 + values.shape[1]), np.float32)
+        arrays, view, lens, settings, lists, scene, trans, last = ctx.saved
+        flat, _, values, _, _ = scene
+        d_image = _float32(d_image)
+        d_trans = -_float32(d_alpha)[..., 0]
+        grads = np.empty((len(lists.ids), ENTRY_GRADIENTS + values.shape[1]), np.float32)
+        found = (trans, last, d_image, d_trans, grads)
         parallel(
-            tiles.render_tiles_backward,
-            len(starts) - 1,
-            starts,
-            ids,
-            rows,
-            flat,
-            arrays[3],
-            values,
-            width,
-            height,
-            trans,
-            last,
-            d_image,
-            d_trans,
-            grads,
+            compositing.render_tiles_backward,
+            len(lists.starts) - 1,
+            lists.starts,
+            lists.ids,
+            lists.rows,
+            *scene,
+            *found,
         )
-        out = [np.zeros_like(a) for a in arrays[:4]]
+        d_arrays = [np.zeros_like(a) for a in arrays]
         d_values = np.zeros_like(values)
         n = len(arrays[0])
         want_view = ctx.needs_input_grad[5]
         d_view = np.zeros((n if want_view else 0, 12), np.float32)
         d_flat = np.zeros((n, 2), np.float32)
-        parallel_blocks(
-            projection.project_backward,
-            n,
-            *arrays[:4],
-            view,
-            *lens,
-            antialiased,
-            flat,
-            counts,
-            grads,
-            depth_channel,
-            want_view,
-            *out,
-            d_values,
-            d_view,
-            d_flat,
-        )
+        options = (settings.antialiased, flat, lists.counts, grads, settings.depth, want_view)
+        outputs = (*d_arrays, d_values, d_view, d_flat)
+        parallel_blocks(project_backward, n, *arrays, view, *lens, *options, *outputs)
         if ctx.info is not None:
             ctx.info["means2d_grad"] = torch.from_numpy(d_flat)
-        d_colors = d_values[:, :-1] if depth_channel else d_values
-        back = [torch.from_numpy(np.ascontiguousarray(x)) for x in (*out, d_colors)]
+        d_colors = d_values[:, :-1] if settings.depth else d_values
+        back = [torch.from_numpy(np.ascontiguousarray(x)) for x in (*d_arrays, d_colors)]
         d_viewmat = None
         if want_view:
             d_viewmat = torch.zeros(4, 4)
             d_viewmat[:3] = torch.from_numpy(d_view.sum(0, dtype=np.float64).reshape(3, 4))
-        return (*back, d_viewmat, *([None] * 9))
+        return (*back, d_viewmat, None, None, None)
 
 
-def rasterize(
-    means,
-    quats,
-    scales,
-    opacities,
-    colors,
-    viewmat,
-    K,
-    width,
-    height,
-    depth,
-    eps2d,
-    near_plane,
-    far_plane,
-    antialiased,
-    info,
-):
-    """One camera: image (H, W, D [+1 accumulated depth]) without background, and alpha (H, W, 1)."""
-    announce_compilation()
-    return _Rasterize.apply(
-        means,
-        quats,
-        scales,
-        opacities,
-        colors,
-        viewmat,
-        depth,
-        K.detach().numpy(),
-        width,
-        height,
-        eps2d,
-        near_plane,
-        far_plane,
-        antialiased,
-        info,
-    )
+def _float32(x: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(x.detach().numpy(), dtype=np.float32)

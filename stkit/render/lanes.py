@@ -1,6 +1,8 @@
-"""Runs of 16 float32 as single vector values inside numba kernels. LLVM's own vectoriser unrolls loops this short into scalar code.
+"""Runs of 16 float32 as single vector values inside numba kernels.
 
-numba's cache on disk does not notice a change here: delete render/__pycache__ after one.
+LLVM's own vectoriser unrolls loops this short into scalar code, so these write the vector
+instructions themselves. numba's cache on disk does not notice a change here: delete
+render/__pycache__ after one.
 """
 
 from llvmlite import ir
@@ -8,7 +10,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LANES = 16
+LANES = 16  # numbers in a run
+FLOAT_BYTES = 4
 _RUN = ir.VectorType(ir.FloatType(), LANES)
 
 
@@ -19,34 +22,34 @@ def _pointer(context, builder, array_type, array, at):
 
 
 def _load(builder, pointer):
+    """The run at an address that need not be aligned to more than a float32."""
     out = builder.load(pointer)
-    out.align = 4
+    out.align = FLOAT_BYTES
     return out
 
 
 def _add(builder, pointer, product):
-    builder.store(
-        builder.fadd(_load(builder, pointer), product, flags=("fast",)), pointer
-    ).align = 4
+    """Add a run to the one at an address."""
+    total = builder.fadd(_load(builder, pointer), product, flags=("fast",))
+    builder.store(total, pointer).align = FLOAT_BYTES
 
 
 @intrinsic
 def add_scaled(typingctx, a, to, b, of, factor):
-    """a[to : to + 16] += factor * b[of : of + 16] of float32 arrays (n,); `to`, `of` are uint64, factor a float32."""
+    """a[to : to + 16] += factor * b[of : of + 16] of float32 arrays (n,).
+
+    `to` and `of` are uint64, `factor` is a float32.
+    """
 
     def codegen(context, builder, signature, args):
         run = _load(builder, _pointer(context, builder, signature.args[2], *args[2:4]))
-        spread = builder.insert_element(
+        scalar = builder.insert_element(
             ir.Constant(_RUN, ir.Undefined), args[4], ir.Constant(ir.IntType(32), 0)
         )
-        spread = builder.shuffle_vector(
-            spread, spread, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-        )
-        _add(
-            builder,
-            _pointer(context, builder, signature.args[0], *args[:2]),
-            builder.fmul(run, spread, flags=("fast",)),
-        )
+        every_lane = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        factors = builder.shuffle_vector(scalar, scalar, every_lane)
+        target = _pointer(context, builder, signature.args[0], *args[:2])
+        _add(builder, target, builder.fmul(run, factors, flags=("fast",)))
         return context.get_dummy_value()
 
     return types.void(a, types.uint64, b, types.uint64, types.float32), codegen
@@ -57,15 +60,10 @@ def add_product(typingctx, a, to, b, x, y):
     """a[to : to + 16] += b[x : x + 16] * b[y : y + 16] of float32 arrays (n,)."""
 
     def codegen(context, builder, signature, args):
-        x, y = (
-            _load(builder, _pointer(context, builder, signature.args[2], args[2], k))
-            for k in args[3:]
-        )
-        _add(
-            builder,
-            _pointer(context, builder, signature.args[0], *args[:2]),
-            builder.fmul(x, y, flags=("fast",)),
-        )
+        x = _load(builder, _pointer(context, builder, signature.args[2], args[2], args[3]))
+        y = _load(builder, _pointer(context, builder, signature.args[2], args[2], args[4]))
+        target = _pointer(context, builder, signature.args[0], *args[:2])
+        _add(builder, target, builder.fmul(x, y, flags=("fast",)))
         return context.get_dummy_value()
 
     return types.void(a, types.uint64, b, types.uint64, types.uint64), codegen

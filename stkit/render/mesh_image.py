@@ -6,7 +6,12 @@ from torch import Tensor
 
 
 class MeshImage(NamedTuple):
-    """image (H, W, D) over the background, mask (H, W, 1) in [0, 1], face_id (H, W; -1 empty), bary (H, W, 3), depth (H, W)."""
+    """A picture of a mesh.
+
+    `image` (H, W, D) over the background, `mask` (H, W, 1) in [0, 1], `face_id` (H, W), the visible
+    face or -1, its barycentrics `bary` (H, W, 3) and `depth` (H, W) in world units, 0 where empty.
+    Gradients reach vertices and values through `image` and `mask`.
+    """
 
     image: Tensor
     mask: Tensor

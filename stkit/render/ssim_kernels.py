@@ -1,6 +1,7 @@
-"""SSIM and its gradient in one numba kernel: through torch's autograd it costs more than a whole render.
+"""SSIM and its gradient in one numba kernel.
 
-Same window as `stkit.metrics.ssim`'s torch form, which the tests compare it with.
+Through torch's autograd it would cost more than a whole render. The window is that of
+`stkit.metrics.ssim`'s torch form, which the tests compare it with.
 """
 
 import numpy as np
@@ -8,18 +9,23 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from stkit.render.gaussians_common import JIT
+from stkit.render.gaussians_constants import JIT
 from stkit.render.threads import parallel
 
-REACH = 5
-WINDOW = np.exp(-(np.arange(-REACH, REACH + 1) ** 2) / (2 * 1.5**2))
-WINDOW = (WINDOW / WINDOW.sum()).astype(np.float32)
-C1, C2 = np.float32(0.01**2), np.float32(0.03**2)
+REACH = 5  # pixels on either side: an 11-tap window (Wang et al. 2004)
+SIGMA = 1.5  # pixels (Wang et al. 2004)
+_taps = np.exp(-(np.arange(-REACH, REACH + 1) ** 2) / (2 * SIGMA**2))
+WINDOW = (_taps / _taps.sum()).astype(np.float32)
+C1 = np.float32(0.01**2)  # (K1 L)^2 and (K2 L)^2 of Wang et al. 2004, for values in [0, 1]
+C2 = np.float32(0.03**2)
 
 
 @njit(**JIT)
 def _blur(source, between, padded, out):
-    """11-tap Gaussian blur of source (H, W) with zero padding."""
+    """Gaussian blur of source (H, W) with zero padding, into out (H, W).
+
+    Scratch: between (H, W) and padded (W + 2 REACH,).
+    """
     H, W = source.shape
     between[:] = np.float32(0)
     for i in range(H):
@@ -40,7 +46,11 @@ def _blur(source, between, padded, out):
 
 @njit(**JIT)
 def ssim_channels(first, step, x, y, total, grad):
-    """x, y, grad (C, H, W); total (C,): sum of the SSIM map; grad: its derivative with respect to x."""
+    """SSIM of the channels first, first + step, ... of x against y, both (C, H, W).
+
+    Writes total (C,), the sum of each SSIM map, and grad (C, H, W), that sum's derivative with
+    respect to x.
+    """
     C, H, W = x.shape
     one, two = np.float32(1), np.float32(2)
     maps = np.empty((5, H, W), np.float32)
@@ -83,6 +93,8 @@ def ssim_channels(first, step, x, y, total, grad):
 
 
 class _Ssim(torch.autograd.Function):
+    """The mean over all channels and pixels. The forward pass computes the gradient too."""
+
     @staticmethod
     def forward(ctx, image, truth):
         x, y = (np.ascontiguousarray(v.detach().permute(2, 0, 1).numpy()) for v in (image, truth))

@@ -1,4 +1,6 @@
-"""Notebooks in batch with papermill: parameters are checked before anything runs, and only whole results keep their name."""
+"""Notebooks in batch with papermill: parameters are checked before anything runs, and only whole
+results keep their name.
+"""
 
 import ast
 import os
@@ -7,7 +9,10 @@ import sys
 from pathlib import Path
 
 from stkit.assets import repository
-from stkit.runs.store import run_folder, runs_root
+from stkit.runs.folders import runs_root
+from stkit.runs.page import write_page
+from stkit.runs.road import Road
+from stkit.runs.source import Source
 
 ROAD = ("01", "02", "03", "04", "05", "06")
 
@@ -16,12 +21,16 @@ class ParameterError(ValueError):
     """A notebook parameter that does not exist or has the wrong type."""
 
 
-class NotebookFailed(RuntimeError):
-    """A cell raised; the message names the notebook, the cell and where the half-run notebook is."""
+class NotebookError(RuntimeError):
+    """A cell raised; the message names the notebook, the cell and where the half-run notebook
+    is.
+    """
 
 
 def find_notebook(name: str) -> Path:
-    """notebooks/NN_*.ipynb by number, name or path. Raises FileNotFoundError listing what there is."""
+    """notebooks/NN_*.ipynb by number, name or path. Raises FileNotFoundError listing what there
+    is.
+    """
     path = Path(name)
     if path.suffix == ".ipynb" and path.exists():
         return path
@@ -33,23 +42,34 @@ def find_notebook(name: str) -> Path:
 
 
 def declared(path: Path) -> dict[str, object]:
-    """Parameters of a notebook and their defaults, read from its `parameters` cell (literals only)."""
+    """Parameters of a notebook and their defaults, read from its `parameters` cell (literals
+    only).
+    """
     import nbformat
 
     notebook = nbformat.read(path, 4)
     cells = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     if len(cells) != 1:
-        raise ParameterError(f"{path.name}: has {len(cells)} cells tagged 'parameters', expected one")
+        raise ParameterError(
+            f"{path.name}: has {len(cells)} cells tagged 'parameters', expected one"
+        )
     out = {}
+    target: ast.expr
     for node in ast.parse(cells[0].source).body:
-        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(node, ast.AnnAssign) and node.value:
+            target, value = node.target, node.value
+        elif isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+        else:
+            continue
         if isinstance(target, ast.Name):
-            out[target.id] = ast.literal_eval(node.value)
+            out[target.id] = ast.literal_eval(value)
     return out
 
 
 def check_parameters(path: Path, given: dict[str, object]) -> dict[str, object]:
-    """`given`, with ints accepted for floats. Raises ParameterError naming the parameter, what it was and what it may be.
+    """`given`, with ints accepted for floats. Raises ParameterError naming the parameter, what it
+    was and what it may be.
 
     papermill itself only warns about an unknown name and goes on with exit code 0.
     """
@@ -57,13 +77,16 @@ def check_parameters(path: Path, given: dict[str, object]) -> dict[str, object]:
     out = {}
     for name, value in given.items():
         if name not in known:
-            raise ParameterError(f"{path.name}: has no parameter {name!r}; it has: {', '.join(known)}")
+            raise ParameterError(
+                f"{path.name}: has no parameter {name!r}; it has: {', '.join(known)}"
+            )
         wanted = type(known[name])
         if wanted is float and type(value) is int:
             value = float(value)
         if type(value) is not wanted:
             raise ParameterError(
-                f"{path.name}: parameter {name}={value!r} is {type(value).__name__}, expected {wanted.__name__} (such as {known[name]!r})"
+                f"{path.name}: parameter {name}={value!r} is {type(value).__name__}, expected "
+                f"{wanted.__name__} (such as {known[name]!r})"
             )
         out[name] = value
     return out
@@ -86,11 +109,14 @@ def parse_parameters(path: Path, items: list[str]) -> dict[str, object]:
     return check_parameters(path, out)
 
 
-def execute(path: Path, parameters: dict[str, object], output: Path | None = None, timeout: int = 7200) -> Path:
+def execute(
+    path: Path, parameters: dict[str, object], output: Path | None = None, timeout: int = 7200
+) -> Path:
     """Run a notebook with papermill and return the executed copy.
 
-    It is written to a temporary name and renamed when every code cell has completed. Raises NotebookFailed otherwise, and
-    leaves the half-run copy beside as *.failed.ipynb.
+    It is written to a temporary name and renamed when every code cell has completed. Raises
+    NotebookError otherwise, and leaves the half-run copy beside as *.failed.ipynb. `timeout`:
+    seconds a cell may take.
     """
     import papermill
     from papermill.exceptions import PapermillExecutionError
@@ -102,43 +128,67 @@ def execute(path: Path, parameters: dict[str, object], output: Path | None = Non
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     try:
         papermill.execute_notebook(
-            str(path), str(part), parameters, kernel_name="python3", progress_bar=False, log_output=True, stdout_file=sys.stdout,
-            stderr_file=sys.stderr, execution_timeout=timeout, cwd=str(path.parent),
-            store_widget_state=False,  # static readers show the posters instead, and files stay small
+            str(path),
+            str(part),
+            parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            log_output=True,
+            stdout_file=sys.stdout,
+            stderr_file=sys.stderr,
+            execution_timeout=timeout,
+            cwd=str(path.parent),
+            store_widget_state=False,  # static readers show posters instead, and files stay small
         )
     except PapermillExecutionError as e:
         shutil.move(part, failed)
-        raise NotebookFailed(
-            f"{path.name}: cell {e.exec_count} failed with {e.ename}: {e.evalue}. The half-run notebook is {failed}"
+        raise NotebookError(
+            f"{path.name}: cell {e.exec_count} failed with {e.ename}: {e.evalue}. "
+            f"The half-run notebook is {failed}"
         ) from e
-    _complete(part, path)
+    _check_complete(part, path)
     part.replace(output)
     failed.unlink(missing_ok=True)
     return output
 
 
-def _complete(part: Path, path: Path) -> None:
-    """Refuse a notebook whose kernel ended early (a sys.exit gives exit code 0 although later cells never ran)."""
+def _check_complete(part: Path, path: Path) -> None:
+    """Refuse a notebook whose kernel ended early (a sys.exit gives exit code 0 although later cells
+    never ran).
+    """
     import nbformat
 
     for k, cell in enumerate(nbformat.read(part, 4).cells):
-        if cell.cell_type == "code" and cell.source.strip() and cell.metadata.get("papermill", {}).get("status") != "completed":
-            raise NotebookFailed(f"{path.name}: cell {k} did not complete; the kernel ended early. See {part}")
+        status = cell.metadata.get("papermill", {}).get("status")
+        if cell.cell_type == "code" and cell.source.strip() and status != "completed":
+            raise NotebookError(
+                f"{path.name}: cell {k} did not complete; the kernel ended early. See {part}"
+            )
 
 
-def run_road(name: str, source: str, profile: str, seed: int, prompt: str, editor: str, driver: str | None) -> Path:
-    """Notebooks 01 to 06 on one source, executed copies in runs/<name>/notebooks/; returns the run's page."""
-    from stkit.runs.page import write_page
+def run_road(road: Road, prompt: str, editor: str, driver: str | None) -> Path:
+    """Notebooks 01 to 06 on a run; executed copies are in runs/NAME/notebooks/. Returns the run's
+    page.
 
-    source = source if source.startswith("synthetic") else str(Path(source).resolve())
-    if driver and Path(driver).exists():
-        driver = str(Path(driver).resolve())
-    common = {"run": name, "source": source, "profile": profile, "seed": seed}
+    The kernels optimise on the road's device (`STKIT_DEVICE`).
+    """
+    road.check(prompt, editor, driver)
+    plan = road.plan
+    os.environ["STKIT_DEVICE"] = plan.device
+    resolved = Source.parse(driver, may_be_run=True).resolved().text if driver else ""
+    values = {
+        "run": road.run,
+        "source": plan.source.text,
+        "profile": plan.settings.name,
+        "seed": plan.seed,
+        "prompt": prompt,
+        "editor": editor,
+        "driver": resolved,
+    }
     for number in ROAD:
         path = find_notebook(number)
         known = declared(path)
-        extra = {"prompt": prompt, "editor": editor, "driver": driver or ""}
-        parameters = common | {k: v for k, v in extra.items() if k in known}
+        parameters = {name: value for name, value in values.items() if name in known}
         print(f"\n=== {path.stem}", flush=True)
-        execute(path, parameters, run_folder(name) / "notebooks" / path.name)
-    return write_page(name)
+        execute(path, parameters, road.folder / "notebooks" / path.name)
+    return write_page(road.run)

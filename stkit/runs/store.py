@@ -1,157 +1,223 @@
-"""Run folders: runs/<name>/<stage>/ with artifacts, run.json and results.json; whole or absent, never half."""
+"""Artifacts: what a stage makes, found by a key and by nothing else.
+
+An artifact's key is the hash of its stage, all its settings, all its inputs and the code that makes
+it. It lies in runs/.store/STAGE/KEY, whole or not at all; runs share what has the same key.
+`runs/NAME/STAGE` is a link to it.
+"""
 
 import fcntl
-import hashlib
 import json
-import os
-import platform
-import resource
 import shutil
-import subprocess
 import time
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, is_dataclass
-from functools import cache
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from PIL import Image
 
-from stkit import __version__
-from stkit.assets import repository, sha256
+from stkit.io.images import u8
+from stkit.io.tensors import read_json, write_json
+from stkit.io.video import write_video
+from stkit.runs.digests import code_digest, digest_text, plain
+from stkit.runs.folders import STORE, runs_root
+from stkit.runs.machine import circumstances, machine, peak_gb, reset_peak
 
-STAGES = ("preprocess", "mesh", "gaussians", "weights", "edit", "animate")
-
-
-def runs_root() -> Path:
-    """`STKIT_RUNS`, or runs/ in the checkout."""
-    return Path(os.environ.get("STKIT_RUNS") or repository() / "runs")
+KEY_LENGTH = 20  # hex digits of a folder's name: 80 bits
 
 
-def run_folder(name: str) -> Path:
-    """runs/<name>. Raises ValueError for names that are not plain folder names."""
-    if not name or name in (".", "..") or set(name) & set('/\\:*?"<>| '):
-        raise ValueError(f"run name {name!r}: use letters, digits, '-', '_' and '.'")
-    return runs_root() / name
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what a stage makes.
+
+    settings: JSON-like, see `digests.plain`; inputs: what was read, by label: an artifact's key or
+    a digest of files; modules: the stkit modules that make it.
+    """
+
+    stage: str
+    settings: object
+    inputs: dict[str, str]
+    modules: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """The artifact's name in the store."""
+        parts = [self.stage, plain(self.settings), self.inputs, code_digest(*self.modules)]
+        return digest_text(json.dumps(parts, sort_keys=True))[:KEY_LENGTH]
 
 
+@dataclass
+class Work:
+    """An artifact while it is made: `folder` takes its files, the rest is written at the end."""
 
-
-
-
-def _plain(value):
-    if is_dataclass(value):
-        return {k: _plain(v) for k, v in asdict(value).items()}
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
-
-
-def fingerprint(parameters, inputs: dict[str, str]) -> str:
-    """One hash of what a stage's result depends on: parameters, the hashes of its inputs, and the package's version."""
-    return hashlib.sha256(json.dumps([_plain(parameters), inputs, __version__], sort_keys=True).encode()).hexdigest()
-
-
-
-
-
-
-class Stage:
-    """One stage of one run. `folder` is where results will be; `work` is where they are made."""
-
-    def __init__(self, run: str, name: str, parameters, inputs: dict[str, Path]):
-        self.run, self.name, self.parameters = run, name, _plain(parameters)
-        self.folder = run_folder(run) / name
-        for label, path in inputs.items():
-            if not Path(path).exists():
-                raise FileNotFoundError(f"{path}: stage '{name}' needs {label}, which is missing; run the stage before it")
-        self.inputs = {label: sha256(Path(path)) for label, path in inputs.items()}
-        self.key = fingerprint(self.parameters, self.inputs)
-        self.work = self.folder.with_name(f".{name}.{self.key[:10]}.part")
-        self.results: dict[str, object] = {}
-        self.figures: list[dict[str, str]] = []
-
-    def finished(self) -> bool:
-        """Whether a whole result with the same parameters, inputs and version is already there."""
-        try:
-            return json.loads((self.folder / "run.json").read_text())["key"] == self.key
-        except (OSError, json.JSONDecodeError, KeyError):
-            return False
+    folder: Path
+    numbers: dict[str, float] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+    figures: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def checkpoint(self) -> Path:
-        """Where an interrupted optimisation goes on from; another set of parameters has another one."""
-        return self.work / "checkpoint.pt"
+        """Where an interrupted optimisation goes on from."""
+        return self.folder / "checkpoint.safetensors"
 
-    def record(self, name: str, value) -> None:
-        """Keep a number or short text for results.json."""
-        self.results[name] = _plain(value)
+    def record(self, name: str, value: float | None, reason: str = "") -> None:
+        """Keep a number; None with the reason why it is not there."""
+        if value is None:
+            self.absent[name] = reason
+        else:
+            self.numbers[name] = float(value)
 
-    def figure(self, name: str, image, alt: str, caption: str) -> None:
-        """Keep a picture (PNG in the stage's folder) with its alt text and caption, for the run's page."""
-        from PIL import Image
+    def fact(self, name: str, text: str) -> None:
+        """Keep a short text about how the artifact came about."""
+        self.facts[name] = text
 
-        from stkit.io.images import u8
-
-        Image.fromarray(u8(image)).save(self.work / f"{name}.png", optimize=True)
+    def figure(self, name: str, image: np.ndarray, alt: str, caption: str) -> None:
+        """Keep a picture (H, W, 3) as PNG with its alt text and caption, for the run's page."""
+        Image.fromarray(u8(image)).save(self.folder / f"{name}.png", optimize=True)
         self.figures.append({"file": f"{name}.png", "alt": alt, "caption": caption})
 
     def video(self, name: str, frames: np.ndarray, fps: float, alt: str, caption: str) -> None:
-        """Keep frames (F, H, W, 3) uint8 as an mp4 with its middle frame as poster, for the run's page."""
-        from PIL import Image
+        """Keep frames (F, H, W, 3) uint8 as an mp4 with its middle frame as poster, for the run's
+        page.
+        """
+        write_video(self.folder / f"{name}.mp4", frames, fps)
+        poster = f"{name}_poster.png"
+        Image.fromarray(frames[len(frames) // 2]).save(self.folder / poster, optimize=True)
+        entry = {"file": f"{name}.mp4", "poster": poster, "alt": alt, "caption": caption}
+        self.figures.append(entry)
 
-        from stkit.io.video import write_video
 
-        write_video(self.work / f"{name}.mp4", frames, fps)
-        Image.fromarray(frames[len(frames) // 2]).save(self.work / f"{name}_poster.png", optimize=True)
-        self.figures.append({"file": f"{name}.mp4", "poster": f"{name}_poster.png", "alt": alt, "caption": caption})
+@dataclass(frozen=True)
+class Artifact:
+    """One artifact's place in the store; it may or may not be there. `device`: where it is, or was,
+    made.
+    """
+
+    recipe: Recipe
+    device: str = "cpu"
+
+    @property
+    def key(self) -> str:
+        """See `Recipe.key`."""
+        return self.recipe.key
+
+    @property
+    def folder(self) -> Path:
+        """runs/.store/STAGE/KEY."""
+        return runs_root() / STORE / self.recipe.stage / self.key
+
+    def finished(self) -> bool:
+        """Whether the whole artifact is there: its run.json names this key, and its files have
+        their sizes.
+        """
+        info = read_json(self.folder / "run.json")
+        if info.get("key") != self.key:
+            return False
+        return all(_size(self.folder / name) == size for name, size in info["files"].items())
 
     @contextmanager
-    def making(self):
-        """Work in `work`; on success write run.json and results.json and rename the folder into place.
+    def making(self) -> Iterator[Work]:
+        """Make the artifact in a folder of its own; on success it gets its name, else it is kept to
+        go on from.
 
-        ValueError where another process is making this stage of this run: they would write over each other.
+        ValueError where another process makes it: they would write over each other.
         """
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with self.folder.with_name(f".{self.name}.lock").open("w") as lock:  # released with the file, or with the process
+        folder = self.folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = folder.with_name(f".{folder.name}.part")
+        lock = folder.with_name(f".{folder.name}.lock")
+        with lock.open("w") as file:  # released with the file, or with the process
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise ValueError(
-                    f"{self.folder}: another process is making this stage; wait for it, then run the same command: what it made is reused"
+                    f"{folder}: another process is making this; wait for it, then run the same "
+                    "command: what it made is reused"
                 ) from None
-            yield from self._make()
+            part.mkdir(exist_ok=True)
+            work = Work(part)
+            reset_peak()
+            start = time.monotonic()
+            yield work
+            self._finish(work, time.monotonic() - start)
+        lock.unlink(missing_ok=True)
 
-    def _make(self):
-        self.work.mkdir(parents=True, exist_ok=True)
-        reset_peak()
-        start = time.monotonic()
-        yield self.work
-        self.checkpoint.unlink(missing_ok=True)
-        info = {
-            "stage": self.name, "run": self.run, "key": self.key, "parameters": self.parameters, "inputs": self.inputs,
-            "seconds": round(time.monotonic() - start, 2), "peak_gb": round(peak_gb(), 3), "stkit": __version__,
-            "torch": torch.__version__, "python": platform.python_version(), "machine": machine(),
-            "code": code_version(), "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
+    def _finish(self, work: Work, seconds: float) -> None:
+        work.checkpoint.unlink(missing_ok=True)
+        results = {"numbers": work.numbers, "absent": work.absent, "facts": work.facts}
+        write_json(work.folder / "results.json", results)
+        write_json(work.folder / "figures.json", {"figures": work.figures})
+        files = {
+            str(f.relative_to(work.folder)): _size(f)
+            for f in sorted(work.folder.rglob("*"))
+            if f.is_file()
         }
-        (self.work / "results.json").write_text(json.dumps(self.results, indent=1))
-        (self.work / "figures.json").write_text(json.dumps(self.figures, indent=1))
-        (self.work / "run.json").write_text(json.dumps(info, indent=1))
-        old = self.folder.with_name(f".{self.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        if self.folder.exists():
-            self.folder.rename(old)
-        self.work.rename(self.folder)
-        shutil.rmtree(old, ignore_errors=True)
-        for stale in self.folder.parent.glob(f".{self.name}.*.part"):  # unfinished work with other parameters
-            shutil.rmtree(stale, ignore_errors=True)
+        info = {
+            "stage": self.recipe.stage,
+            "key": self.key,
+            "settings": plain(self.recipe.settings),
+            "inputs": self.recipe.inputs,
+            "seconds": round(seconds, 2),
+            "peak_gb": round(peak_gb(), 3),
+            "machine": machine(self.device),
+            **circumstances(),
+            "files": files,
+        }
+        write_json(work.folder / "run.json", info)
+        if self.folder.exists():  # damaged: `finished` said so
+            shutil.rmtree(self.folder)
+        work.folder.rename(self.folder)
 
 
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1
 
 
+def results(folder: Path) -> dict[str, dict]:
+    """An artifact's numbers, what is absent and why, and facts in words; empty ones where there is
+    none.
+    """
+    found = read_json(folder / "results.json")
+    return {name: dict(found.get(name) or {}) for name in ("numbers", "absent", "facts")}
 
 
+def clean(run: str = "") -> list[Path]:
+    """Delete a run, if one is named, and every artifact that no run refers to any more. Returns
+    what was deleted.
+
+    Unfinished artifacts that no process is making go too.
+    """
+    root = runs_root()
+    gone = []
+    if run:
+        folder = root / run
+        shutil.rmtree(folder)
+        gone.append(folder)
+    used = {
+        place.resolve()
+        for folder in root.iterdir()
+        if folder.is_dir() and folder.name != STORE
+        for place in folder.rglob("*")
+        if place.is_symlink()
+    }
+    for folder in sorted((root / STORE).glob("*/*")):
+        if folder.is_dir() and folder.resolve() not in used and not _locked(folder):
+            shutil.rmtree(folder)
+            gone.append(folder)
+    return gone
+
+
+def _locked(folder: Path) -> bool:
+    """Whether a process is making the artifact of this finished or unfinished folder."""
+    key = folder.name.strip(".").removesuffix(".part")
+    lock = folder.with_name(f".{key}.lock")
+    if not lock.exists():
+        return False
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -1,30 +1,42 @@
-"""The paper's ablations of the reconstruction (Tables 3 to 5) on synthetic subjects, where true side views exist.
+"""The paper's ablations of the reconstruction (Tables 3 to 5) on synthetic subjects, where true
+side views exist.
 
-Each variant says what it leaves out. All share one tracked capture and, where they have one, one mesh head per subject.
+Each variant says what it leaves out. Variants of one subject share its tracked capture and, where
+they have one, its mesh head, through the store; so does everything else that has the same key.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
+from PIL import Image
 
-from stkit.capture.capture import Capture
+from stkit.capture import Capture
 from stkit.diffusion.views import get_views
-from stkit.heads.fit_gaussians import fit_gaussians
+from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
+from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead, new_mesh_head
-from stkit.runs.road import Road, fit_widths
-from stkit.runs.scores import held_out_scores, novel_view_scores, true_view
+from stkit.io.images import sheet, u8
+from stkit.io.tensors import read_json, write_text
+from stkit.runs.folders import slug
+from stkit.runs.road import Road
+from stkit.runs.scores import held_out_scores, novel_view_score, true_view
+from stkit.runs.store import Artifact, Recipe, Work, results
+from stkit.synthetic.subject import synthetic_seed
+from stkit.training import seeded
 from stkit.views import FRONTAL, ORBIT
+
+SIDES = (0.0, -30.0, 30.0, 60.0)  # degrees, of the pictures
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One line of the table: `azimuths` of the views (None: no views), whether the mesh stage ran, where MLP_deform comes from,
-    and who makes the views ("": the road's provider)."""
+    """One line of the table.
+
+    azimuths of the views (None: no views), whether the mesh stage ran, whether its MLP_deform is
+    kept, and who makes the views ("": the run's provider).
+    """
 
     idea: str
     azimuths: tuple[float, ...] | None = FRONTAL
@@ -56,150 +68,169 @@ COLUMNS = {
     "head.psnr_side": "PSNR ±60°",
     "minutes": "minutes",
 }
+CODE = ("stkit.studies.ablations",)
 
 
-def run_variant(road: Road, variant: Variant) -> tuple[dict[str, float], list[Tensor]]:
-    """Scores of one variant on the road's subject, and its pictures of one held-out frame at 0, -30, 30 and 60 degrees."""
-    import time
+@dataclass(frozen=True)
+class Ablated:
+    """One variant on one subject: its numbers, its picture from four sides, and the commit that
+    made it.
+    """
 
-    start = time.monotonic()
-    mesh, tracked = road.mesh()
-    settings = replace(
-        road.settings.gaussians, seed=road.seed, train_deformation=not variant.keep_deformation
+    numbers: dict[str, float]
+    picture: Path
+    code: str
+
+
+def run_variant(road: Road, name: str) -> Ablated:
+    """A variant on a run's subject, found in the store or computed."""
+    variant, settings = VARIANTS[name], variant_settings(road, VARIANTS[name])
+    artifact = Artifact(
+        Recipe(
+            "ablation",
+            {"variant": variant, "settings": settings, "views": road.plan.views},
+            {"capture": road.plan.captured().key, "mesh": road.plan.meshed().key},
+            CODE,
+        ),
+        road.plan.device_of("gaussians"),
     )
-    if not variant.mesh_stage:
-        mesh = unlearned(tracked, mesh)
-    elif not variant.keep_deformation:
-        mesh = unlearned(tracked, mesh, keep=True)
-    views = (
-        get_views(variant.provider or road.view_model)(tracked, mesh, variant.azimuths)
-        if variant.azimuths
-        else None
+    folder = road.made(
+        artifact, f"ablations/{name}", lambda work: _compute(work, road, variant, settings)
     )
+    info = read_json(folder / "run.json")
+    numbers = results(folder)["numbers"] | {"minutes": info["seconds"] / 60}
+    return Ablated(numbers, folder / "sides.png", info["code"])
+
+
+def variant_settings(road: Road, variant: Variant) -> GaussianTraining:
+    """The Gaussian stage's settings of a variant."""
+    return replace(road.plan.gaussian_settings(), train_deformation=not variant.keep_deformation)
+
+
+def _compute(work: Work, road: Road, variant: Variant, settings: GaussianTraining) -> None:
+    """Train the variant, score it, and picture one held-out frame from four sides."""
+    mesh, tracked = road.mesh_head(), road.raw_capture()
+    if not variant.keep_deformation:
+        mesh = unlearned(tracked, mesh, keep_surface=variant.mesh_stage)
+    provider = get_views(variant.provider or road.plan.views)
+    views = provider(tracked, mesh, variant.azimuths) if variant.azimuths else None
     train, test = tracked.split()
-    settings = replace(settings, model=fit_widths(settings.model, mesh))
+    device = road.plan.device_of("gaussians")
     head, capture, _ = fit_gaussians(
-        tracked.to(road.device),
-        mesh.to(road.device),
+        tracked.to(device),
+        mesh.to(device),
         views,
         settings,
         train,
+        work.checkpoint,
         progress=road.progress,
     )
     head, capture = head.cpu(), capture.to("cpu")
-    scores = {
-        **held_out_scores(head, capture, tracked, train, test),
-        **novel_view_scores(head, capture, test),
-    }
-    scores["head.psnr_side"] = novel_view_scores(head, capture, test, (-60.0, 60.0))[
-        "head.psnr_novel"
-    ]
-    scores["minutes"] = (time.monotonic() - start) / 60
-    t = test[len(test) // 2]
-    pictures = [head.render_frame(capture, t)]
-    pictures += [
-        head.render_frame(capture, t, true_view(capture.source, len(capture), capture, t, a)[1])
-        for a in (-30.0, 30.0, 60.0)
-    ]
-    return {k: v for k, v in scores.items() if k in COLUMNS}, pictures
+    scores = held_out_scores(head, capture, tracked, train, test)
+    scores["head.psnr_novel"] = novel_view_score(head, capture, test)
+    scores["head.psnr_side"] = novel_view_score(head, capture, test, (-60.0, 60.0))
+    for name, value in scores.items():
+        work.record(name, value, "weights are not here, see `stkit doctor`")
+    _picture(work.folder / "sides.png", head, capture, test[len(test) // 2])
 
 
-def unlearned(capture: Capture, mesh: MeshHead, keep: bool = False) -> MeshHead:
-    """A mesh head as it was before stage 02; with `keep` only its deformation is new and the learned surface stays."""
-    torch.manual_seed(0)
-    fresh = new_mesh_head(capture, mesh.settings)
-    if keep:
-        learned = {k: v for k, v in mesh.state_dict().items() if not k.startswith("deformation.")}
-        out = MeshHead(
-            mesh.settings, *(learned[k] for k in ("landmarks", "low", "high", "surface"))
-        )
-        out.load_state_dict({**fresh.state_dict(), **learned})
-        fresh = out
+def _picture(path: Path, head: GaussianHead, capture: Capture, t: int) -> None:
+    cameras = [capture.camera if a == 0 else true_view(capture, t, a)[1] for a in SIDES]
+    row = [head.render_frame(capture, t, camera) for camera in cameras]
+    Image.fromarray(u8(sheet([row], height=capture.size))).save(path)
+
+
+def unlearned(capture: Capture, mesh: MeshHead, keep_surface: bool) -> MeshHead:
+    """A mesh head as it was before the mesh stage; with `keep_surface` only its deformation is
+    new.
+    """
+    with seeded(0):
+        fresh = new_mesh_head(capture, mesh.settings)
+    if keep_surface:
+        state = mesh.state_dict()
+        learned = {k: v for k, v in state.items() if not k.startswith("deformation.")}
+        parts = (learned[name] for name in ("landmarks", "low", "high", "surface"))
+        kept = MeshHead(mesh.settings, *parts)
+        kept.load_state_dict({**fresh.state_dict(), **learned})
+        fresh = kept
     fresh.refresh()
     return fresh
 
 
-def ablate(
-    sources: list[str], names: list[str], profile: str | None, say: Callable[[str], None] = print
-) -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, list[Tensor]]]:
-    """Scores by variant and source; what is already in a run's folder for the same settings is read, not computed again.
-
-    Raises ValueError for an unknown variant, or a source without true views.
-    """
+def check_request(sources: list[str], names: list[str]) -> None:
+    """Raise ValueError for an unknown variant, or a source without true views."""
     for name in names:
         if name not in VARIANTS:
             raise ValueError(f"variant {name!r} is unknown; there are: {', '.join(VARIANTS)}")
     for source in sources:
-        if not source.startswith("synthetic"):
+        if synthetic_seed(source) is None:
             raise ValueError(
-                f"{source}: ablations need true side views, which only 'synthetic' and 'synthetic:SEED' have"
+                f"{source}: ablations need true side views, which only 'synthetic' and "
+                "'synthetic:SEED' have"
             )
-    numbers, pictures = {name: {} for name in names}, {}
+
+
+Table = dict[str, dict[str, Ablated]]
+
+
+def ablate(
+    sources: list[str],
+    names: list[str],
+    profile: str | None,
+    say: Callable[[str], None] = print,
+) -> Table:
+    """Every variant on every source; ValueError before anything is computed where a name is
+    wrong.
+    """
+    check_request(sources, names)
+    found: Table = {name: {} for name in names}
     for source in sources:
-        road = Road("ablate-" + source.replace(":", "-"), source, profile, quiet=True)
-        road.preprocess()
-        road.mesh()
+        road = Road(f"ablate-{slug(source)}", source, profile, 0, quiet=True)
         for name in names:
-            file = road.folder / "ablate" / f"{road.settings.name}-{name}.json"
-            if not file.exists():
-                scores, shots = run_variant(road, VARIANTS[name])
-                file.parent.mkdir(exist_ok=True)
-                _save_picture(file.with_suffix(".png"), shots)
-                file.write_text(json.dumps(scores, indent=1))
-            numbers[name][source] = json.loads(file.read_text())
-            pictures.setdefault(source, []).append(file.with_suffix(".png"))
-            say(
-                f"{source} {name}: "
-                + ", ".join(f"{t} {numbers[name][source][k]:.3g}" for k, t in COLUMNS.items())
-            )
-    return numbers, pictures
+            found[name][source] = run_variant(road, name)
+            numbers = found[name][source].numbers
+            text = ", ".join(f"{title} {numbers[key]:.3g}" for key, title in COLUMNS.items())
+            say(f"{source} {name}: {text}")
+    return found
 
 
-def table(numbers: dict[str, dict[str, dict[str, float]]]) -> str:
+def table(found: Table) -> str:
     """Markdown: mean and standard deviation over the subjects."""
-    lines = [
-        "| variant | " + " | ".join(COLUMNS.values()) + " |",
-        "|---" * (len(COLUMNS) + 1) + "|",
-    ]
-    for name, runs in numbers.items():
+    titles = ["variant", *COLUMNS.values()]
+    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
+    for name, runs in found.items():
         cells = []
         for key in COLUMNS:
-            values = np.array([r[key] for r in runs.values()])
-            cells.append(
-                f"{values.mean():.3g}" + (f" ± {values.std():.2g}" if len(values) > 1 else "")
-            )
+            values = np.array([run.numbers[key] for run in runs.values()])
+            deviation = f" ± {values.std():.2g}" if len(values) > 1 else ""
+            cells.append(f"{values.mean():.3g}{deviation}")
         lines.append(f"| {name}: {VARIANTS[name].idea} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def write(path: Path, numbers: dict[str, dict[str, dict[str, float]]], profile: str | None) -> None:
-    """The table with the command that makes it, each subject's rows, and the versions it was computed with."""
-    from stkit.runs.machine import code_version
-
-    sources = list(next(iter(numbers.values())))
-    settings = Road("ablate", sources[0], profile, quiet=True).settings
+def write(path: Path, found: Table) -> None:
+    """The table with what it was computed on, and each subject's rows with the commit that made
+    them.
+    """
+    sources = list(next(iter(found.values())))
+    road = Road(f"ablate-{slug(sources[0])}", quiet=True)
+    titles = ["subject", "variant", *COLUMNS.values(), "code"]
     lines = [
         "# Ablations of the reconstruction",
         "",
-        f"Mean and standard deviation over {len(sources)} synthetic subjects ({', '.join(sources)}), profile `{settings.name}`, seed 0, code {code_version()}. Views: "
-        "mesh-prior (stand-in for V3D). PSNR in dB over white, 256 pixels; ±30° and ±60° are true views of held-out frames.",
+        f"Mean and standard deviation over {len(sources)} synthetic subjects "
+        f"({', '.join(sources)}), profile `{road.settings.name}`, seed 0. Views: mesh-prior "
+        "(stand-in for V3D) unless said. PSNR in dB over white; ±30° and ±60° are true views of "
+        "held-out frames.",
         "",
-        table(numbers),
+        table(found),
         "",
-        "| subject | variant | " + " | ".join(COLUMNS.values()) + " |",
-        "|---" * (len(COLUMNS) + 2) + "|",
+        "| " + " | ".join(titles) + " |",
+        "|---" * len(titles) + "|",
     ]
     for source in sources:
-        for name, runs in numbers.items():
-            lines.append(
-                f"| {source} | {name} | "
-                + " | ".join(f"{runs[source][k]:.3g}" for k in COLUMNS)
-                + " |"
-            )
-    Path(path).write_text("\n".join(lines) + "\n")
-
-
-def _save_picture(path: Path, shots: list[Tensor]) -> None:
-    from PIL import Image
-
-    Image.fromarray((torch.cat(shots, 1) * 255).round().byte().numpy()).save(path)
+        for name, runs in found.items():
+            run = runs[source]
+            cells = [f"{run.numbers[key]:.3g}" for key in COLUMNS]
+            lines.append("| " + " | ".join([source, name, *cells, run.code]) + " |")
+    write_text(Path(path), "\n".join(lines) + "\n")

@@ -1,4 +1,6 @@
-"""What the synthetic subject looks like: skin, hair, brows, eyes, lips, clothes and light, all from one seed."""
+"""What the synthetic subject looks like: skin, hair, brows, eyes, lips, clothes and light, all from
+one seed.
+"""
 
 from dataclasses import dataclass
 
@@ -45,7 +47,9 @@ CLOTHES = [
 
 @dataclass(frozen=True)
 class Style:
-    """Colours (3,) in [0, 1] and light; `stubble` 0..1, `light` (3,) is the direction towards the key light."""
+    """Colours (3,) in [0, 1] and light; `stubble` 0..1, `light` (3,) is the direction towards the
+    key light.
+    """
 
     skin: tuple[float, ...]
     hair: tuple[float, ...]
@@ -60,14 +64,12 @@ class Style:
 def random_style(seed: int) -> Style:
     """A style from a seed; the same seed, the same look."""
     g = np.random.default_rng(seed + 77)
-    pick = lambda table: tuple(
-        float(c)
-        for c in np.clip(
-            np.array(table[g.integers(len(table))]) * g.normal(1, 0.06) + g.normal(0, 0.006, 3),
-            0.02,
-            0.98,
-        )
-    )
+
+    def pick(table: list[tuple[float, float, float]]) -> tuple[float, ...]:
+        """One of the colours, a little lighter or darker and a little off."""
+        colour = np.array(table[g.integers(len(table))]) * g.normal(1, 0.06)
+        return tuple(float(c) for c in np.clip(colour + g.normal(0, 0.006, 3), 0.02, 0.98))
+
     angle = g.uniform(-0.8, 0.8)
     light = np.array([np.sin(angle), g.uniform(0.3, 0.8), np.cos(angle)])
     return Style(
@@ -96,7 +98,11 @@ def albedo(s: Surface, style: Style) -> Tensor:
     p = s.verts
     skin, hair = np.array(style.skin), np.array(style.hair)
     out = np.tile(skin, (len(p), 1))
-    mix = lambda w, colour: out + np.clip(w, 0, 1)[:, None] * (np.asarray(colour) - out)
+
+    def mix(w: np.ndarray, colour: np.ndarray) -> np.ndarray:
+        """What is painted so far, with a share w (V,) of another colour."""
+        return out + np.clip(w, 0, 1)[:, None] * (np.asarray(colour) - out)
+
     face = s.front * np.isin(s.part, [0, 6, 7])
     out = (
         out
@@ -189,7 +195,9 @@ def albedo(s: Surface, style: Style) -> Tensor:
 
 
 def shade(base: Tensor, normals: Tensor, surface: Surface, style: Style) -> Tensor:
-    """Lit colours (V, 3): a key light, a fill from the other side, sky above; teeth and mouth stay in shadow."""
+    """Lit colours (V, 3): a key light, a fill from the other side, sky above; teeth and mouth stay
+    in shadow.
+    """
     key = torch.tensor(style.light, dtype=torch.float32)
     fill = torch.nn.functional.normalize(torch.tensor([-float(style.light[0]), 0.1, 0.6]), dim=0)
     lit = 0.62 * (0.25 + 0.75 * (normals @ key)).clamp_min(0) + 0.20 * (normals @ fill).clamp_min(0)

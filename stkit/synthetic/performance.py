@@ -12,6 +12,19 @@ from stkit.space import FramePose
 
 UNIT = torch.tensor(1.0)  # the subject's scale
 FPS = 25.0  # frames a second of a performance
+FINE_FPS = 100  # steps a second in which the script is written
+SEED_OFFSET = 5  # the performance's random numbers are not those of the looks
+SIDES = ("left", "right")
+
+# all of these are the kit's, chosen by eye
+CALM = 0.25  # seconds of calm at the start
+EASING = 0.5  # seconds in which the performance then begins
+BLINK_WIDTH = 0.085  # seconds: how fast lids close and open
+FIRST_BLINK = (0.3, 1.2)  # seconds
+BETWEEN_BLINKS = (1.2, 3.2)  # seconds
+YAW = np.radians(30)  # the furthest turn
+TURNS = 2.0  # from side to side and back in a performance, at least
+SLOWEST_TURN = 0.35  # turns a second
 
 
 @dataclass(frozen=True)
@@ -28,71 +41,104 @@ class Performance:
         return FramePose(self.beta[t], self.pose[t], self.torso[t], UNIT, rest_pose())
 
 
+class _Script:
+    """Expressions over time, written one after another; `rng` gives all that is random."""
+
+    def __init__(self, seed: int, seconds: float):
+        self.rng = np.random.default_rng(seed + SEED_OFFSET)
+        self.names = face_models.builtin().expression_names
+        self.seconds = seconds
+        self.steps = max(int(seconds * FINE_FPS), 2)
+        self.time = np.linspace(0, seconds, self.steps)
+        self.beta = np.zeros((self.steps, 64))
+        begun = np.clip((self.time - CALM) / EASING, 0, 1)
+        self.begun = begun * begun * (3 - 2 * begun)  # 0 in the calm at the start, then 1
+
+    def wander(self, rate: float) -> np.ndarray:
+        """Unit-variance noise (steps,) that changes about `rate` times a second."""
+        kernel = np.exp(-(((np.arange(-200, 201) / 100) * rate * 1.6) ** 2))
+        noise = np.convolve(self.rng.normal(size=self.steps + 400), kernel, "valid")
+        return noise / np.sqrt((kernel**2).sum())
+
+    def add(self, name: str, values: np.ndarray) -> None:
+        """Add values (steps,) to the expression of that name."""
+        self.beta[:, self.names.index(name)] += values
+
+
 def rest_pose() -> Tensor:
-    """The pose (6,) in which the subject's chest is modelled: upright, framed with the shoulders."""
+    """The pose (6,) in which the subject's chest is modelled: upright, the shoulders in view."""
     return torch.tensor([0.0, 0, 0, 0, 0.22, 0.35])
 
 
 def perform(seed: int, frames: int, seconds: float | None = None) -> Performance:
-    """Speech-like jaw and lips, blinks, brows, and head turns of +-30 degrees yaw, after a moment of calm into the camera."""
-    head = face_models.get("builtin")
-    names = head.expression_names
-    seconds = frames / FPS if seconds is None else seconds
-    fine = max(int(seconds * 100), 2)
-    time = np.linspace(0, seconds, fine)
-    rng = np.random.default_rng(seed + 5)
+    """A performance of `frames` frames over `seconds` (default: 25 frames a second).
 
-    def wander(rate: float) -> np.ndarray:
-        """Unit-variance noise that changes about `rate` times a second."""
-        kernel = np.exp(-(((np.arange(-200, 201) / 100) * rate * 1.6) ** 2))
-        x = np.convolve(rng.normal(size=fine + 400), kernel, "valid")
-        return x / np.sqrt((kernel**2).sum())
+    Speech-like jaw and lips, blinks, brows, and head turns of +-30 degrees yaw, after a moment of
+    calm into the camera.
+    """
+    script = _Script(seed, frames / FPS if seconds is None else seconds)
+    talking = _speak(script)
+    _smile(script, talking)
+    _blink(script)
+    yaw, pitch, roll = _turns(script)
+    sway = [0.05 * script.wander(0.35), 0.025 * script.wander(0.35), 0.03 * script.wander(0.3)]
+    lean = np.radians(1.2) * script.wander(0.3)
+    chosen = np.linspace(0, script.steps - 1, frames).round().astype(int)
 
-    begun = np.clip((time - 0.25) / 0.5, 0, 1)
-    begun = begun * begun * (3 - 2 * begun)
-    talking = begun / (1 + np.exp(-3 * (wander(0.5) + 0.6)))
-    beta = np.zeros((fine, 64))
-    put = lambda name, values: beta.__setitem__(
-        (slice(None), names.index(name)), beta[:, names.index(name)] + values
-    )
-    jaw = talking * np.clip(0.75 + 0.85 * wander(4.0), 0, 2.3)
-    put("jaw_open", jaw)
-    put("pucker", talking * np.clip(wander(2.5), -0.2, 1.6))
-    put("mouth_wide", talking * np.clip(wander(2.5), -0.4, 1.4) * 0.8)
-    put("funnel", talking * np.clip(wander(3.0), 0, 1.2) * 0.6)
-    put("upper_lip_up", talking * np.clip(wander(4.0), -0.2, 1) * 0.4)
-    put("lower_lip_down", talking * np.clip(wander(4.0), 0, 1) * 0.5)
-    smile = begun * np.clip(wander(0.35), 0, 1.5) * (1 - 0.5 * talking)
-    for side in ("left", "right"):
-        put(f"smile_{side}", smile * rng.uniform(0.85, 1.0))
-        put(f"cheek_raise_{side}", smile * 0.6)
-        put(f"brow_inner_up_{side}", np.clip(wander(0.6), -0.5, 1.5) * 0.4)
-        put(f"brow_down_{side}", np.clip(wander(0.4), 0, 1) * 0.4)
-    brows = np.clip(wander(0.7), -0.3, 1.6) * 0.9
-    for side in ("left", "right"):
-        put(f"brow_outer_up_{side}", brows)
-        put(f"brow_inner_up_{side}", brows * 0.8)
-    blink, at = np.zeros(fine), rng.uniform(0.3, 1.2)
-    while at < seconds:
-        blink = np.maximum(blink, np.exp(-(((time - at) / 0.085) ** 2)))
-        at += rng.uniform(1.2, 3.2)
-    for side in ("left", "right"):
-        put(f"blink_{side}", 2.9 * blink)
-    yaw = (
-        begun
-        * np.radians(30)
-        * np.sin(2 * np.pi * time * max(2.0 / seconds, 0.35) + rng.uniform(0, 0.6))
-        * (0.90 + 0.1 * np.sin(time))
-    )
-    pitch = np.radians(5) * np.clip(wander(0.5), -1.6, 1.6)
-    roll = np.radians(4) * np.clip(wander(0.4), -1.6, 1.6)
-    sway = np.stack([0.05 * wander(0.35), 0.025 * wander(0.35), 0.03 * wander(0.3)], 1)
-    lean = np.radians(1.2) * wander(0.3)
-    pick = np.linspace(0, fine - 1, frames).round().astype(int)
-    f32 = lambda a: torch.from_numpy(np.ascontiguousarray(a[pick], dtype=np.float32))
-    rest = rest_pose()
-    rotation = euler_yxz(f32(yaw), f32(pitch), f32(roll))
-    pose = torch.cat([rotation, rest[3:] + 1.3 * f32(sway)], 1)
+    def at_frames(values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values[chosen], dtype=np.float32))
+
+    shift, turn = at_frames(np.stack(sway, 1)), at_frames(lean)
+    rotation = euler_yxz(at_frames(yaw), at_frames(pitch), at_frames(roll))
+    pose = torch.cat([rotation, rest_pose()[3:] + 1.3 * shift], 1)
     zero = torch.zeros(frames)
-    torso = torch.cat([torch.stack([zero, zero, f32(lean)], 1), f32(sway)], 1)
-    return Performance(f32(beta), pose, torso, f32(time))
+    torso = torch.cat([torch.stack([zero, zero, turn], 1), shift], 1)
+    return Performance(at_frames(script.beta), pose, torso, at_frames(script.time))
+
+
+def _speak(script: _Script) -> np.ndarray:
+    """Move jaw and lips as speech does; how much the subject talks (steps,), in [0, 1]."""
+    talking = script.begun / (1 + np.exp(-3 * (script.wander(0.5) + 0.6)))
+    jaw = talking * np.clip(0.75 + 0.85 * script.wander(4.0), 0, 2.3)
+    script.add("jaw_open", jaw)
+    script.add("pucker", talking * np.clip(script.wander(2.5), -0.2, 1.6))
+    script.add("mouth_wide", talking * np.clip(script.wander(2.5), -0.4, 1.4) * 0.8)
+    script.add("funnel", talking * np.clip(script.wander(3.0), 0, 1.2) * 0.6)
+    script.add("upper_lip_up", talking * np.clip(script.wander(4.0), -0.2, 1) * 0.4)
+    script.add("lower_lip_down", talking * np.clip(script.wander(4.0), 0, 1) * 0.5)
+    return talking
+
+
+def _smile(script: _Script, talking: np.ndarray) -> None:
+    """Smile, less while talking, and move the brows."""
+    smile = script.begun * np.clip(script.wander(0.35), 0, 1.5) * (1 - 0.5 * talking)
+    for side in SIDES:
+        script.add(f"smile_{side}", smile * script.rng.uniform(0.85, 1.0))
+        script.add(f"cheek_raise_{side}", smile * 0.6)
+        script.add(f"brow_inner_up_{side}", np.clip(script.wander(0.6), -0.5, 1.5) * 0.4)
+        script.add(f"brow_down_{side}", np.clip(script.wander(0.4), 0, 1) * 0.4)
+    brows = np.clip(script.wander(0.7), -0.3, 1.6) * 0.9
+    for side in SIDES:
+        script.add(f"brow_outer_up_{side}", brows)
+        script.add(f"brow_inner_up_{side}", brows * 0.8)
+
+
+def _blink(script: _Script) -> None:
+    """Close both lids now and then."""
+    blink = np.zeros(script.steps)
+    at = script.rng.uniform(*FIRST_BLINK)
+    while at < script.seconds:
+        blink = np.maximum(blink, np.exp(-(((script.time - at) / BLINK_WIDTH) ** 2)))
+        at += script.rng.uniform(*BETWEEN_BLINKS)
+    for side in SIDES:
+        script.add(f"blink_{side}", 2.9 * blink)
+
+
+def _turns(script: _Script) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Yaw, pitch and roll of the head (steps,), radians."""
+    rate = max(TURNS / script.seconds, SLOWEST_TURN)
+    phase = 2 * np.pi * script.time * rate + script.rng.uniform(0, 0.6)
+    yaw = script.begun * YAW * np.sin(phase) * (0.90 + 0.1 * np.sin(script.time))
+    pitch = np.radians(5) * np.clip(script.wander(0.5), -1.6, 1.6)
+    roll = np.radians(4) * np.clip(script.wander(0.4), -1.6, 1.6)
+    return yaw, pitch, roll

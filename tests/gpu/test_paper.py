@@ -1,6 +1,8 @@
-"""One smoke run of every stage in the `paper` profile on an NVIDIA GPU, with seconds per step beside the paper's. Skips elsewhere.
+"""One smoke run of every stage in the `paper` profile on an NVIDIA GPU, with seconds per step
+beside the paper's. Skips elsewhere.
 
-`python -m pytest tests/gpu -s` prints the table; `STKIT_GPU_STEPS=50` (default 20) sets how many steps are timed.
+`python -m pytest tests/gpu -s` prints the table; `STKIT_GPU_STEPS=50` (default 20) sets how many
+steps are timed.
 """
 
 import os
@@ -9,9 +11,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from conftest import track
 
-from stkit.capture.preprocess import PreprocessSettings, preprocess
-from stkit.diffusion.mesh_prior import mesh_prior_views
+from stkit.capture.preprocess import PreprocessSettings
+from stkit.diffusion.mesh_prior import MeshPriorViews
 from stkit.diffusion.paint import PaintEditor
 from stkit.editing.loop import EditSettings, edit_head
 from stkit.heads.fit_gaussians import fit_gaussians
@@ -23,16 +26,12 @@ pytestmark = pytest.mark.skipif(
     pick_device() != "cuda", reason="needs an NVIDIA GPU, gsplat and kaolin"
 )
 STEPS = int(os.environ.get("STKIT_GPU_STEPS", "20"))
-PAPER_MS = {
-    "mesh": 60,
-    "gaussians": 150,
-    "edit": 180,
-}  # a step of the paper's stages on an RTX 4090
+PAPER_MS = {"mesh": 60, "gaussians": 150, "edit": 180}  # a step of the paper, on an RTX 4090
 
 
 @pytest.fixture(scope="module")
 def capture():
-    return preprocess(
+    return track(
         "synthetic",
         PreprocessSettings(
             size=PAPER.preprocess.size, max_frames=24, fit_steps=200, refine_steps=120
@@ -47,9 +46,9 @@ def timed(name: str, run, steps: int):
     out = run()
     torch.cuda.synchronize()
     ms, gb = 1000 * (time.perf_counter() - start) / steps, torch.cuda.max_memory_allocated() / 2**30
-    print(
-        f"\ngpu_{name}_ms {ms:.1f} (setup counted in; the paper {PAPER_MS[name]} ms on an RTX 4090)  gpu_{name}_gb {gb:.2f}  {torch.cuda.get_device_name()}"
-    )
+    there = f"the paper {PAPER_MS[name]} ms on an RTX 4090"
+    print(f"\ngpu_{name}_ms {ms:.1f} (setup counted in; {there})  gpu_{name}_gb {gb:.2f}")
+    print(torch.cuda.get_device_name())
     return out
 
 
@@ -58,7 +57,7 @@ def test_every_stage_runs_at_the_papers_size(capture):
     settings = replace(PAPER.mesh, steps=STEPS, warm_steps=0)
     mesh, history = timed("mesh", lambda: fit_mesh(capture, settings, train), STEPS)
     assert history["loss"][-1] < history["loss"][0]
-    views = mesh_prior_views(capture.to("cpu"), mesh.cpu())
+    views = MeshPriorViews()(capture.to("cpu"), mesh.cpu())
     settings = replace(PAPER.gaussians, steps=STEPS, track_steps=2)
     head, tracked, history = timed(
         "gaussians", lambda: fit_gaussians(capture, mesh.to("cuda"), views, settings, train), STEPS

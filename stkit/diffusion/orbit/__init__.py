@@ -1,4 +1,4 @@
-"""The kit's own V3D: SVD's diffusers classes, small, trained here to turn a picture of a made-up person into the 18 views around it."""
+"""The kit's own V3D: SVD's diffusers classes, small, trained on 18 views of made-up people."""
 
 from pathlib import Path
 

@@ -1,7 +1,8 @@
-"""Training data made from seeds: a picture of a made-up person as a telephoto lens films it, and 18 views around them as V3D sees."""
+"""Training data of the tiny orbit: pictures of made-up people, and 18 views of each, from seeds."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -9,75 +10,92 @@ from torch import Tensor
 
 from stkit.cameras import Camera, front_camera
 from stkit.diffusion.orbit import SIZE
-from stkit.diffusion.v3d import FRAMES, STEP, cameras_around, recentre
-from stkit.face_models import get as face_model
+from stkit.diffusion.v3d_cameras import FRAMES, STEP, cameras_around, recentre
+from stkit.face_models import BuiltinHead, builtin
 from stkit.geometry import euler_yxz
 from stkit.render import render_mesh
 from stkit.space import HEAD_CENTRE, FramePose, to_world
 from stkit.synthetic.appearance import albedo, normals_of, shade
 from stkit.synthetic.performance import UNIT
-from stkit.synthetic.subject import make_subject, rest_pose
+from stkit.synthetic.subject import Subject, make_subject, rest_pose
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One person: `picture` (SIZE, SIZE, 3), recentred over white; `views` (18, SIZE, SIZE, 3), number k turned by 20 k degrees."""
+    """One person: `picture` (SIZE, SIZE, 3), recentred over white, and `views` (18, SIZE, SIZE, 3).
+
+    View number k is turned by 20 k degrees.
+    """
 
     picture: Tensor
     views: Tensor
 
 
+@dataclass(frozen=True)
+class _Scene:
+    """A person in the world, and how they are filmed.
+
+    world (V, 3) decimetres, faces (F, 3), colours (V, 3), filming: the camera of the picture,
+    tint (3,) and gamma of its film.
+    """
+
+    world: Tensor
+    faces: Tensor
+    colours: Tensor
+    filming: Camera
+    tint: Tensor
+    gamma: float
+
+    def picture(self, camera: Camera) -> tuple[Tensor, Tensor]:
+        """The graded picture (H, W, 3) over white and its matte (H, W, 1).
+
+        What the filming camera cuts off below stays off from every side.
+        """
+        values = torch.cat([self.colours, self.world], 1)
+        out = render_mesh(self.world, self.faces, values, camera)
+        figure = (out.image / out.mask.clamp_min(1e-3)).clamp(-100, 100)
+        height = self.filming.project(figure[..., 3:].reshape(-1, 3))[:, 1]
+        within = height.reshape(*out.mask.shape) < self.filming.height
+        alpha = out.mask * within
+        graded = (figure[..., :3].clamp(0, 1) * self.tint).clamp(0, 1) ** self.gamma
+        return graded * alpha + 1 - alpha, alpha
+
+
 def turn(seed: int) -> Turn:
-    """A person from a seed, nearly facing the camera, hardly any expression; exposure and tint are drawn too."""
+    """A person from a seed, nearly facing the camera, with hardly any expression.
+
+    Exposure and tint are drawn too.
+    """
     rng = np.random.default_rng(seed)
     subject = make_subject(int(rng.integers(1_000_000_000)), 12, seconds=8.0)
     beta = subject.performance.beta[int(rng.integers(12))] * float(rng.uniform(0, 0.5))
-    angles = torch.tensor(
-        np.radians([rng.uniform(-6, 6), rng.normal(0, 3), rng.normal(0, 2)]), dtype=torch.float32
-    )
-    pose = torch.cat(
-        [
-            euler_yxz(*angles[:, None])[0],
-            rest_pose()[3:] + 0.05 * torch.tensor(rng.normal(size=3), dtype=torch.float32),
-        ]
-    )
+    frame = FramePose(beta, _pose(rng), torch.zeros(6), UNIT, rest_pose())
+    scene = _scene(subject, frame, rng)
+    image, matte = scene.picture(scene.filming)
+    head_centre = to_world(HEAD_CENTRE, frame)[0]
+    azimuths = tuple(STEP * k for k in range(FRAMES))
+    cameras = cameras_around(matte, scene.filming, head_centre, azimuths, 2 * SIZE)
+    views = [small(scene.picture(camera)[0]) for camera in cameras]
+    return Turn(recentre(image, matte, SIZE), torch.stack(views))
+
+
+def _pose(rng: np.random.Generator) -> Tensor:
+    """A head's pose (6,): within a few degrees of straight ahead, near the place where it rests."""
+    degrees = [rng.uniform(-6, 6), rng.normal(0, 3), rng.normal(0, 2)]
+    angles = torch.tensor(np.radians(degrees), dtype=torch.float32)
+    step = torch.tensor(rng.normal(size=3), dtype=torch.float32)
+    return torch.cat([euler_yxz(*angles[:, None])[0], rest_pose()[3:] + 0.05 * step])
+
+
+def _scene(subject: Subject, frame: FramePose, rng: np.random.Generator) -> _Scene:
     filming = zoomed(front_camera(2 * SIZE), float(rng.uniform(0.9, 1.3)))
-    tint, gamma = (
-        torch.tensor(rng.uniform(0.9, 1.1, 3), dtype=torch.float32),
-        float(rng.uniform(0.8, 1.2)),
-    )
-    head = face_model("builtin")
-    frame = FramePose(beta, pose, torch.zeros(6), UNIT, rest_pose())
-    world = to_world(head.verts(subject.identity, beta), frame)
-    colours = shade(
-        albedo(head.surface, subject.style),
-        normals_of(world, head.faces),
-        head.surface,
-        subject.style,
-    )
-
-    def see(camera: Camera) -> tuple[Tensor, Tensor]:
-        """The graded picture over white and its matte; what the film cut off stays off."""
-        out = render_mesh(world, head.faces, torch.cat([colours, world], 1), camera)
-        figure = (out.image / out.mask.clamp_min(1e-3)).clamp(-100, 100)
-        within = (
-            filming.project(figure[..., 3:].reshape(-1, 3))[:, 1].reshape(*out.mask.shape)
-            < filming.height
-        )
-        alpha = out.mask * within
-        return (
-            (figure[..., :3].clamp(0, 1) * tint).clamp(0, 1) ** gamma
-        ) * alpha + 1 - alpha, alpha
-
-    image, matte = see(filming)
-    cameras = cameras_around(
-        matte,
-        filming,
-        to_world(HEAD_CENTRE, frame)[0],
-        tuple(STEP * k for k in range(FRAMES)),
-        2 * SIZE,
-    )
-    return Turn(recentre(image, matte, SIZE), torch.stack([small(see(c)[0]) for c in cameras]))
+    tint = torch.tensor(rng.uniform(0.9, 1.1, 3), dtype=torch.float32)
+    gamma = float(rng.uniform(0.8, 1.2))
+    head = cast(BuiltinHead, builtin())
+    world = to_world(head.verts(subject.identity, frame.beta), frame)
+    skin = albedo(head.surface, subject.style)
+    colours = shade(skin, normals_of(world, head.faces), head.surface, subject.style)
+    return _Scene(world, head.faces, colours, filming, tint, gamma)
 
 
 def zoomed(camera: Camera, zoom: float) -> Camera:
@@ -90,23 +108,28 @@ def zoomed(camera: Camera, zoom: float) -> Camera:
 
 def small(image: Tensor) -> Tensor:
     """(H, W, 3) to (SIZE, SIZE, 3)."""
-    return torch.nn.functional.interpolate(image.permute(2, 0, 1)[None], (SIZE, SIZE), mode="area")[
-        0
-    ].permute(1, 2, 0)
+    channels_first = image.permute(2, 0, 1)[None]
+    out = torch.nn.functional.interpolate(channels_first, (SIZE, SIZE), mode="area")
+    return out[0].permute(1, 2, 0)
 
 
 def make(seeds: range, folder: Path, progress=lambda x, **k: x) -> Path:
-    """Write `turns_A_B.npz`: pictures (N, SIZE, SIZE, 3) and views (N, 18, SIZE, SIZE, 3), uint8. The same seeds give the same file."""
+    """Write the turns of these seeds and return the file.
+
+    `turns_A_B.npz` holds pictures (N, SIZE, SIZE, 3) and views (N, 18, SIZE, SIZE, 3), uint8. The
+    same seeds give the same file; one that is there is not made again.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"turns_{seeds.start}_{seeds.stop}.npz"
     if not path.exists():
         turns = [turn(seed) for seed in progress(seeds, desc="turns")]
-        u8 = lambda x: (x * 255).round().byte().numpy()
+        pictures = _bytes(torch.stack([t.picture for t in turns]))
+        views = _bytes(torch.stack([t.views for t in turns]))
         temporary = path.with_suffix(".part.npz")
-        np.savez(
-            temporary,
-            pictures=u8(torch.stack([t.picture for t in turns])),
-            views=u8(torch.stack([t.views for t in turns])),
-        )
+        np.savez(temporary, pictures=pictures, views=views)
         temporary.replace(path)
     return path
+
+
+def _bytes(pictures: Tensor) -> np.ndarray:
+    return (pictures * 255).round().byte().numpy()

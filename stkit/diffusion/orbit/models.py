@@ -1,4 +1,4 @@
-"""The parts of the tiny orbit model, in the classes and the layout of `StableVideoDiffusionPipeline`."""
+"""The parts of the tiny orbit model, as `StableVideoDiffusionPipeline` has them."""
 
 from pathlib import Path
 
@@ -12,17 +12,21 @@ from diffusers import (
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from stkit.diffusion.orbit import SIZE
-from stkit.diffusion.v3d import FRAMES
+from stkit.diffusion.v3d_cameras import FRAMES
 
-LATENT, CHANNELS = SIZE // 4, 8
+LATENT = SIZE // 4  # side of a latent
+CHANNELS = 8  # of a latent; V3D has 4
 WIDTH = 64  # of the picture's embedding
 BLUR = CLIPImageProcessor(size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224})
 
 
 def new_autoencoder() -> AutoencoderKLTemporalDecoder:
-    """64 x 64 pictures to 16 x 16 latents of 8 channels (V3D: 4); the decoder looks along the orbit too.
+    """64 x 64 pictures to 16 x 16 latents of 8 channels (V3D: 4).
 
-    Brightness is learned first and colour slowly: after 2,700 steps everybody is still sepia. The latents begin almost without noise.
+    The decoder looks along the orbit too.
+
+    Brightness is learned first and colour slowly: after 2,700 steps everybody is still sepia. The
+    latents begin almost without noise.
     """
     vae = AutoencoderKLTemporalDecoder(
         sample_size=SIZE,
@@ -64,7 +68,10 @@ def new_unet() -> UNetSpatioTemporalConditionModel:
 
 
 def new_image_encoder() -> CLIPVisionModelWithProjection:
-    """A small CLIP vision transformer. It learns together with the UNet; the real one is OpenCLIP's, frozen."""
+    """A small CLIP vision transformer.
+
+    It learns together with the UNet; the real one is OpenCLIP's, frozen.
+    """
     return CLIPVisionModelWithProjection(
         CLIPVisionConfig(
             hidden_size=96,

@@ -1,6 +1,7 @@
-"""Train the tiny orbit model: `python -m stkit.diffusion.orbit.train --minutes 90`. Stop it any time; the same command goes on.
+"""Train the tiny orbit model: `python -m stkit.diffusion.orbit.train --minutes 90`.
 
-First the autoencoder, then UNet and image encoder on its latents, all 18 views of one person at a time.
+Stop it any time; the same command goes on. First the autoencoder, then UNet and image encoder on
+its latents, all 18 views of one person at a time.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from diffusers import AutoencoderKLTemporalDecoder
 from diffusers.pipelines.stable_video_diffusion.pipeline_stable_video_diffusion import (
     _resize_with_antialiasing,
 )
@@ -19,25 +21,39 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor
 
 from stkit.diffusion.learning import (
+    Optimisation,
     State,
-    descend,
     latents,
     millions,
+    optimise,
     picture_loss,
     quarter,
     signed,
-    stages,
+    training_record,
 )
 from stkit.diffusion.orbit import models
 from stkit.diffusion.orbit.data import make
-from stkit.diffusion.v3d import FRAMES, V3DViews
+from stkit.diffusion.v3d import V3DViews
+from stkit.diffusion.v3d_cameras import FRAMES
+from stkit.progress import bar
 
 FPS, BUCKET, NOISE = V3DViews.fps, V3DViews.bucket, V3DViews.noise
+PEOPLE_A_FILE = 100
+AUTOENCODER_RATE = 1e-3
+NEIGHBOURING_VIEWS = 6  # that the autoencoder sees at once
+CROPPED = 0.9  # of the autoencoder's steps see quarter crops, the rest whole pictures
+HUE_WEIGHT = 3.0  # of hue in the autoencoder's loss, of which brightness is most otherwise
+EMA_DECAY = 0.998  # of the weights that are kept
+SIGMA_MIN, SIGMA_MAX = 0.002, 700.0  # noise levels of SVD
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where, how much, and how fast. level_mean, level_spread: of log sigma, the noise a step sees."""
+    """Where, how much, and how fast.
+
+    drop: share of steps without the picture. level_mean, level_spread: of log sigma, the noise a
+    step sees.
+    """
 
     folder: Path
     people: int = 1200
@@ -61,33 +77,37 @@ class Turns:
     @staticmethod
     def load(seeds: range, folder: Path, progress=lambda x, **k: x) -> "Turns":
         """Those of the seeds; what is not in `folder` yet is made."""
-        parts = [
-            np.load(make(range(k, min(k + 100, seeds.stop)), folder, progress))
-            for k in range(seeds.start, seeds.stop, 100)
-        ]
-        return Turns(
-            *(
-                torch.from_numpy(np.concatenate([p[n] for p in parts])).movedim(-1, -3)
-                for n in ("pictures", "views")
-            )
-        )
+        parts = []
+        for first in range(seeds.start, seeds.stop, PEOPLE_A_FILE):
+            some = range(first, min(first + PEOPLE_A_FILE, seeds.stop))
+            parts.append(np.load(make(some, folder, progress)))
+
+        def joined(name: str) -> Tensor:
+            return torch.from_numpy(np.concatenate([p[name] for p in parts])).movedim(-1, -3)
+
+        return Turns(joined("pictures"), joined("views"))
 
     def mirrored(self) -> "Turns":
-        """The same people in a mirror: turned by 20 k degrees they are what the others are by -20 k."""
-        return Turns(
-            self.pictures.flip(-1), self.views.flip(-1)[:, [-k % FRAMES for k in range(FRAMES)]]
-        )
+        """The same people in a mirror: their view by 20 k degrees is the others' by -20 k."""
+        backwards = [-k % FRAMES for k in range(FRAMES)]
+        return Turns(self.pictures.flip(-1), self.views.flip(-1)[:, backwards])
 
 
-def train_autoencoder(settings: Settings, turns: Turns, deadline: float, progress=lambda x, **k: x):
-    """L1 on pixels, on their differences to the neighbours and on hue, with a light KL term, on six neighbouring views of one person.
+def train_autoencoder(
+    settings: Settings, turns: Turns, deadline: float, progress=lambda x, **k: x
+) -> tuple[AutoencoderKLTemporalDecoder, bool]:
+    """The autoencoder, and whether all its steps are done.
 
-    Brightness is most of the error and hue has a term of its own. Nine tenths of the steps see quarter crops.
+    The loss is `learning.picture_loss` and L1 on hue, on six neighbouring views of one person:
+    brightness is most of the error, so hue has a term of its own. Nine tenths of the steps see
+    quarter crops.
     """
     accelerator = Accelerator()
     torch.manual_seed(settings.seed)
     vae = models.new_autoencoder()
-    optimiser = torch.optim.AdamW(vae.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
+    optimiser = torch.optim.AdamW(
+        vae.parameters(), lr=AUTOENCODER_RATE, weight_decay=0.0, fused=True
+    )
     vae, optimiser = accelerator.prepare(vae, optimiser)
     plain = accelerator.unwrap_model(vae)
     state = State(settings.folder / "autoencoder", vae=plain, optimiser=optimiser)
@@ -95,131 +115,138 @@ def train_autoencoder(settings: Settings, turns: Turns, deadline: float, progres
 
     def loss_of(step: int) -> Tensor:
         first = int(rng.integers(FRAMES))
-        x = signed(
-            turns.views[
-                int(rng.integers(len(turns.views))), [(first + k) % FRAMES for k in range(6)]
-            ]
-        ).to(accelerator.device)
-        x = quarter(x, rng) if step < 0.9 * settings.autoencoder_steps else x
+        some = [(first + k) % FRAMES for k in range(NEIGHBOURING_VIEWS)]
+        person = int(rng.integers(len(turns.views)))
+        x = signed(turns.views[person, some]).to(accelerator.device)
+        x = quarter(x, rng) if step < CROPPED * settings.autoencoder_steps else x
         posterior = plain.encode(x).latent_dist
         y = plain.decode(posterior.sample(), num_frames=len(x)).sample
         hue = (y - x) - (y - x).mean(1, keepdim=True)
-        return picture_loss(x, y, posterior) + 3 * hue.abs().mean()
+        return picture_loss(x, y, posterior) + HUE_WEIGHT * hue.abs().mean()
 
-    done = descend(
-        state,
-        settings.autoencoder_steps,
-        loss_of,
-        accelerator,
+    plan = Optimisation(
+        "autoencoder",
         vae,
         optimiser,
-        1e-3,
-        100,
-        0.05,
-        deadline,
-        progress=progress,
-        title="autoencoder",
+        accelerator,
+        settings.autoencoder_steps,
+        AUTOENCODER_RATE,
+        warm_up=100,
+        floor=0.05,
     )
-    return plain, done
+    return plain, optimise(plan, state, loss_of, deadline, progress)
 
 
-def look(picture: Tensor) -> Tensor:
-    """What the image encoder sees of a picture (B, 3, S, S) in [-1, 1]: the pipeline's own preparation."""
+def encoder_input(picture: Tensor) -> Tensor:
+    """The image encoder's input for a picture (B, 3, S, S) in [-1, 1], prepared by the pipeline."""
     x = (_resize_with_antialiasing(picture, (224, 224)) + 1) / 2
-    mean, std = (
-        torch.tensor(v)[:, None, None] for v in (models.BLUR.image_mean, models.BLUR.image_std)
-    )
+    mean = torch.tensor(models.BLUR.image_mean)[:, None, None]
+    std = torch.tensor(models.BLUR.image_std)[:, None, None]
     return (x - mean) / std
 
 
-def train_orbit(settings: Settings, turns: Turns, vae, deadline: float, progress=lambda x, **k: x):
-    """UNet and image encoder on EDM's velocity (lineage.md 3); the picture is dropped in a tenth of the steps, half of the people are mirrored.
+@dataclass(frozen=True)
+class _Encoded:
+    """People as they are, or mirrored.
 
-    At noise level sigma the network sees (x + sigma n) / sqrt(sigma^2 + 1) and answers (n - sigma x) / sqrt(sigma^2 + 1).
+    pictures (N, 3, S, S) uint8; conditions (N, c, h, w), their latents; views (N, 18, c, h, w),
+    the latents of their views.
     """
-    accelerator = Accelerator()
-    torch.manual_seed(settings.seed)
-    both = torch.nn.ModuleDict({"unet": models.new_unet(), "eye": models.new_image_encoder()})
-    optimiser = torch.optim.AdamW(
-        both.parameters(), lr=settings.rate, weight_decay=1e-2, fused=True
-    )
-    both, optimiser = accelerator.prepare(both, optimiser)
-    plain = accelerator.unwrap_model(both)
-    ema = EMAModel(both.parameters(), decay=0.998)
-    state = State(settings.folder / "orbit", both=plain, optimiser=optimiser, ema=ema)
-    told = torch.tensor([[FPS, BUCKET, NOISE]], dtype=torch.float32)
-    sides = [
-        (t.pictures, latents(vae, t.pictures), latents(vae, t.views))
-        for t in (turns, turns.mirrored())
-    ]
-    factor = float(1 / sides[0][2].std())
-    vae.register_to_config(scaling_factor=factor)
-    rng = np.random.default_rng((settings.seed, state.step))
 
-    def loss_of(step: int) -> Tensor:
-        pictures, conditions, views = sides[int(rng.integers(2))]
-        n = rng.integers(len(pictures), size=settings.batch)
-        x = views[n] * factor
-        keep = torch.from_numpy(rng.random(settings.batch) >= settings.drop).float()
-        condition = (conditions[n] + NOISE * torch.randn(conditions[n].shape)) * keep[
-            :, None, None, None
+    pictures: Tensor
+    conditions: Tensor
+    views: Tensor
+
+
+class OrbitTraining:
+    """UNet and image encoder on EDM's velocity (lineage.md 3).
+
+    At noise level sigma the network sees (x + sigma n) / sqrt(sigma^2 + 1) and answers (n - sigma
+    x) / sqrt(sigma^2 + 1). The picture is dropped in a tenth of the steps, half of the people are
+    mirrored.
+    """
+
+    def __init__(self, settings: Settings, turns: Turns, vae: AutoencoderKLTemporalDecoder):
+        self.settings, self.vae = settings, vae
+        self.accelerator = Accelerator()
+        torch.manual_seed(settings.seed)
+        both = torch.nn.ModuleDict({"unet": models.new_unet(), "eye": models.new_image_encoder()})
+        optimiser = torch.optim.AdamW(
+            both.parameters(), lr=settings.rate, weight_decay=1e-2, fused=True
+        )
+        self.both, self.optimiser = self.accelerator.prepare(both, optimiser)
+        self.networks = self.accelerator.unwrap_model(self.both)
+        self.ema = EMAModel(self.both.parameters(), decay=EMA_DECAY)
+        self.state = State(
+            settings.folder / "orbit", both=self.networks, optimiser=self.optimiser, ema=self.ema
+        )
+        self.time_ids = torch.tensor([[FPS, BUCKET, NOISE]], dtype=torch.float32)
+        self.sides = [
+            _Encoded(side.pictures, latents(vae, side.pictures), latents(vae, side.views))
+            for side in (turns, turns.mirrored())
         ]
-        seen = plain["eye"](look(signed(pictures[n])).to(accelerator.device)).image_embeds * keep[
-            :, None
-        ].to(accelerator.device)
-        sigma = torch.exp(
-            settings.level_mean + settings.level_spread * torch.randn(settings.batch)
-        ).clamp(0.002, 700)
+        self.factor = float(1 / self.sides[0].views.std())
+        vae.register_to_config(scaling_factor=self.factor)
+        self.rng = np.random.default_rng((settings.seed, self.state.step))
+
+    def run(self, deadline: float, progress=lambda x, **k: x) -> Path:
+        """Train until done or `deadline` (time.monotonic()); the folder of the pipeline."""
+        settings = self.settings
+        plan = Optimisation(
+            "orbit",
+            self.both,
+            self.optimiser,
+            self.accelerator,
+            settings.orbit_steps,
+            settings.rate,
+            warm_up=300,
+            floor=0.03,
+            after=lambda: self.ema.step(self.both.parameters()),
+        )
+        optimise(plan, self.state, self.loss, deadline, progress)
+        self.ema.copy_to(self.both.parameters())
+        unet, eye = self.networks["unet"], self.networks["eye"]
+        folder = settings.folder / "pipeline"
+        models.save_pipeline(folder, self.vae, unet, eye)
+        record = account(settings, self.vae, unet, eye)
+        (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+        return folder
+
+    def loss(self, step: int) -> Tensor:
+        """Squared error of the velocity for people and noise levels drawn anew."""
+        settings, rng, device = self.settings, self.rng, self.accelerator.device
+        side = self.sides[int(rng.integers(2))]
+        n = rng.integers(len(side.pictures), size=settings.batch)
+        x = side.views[n] * self.factor
+        keep = torch.from_numpy(rng.random(settings.batch) >= settings.drop).float()
+        noise_on_picture = NOISE * torch.randn(side.conditions[n].shape)
+        condition = (side.conditions[n] + noise_on_picture) * keep[:, None, None, None]
+        picture = encoder_input(signed(side.pictures[n])).to(device)
+        embedding = self.networks["eye"](picture).image_embeds * keep[:, None].to(device)
+        level = settings.level_mean + settings.level_spread * torch.randn(settings.batch)
+        sigma = torch.exp(level).clamp(SIGMA_MIN, SIGMA_MAX)
         s, noise = sigma[:, None, None, None, None], torch.randn_like(x)
         root = (s.square() + 1).sqrt()
-        given = torch.cat([(x + s * noise) / root, condition[:, None].expand_as(x)], 2).to(
-            accelerator.device
-        )
-        wanted = ((noise - s * x) / root).to(accelerator.device)
-        guess = plain["unet"](
-            given,
-            (0.25 * sigma.log()).to(accelerator.device),
-            encoder_hidden_states=seen[:, None],
-            added_time_ids=told.expand(settings.batch, -1).to(accelerator.device),
+        noisy = torch.cat([(x + s * noise) / root, condition[:, None].expand_as(x)], 2)
+        velocity = ((noise - s * x) / root).to(device)
+        answer = self.networks["unet"](
+            noisy.to(device),
+            (0.25 * sigma.log()).to(device),  # EDM's name for a noise level
+            encoder_hidden_states=embedding[:, None],
+            added_time_ids=self.time_ids.expand(settings.batch, -1).to(device),
         ).sample
-        return (guess - wanted).square().mean()
-
-    descend(
-        state,
-        settings.orbit_steps,
-        loss_of,
-        accelerator,
-        both,
-        optimiser,
-        settings.rate,
-        300,
-        0.03,
-        deadline,
-        lambda: ema.step(both.parameters()),
-        progress,
-        "orbit",
-    )
-    ema.copy_to(both.parameters())
-    models.save_pipeline(settings.folder / "pipeline", vae, plain["unet"], plain["eye"])
-    (settings.folder / "pipeline" / "training.json").write_text(
-        json.dumps(account(settings, vae, *plain.values()), indent=1) + "\n"
-    )
-    return settings.folder / "pipeline", state
+        return (answer - velocity).square().mean()
 
 
 def account(settings: Settings, *parts: torch.nn.Module) -> dict:
     """What was trained, on how much, for how long, to which loss; for the model card."""
     plain = {k: v for k, v in asdict(settings).items() if k != "folder"}
-    return {
-        **plain,
-        "millions": millions(*parts),
-        **stages(settings.folder, "autoencoder", "orbit"),
-    }
+    record = training_record(settings.folder, "autoencoder", "orbit")
+    return {**plain, "millions": millions(*parts), **record}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    from stkit.progress import bar
-
+    """The command in the module's text."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("runs/orbit"))
     parser.add_argument(
@@ -243,8 +270,9 @@ def main(arguments: list[str] | None = None) -> None:
     if not done:
         print(f"time is up in the autoencoder; the same command goes on ({settings.folder})")
         return
-    folder, state = train_orbit(settings, turns, vae, deadline, bar)
-    print(f"{state.step} orbit steps; pipeline in {folder}")
+    training = OrbitTraining(settings, turns, vae)
+    folder = training.run(deadline, bar)
+    print(f"{training.state.step} orbit steps; pipeline in {folder}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""The kit's own InstructPix2Pix: the real diffusers classes, small, trained here on synthetic heads with the paint editor as teacher."""
+"""The kit's own InstructPix2Pix: the real classes, small, taught by the paint editor."""
 
 from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
 SIZE = 64  # pixels
-GUIDANCE = (
-    2.0,
-    1.2,
-)  # s_T and s_I at which the judge of `evaluate` is right most often; the published 7.5 and 1.5 burn
+# s_T and s_I at which the judge of `studies.tiny_editor` is right most often; the published ones,
+# 7.5 and 1.5, burn the colours
+TEXT_GUIDANCE, PICTURE_GUIDANCE = 2.0, 1.2

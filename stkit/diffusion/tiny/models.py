@@ -1,4 +1,4 @@
-"""The parts of the tiny pipeline, in the classes and the layout of `StableDiffusionInstructPix2PixPipeline`."""
+"""The parts of the tiny editor, as `StableDiffusionInstructPix2PixPipeline` has them."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from stkit.diffusion.tiny import SIZE
 
-LATENT = SIZE // 4
+LATENT = SIZE // 4  # side of a latent
 
 
 def new_autoencoder() -> AutoencoderKL:
@@ -31,7 +31,10 @@ def new_autoencoder() -> AutoencoderKL:
 
 
 def new_unet(text: int = 128) -> UNet2DConditionModel:
-    """Eight input channels: the noisy latent and the latent of the picture to edit. About 6 M parameters."""
+    """Eight input channels: the noisy latent and the latent of the picture to edit.
+
+    About 6 M parameters.
+    """
     return UNet2DConditionModel(
         sample_size=LATENT,
         in_channels=8,
@@ -49,7 +52,10 @@ def new_unet(text: int = 128) -> UNet2DConditionModel:
 def new_text_encoder(
     vocabulary: int, length: int, start: int, end: int, width: int = 128
 ) -> CLIPTextModel:
-    """A small CLIP text transformer. It learns together with the UNet; the real one is CLIP's, frozen."""
+    """A small CLIP text transformer.
+
+    It learns together with the UNet; the real one is CLIP's, frozen.
+    """
     config = CLIPTextConfig(
         vocab_size=vocabulary,
         hidden_size=width,
@@ -65,7 +71,7 @@ def new_text_encoder(
 
 
 def new_schedule() -> DDIMScheduler:
-    """Stable Diffusion's noise schedule, with the velocity as the answer, as Stable Diffusion 2 has it."""
+    """Stable Diffusion's noise schedule, for answers that are velocities, as in version 2."""
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,

@@ -1,6 +1,7 @@
-"""Train the tiny InstructPix2Pix: `python -m stkit.diffusion.tiny.train --minutes 60`. Stop it any time; the same command goes on.
+"""Train the tiny InstructPix2Pix: `python -m stkit.diffusion.tiny.train --minutes 60`.
 
-First the autoencoder, then UNet and text encoder on its latents. Loss curves and a grid of samples are written beside the weights.
+Stop it any time; the same command goes on. First the autoencoder, then UNet and text encoder on its
+latents. Loss curves are written beside the weights.
 """
 
 import argparse
@@ -13,26 +14,38 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from diffusers import AutoencoderKL
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
 from stkit.diffusion.learning import (
+    Optimisation,
     State,
-    descend,
     latents,
     millions,
+    optimise,
     picture_loss,
     quarter,
     signed,
-    stages,
+    training_record,
 )
 from stkit.diffusion.tiny import models, vocabulary
 from stkit.diffusion.tiny.data import make
+from stkit.progress import bar
+
+SITTINGS_A_FILE = 200
+AUTOENCODER_RATE = 1e-3
+CROPPED = 0.8  # of the autoencoder's steps see quarter crops, the rest whole pictures
+NOISE_LEVELS = 1000
+EMA_DECAY = 0.999  # of the weights that are kept
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where, how much, and how fast."""
+    """Where, how much, and how fast.
+
+    drop: share of steps without picture, without text, and without both, each.
+    """
 
     folder: Path
     sittings: int = 1600
@@ -46,19 +59,16 @@ class Settings:
 
 
 class Pictures:
-    """All sittings (N, 3, S, S) and their edits (N, E, 3, S, S) in memory, as uint8."""
+    """All sittings (N, 3, S, S) and their edits (N, E, 3, S, S) in memory, as uint8.
+
+    `which` (N, E) are the numbers of the instructions.
+    """
 
     def __init__(self, settings: Settings, progress=lambda x, **k: x):
-        files = [
-            make(
-                range(k, min(k + 200, settings.sittings)),
-                settings.edits,
-                settings.folder / "data",
-                progress,
-            )
-            for k in range(0, settings.sittings, 200)
-        ]
-        parts = [np.load(f) for f in files]
+        parts = []
+        for first in range(0, settings.sittings, SITTINGS_A_FILE):
+            seeds = range(first, min(first + SITTINGS_A_FILE, settings.sittings))
+            parts.append(np.load(make(seeds, settings.edits, settings.folder / "data", progress)))
         self.images = torch.from_numpy(np.concatenate([p["images"] for p in parts])).movedim(-1, -3)
         self.edited = torch.from_numpy(np.concatenate([p["edited"] for p in parts])).movedim(-1, -3)
         self.which = np.concatenate([p["which"] for p in parts])
@@ -66,29 +76,27 @@ class Pictures:
 
 def train_autoencoder(
     settings: Settings, pictures: Pictures, deadline: float, progress=lambda x, **k: x
-):
-    """L1 on pixels and on their differences to the neighbours (edges), with a light KL term.
+) -> tuple[AutoencoderKL, bool]:
+    """The autoencoder, and whether all its steps are done; see `learning.picture_loss`.
 
     Four fifths of the steps see quarter crops, the rest whole pictures at half the batch.
     """
     accelerator = Accelerator()
     torch.manual_seed(settings.seed)
     vae = models.new_autoencoder()
-    optimiser = torch.optim.AdamW(vae.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
-    vae, optimiser = accelerator.prepare(vae, optimiser)
-    state = State(
-        settings.folder / "autoencoder", vae=accelerator.unwrap_model(vae), optimiser=optimiser
+    optimiser = torch.optim.AdamW(
+        vae.parameters(), lr=AUTOENCODER_RATE, weight_decay=0.0, fused=True
     )
+    vae, optimiser = accelerator.prepare(vae, optimiser)
+    plain = accelerator.unwrap_model(vae)
+    state = State(settings.folder / "autoencoder", vae=plain, optimiser=optimiser)
     everything = torch.cat([pictures.images, pictures.edited.flatten(0, 1)])
     rng = np.random.default_rng((settings.seed, state.step))
 
     def loss_of(step: int) -> Tensor:
-        crops = step < 0.8 * settings.autoencoder_steps
-        which = torch.from_numpy(
-            rng.integers(
-                len(everything), size=settings.batch if crops else max(settings.batch // 2, 1)
-            )
-        )
+        crops = step < CROPPED * settings.autoencoder_steps
+        batch = settings.batch if crops else max(settings.batch // 2, 1)
+        which = torch.from_numpy(rng.integers(len(everything), size=batch))
         x = signed(everything[which]).to(accelerator.device)
         x = quarter(x, rng) if crops else x
         if rng.random() < 0.5:
@@ -96,136 +104,144 @@ def train_autoencoder(
         posterior = vae.encode(x).latent_dist
         return picture_loss(x, vae.decode(posterior.sample()).sample, posterior)
 
-    done = descend(
-        state,
-        settings.autoencoder_steps,
-        loss_of,
-        accelerator,
+    plan = Optimisation(
+        "autoencoder",
         vae,
         optimiser,
-        1e-3,
-        100,
-        0.05,
-        deadline,
-        progress=progress,
-        title="autoencoder",
-    )
-    return accelerator.unwrap_model(vae), done
-
-
-def train_editor(
-    settings: Settings, pictures: Pictures, vae, deadline: float, progress=lambda x, **k: x
-):
-    """UNet and text encoder on the velocity (steadier than the noise in so few steps); picture, text and both are dropped in 5 % of the cases each."""
-    accelerator = Accelerator()
-    torch.manual_seed(settings.seed)
-    tokenizer = vocabulary.save_tokenizer(settings.folder / "tokenizer")
-    text = models.new_text_encoder(
-        len(tokenizer), tokenizer.model_max_length, tokenizer.bos_token_id, tokenizer.eos_token_id
-    )
-    unet = models.new_unet()
-    both = torch.nn.ModuleDict({"unet": unet, "text": text})
-    optimiser = torch.optim.AdamW(
-        both.parameters(), lr=settings.rate, weight_decay=1e-2, fused=True
-    )
-    both, optimiser = accelerator.prepare(both, optimiser)
-    ema = EMAModel(both.parameters(), decay=0.999)
-    state = State(
-        settings.folder / "editor",
-        both=accelerator.unwrap_model(both),
-        optimiser=optimiser,
-        ema=ema,
-    )
-    images, edited = latents(vae, pictures.images), latents(vae, pictures.edited)
-    factor = float(1 / edited.std())
-    vae.register_to_config(scaling_factor=factor)
-    schedule = models.new_schedule()
-    names = vocabulary.names()
-    tokens = {
-        k: tokenizer(
-            vocabulary.phrases(name), padding="max_length", truncation=True, return_tensors="pt"
-        ).input_ids
-        for k, name in enumerate(names)
-    }
-    empty = tokenizer([""], padding="max_length", return_tensors="pt").input_ids
-    rng = random.Random((settings.seed, state.step).__repr__())
-
-    def loss_of(step: int) -> Tensor:
-        n = [rng.randrange(len(images)) for _ in range(settings.batch)]
-        e = [rng.randrange(edited.shape[1]) for _ in n]
-        condition, target = images[n].clone(), edited[n, e] * factor
-        ids = torch.stack([rng.choice(tokens[int(pictures.which[i, j])]) for i, j in zip(n, e)])
-        for k in range(len(n)):
-            luck = rng.random() / settings.drop
-            if luck < 2:  # picture, or picture and text
-                condition[k] = 0
-            if 1 <= luck < 3:  # text, or picture and text
-                ids[k] = empty[0]
-        noise, t = torch.randn_like(target), torch.randint(0, 1000, (len(n),))
-        noisy, wanted = (
-            schedule.add_noise(target, noise, t),
-            schedule.get_velocity(target, noise, t),
-        )
-        noisy, wanted, condition, ids, t = (
-            x.to(accelerator.device) for x in (noisy, wanted, condition, ids, t)
-        )
-        states = both["text"](ids)[0]
-        guess = both["unet"](
-            torch.cat([noisy, condition], 1), t, encoder_hidden_states=states
-        ).sample
-        return (guess - wanted).square().mean()
-
-    descend(
-        state,
-        settings.editor_steps,
-        loss_of,
         accelerator,
-        both,
-        optimiser,
-        settings.rate,
-        300,
-        0.05,
-        deadline,
-        lambda: ema.step(both.parameters()),
-        progress,
-        "editor",
+        settings.autoencoder_steps,
+        AUTOENCODER_RATE,
+        warm_up=100,
+        floor=0.05,
     )
-    ema.copy_to(both.parameters())
-    models.save_pipeline(settings.folder / "pipeline", vae, unet, text, tokenizer)
-    (settings.folder / "pipeline" / "training.json").write_text(
-        json.dumps(account(settings, vae, unet, text), indent=1) + "\n"
-    )
-    return settings.folder / "pipeline", state
+    return plain, optimise(plan, state, loss_of, deadline, progress)
+
+
+class EditorTraining:
+    """UNet and text encoder on the velocity, which is steadier than the noise in so few steps.
+
+    `both` holds the two networks, as the accelerator prepared them.
+    """
+
+    def __init__(self, settings: Settings, pictures: Pictures, vae: AutoencoderKL):
+        self.settings, self.vae, self.which = settings, vae, pictures.which
+        self.accelerator = Accelerator()
+        torch.manual_seed(settings.seed)
+        self.tokenizer = vocabulary.save_tokenizer(settings.folder / "tokenizer")
+        self._make_networks()
+        self.images = latents(vae, pictures.images)
+        self.edited = latents(vae, pictures.edited)
+        self.factor = float(1 / self.edited.std())
+        vae.register_to_config(scaling_factor=self.factor)
+        self.schedule = models.new_schedule()
+        self.tokens = [self._tokens_of(vocabulary.phrases(n)) for n in vocabulary.names()]
+        self.no_text = self._tokens_of([""])[0]
+        self.rng = random.Random(repr((settings.seed, self.state.step)))
+
+    def _make_networks(self) -> None:
+        tokenizer, settings = self.tokenizer, self.settings
+        text = models.new_text_encoder(
+            len(tokenizer),
+            tokenizer.model_max_length,
+            tokenizer.bos_token_id,
+            tokenizer.eos_token_id,
+        )
+        unet = models.new_unet()
+        both = torch.nn.ModuleDict({"unet": unet, "text": text})
+        optimiser = torch.optim.AdamW(
+            both.parameters(), lr=settings.rate, weight_decay=1e-2, fused=True
+        )
+        self.both, self.optimiser = self.accelerator.prepare(both, optimiser)
+        self.networks = self.accelerator.unwrap_model(self.both)
+        self.ema = EMAModel(self.both.parameters(), decay=EMA_DECAY)
+        self.state = State(
+            settings.folder / "editor",
+            both=self.networks,
+            optimiser=self.optimiser,
+            ema=self.ema,
+        )
+
+    def _tokens_of(self, phrases: list[str]) -> Tensor:
+        """Token numbers (P, L) of phrases, all of which fit."""
+        return self.tokenizer(phrases, padding="max_length", return_tensors="pt").input_ids
+
+    def run(self, deadline: float, progress=lambda x, **k: x) -> Path:
+        """Train until done or `deadline` (time.monotonic()); the folder of the pipeline."""
+        settings = self.settings
+        plan = Optimisation(
+            "editor",
+            self.both,
+            self.optimiser,
+            self.accelerator,
+            settings.editor_steps,
+            settings.rate,
+            warm_up=300,
+            floor=0.05,
+            after=lambda: self.ema.step(self.both.parameters()),
+        )
+        optimise(plan, self.state, self.loss, deadline, progress)
+        self.ema.copy_to(self.both.parameters())
+        unet, text = self.networks["unet"], self.networks["text"]
+        folder = settings.folder / "pipeline"
+        models.save_pipeline(folder, self.vae, unet, text, self.tokenizer)
+        record = account(settings, self.vae, unet, text)
+        (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+        return folder
+
+    def loss(self, step: int) -> Tensor:
+        """Squared error of the velocity for a batch of edits drawn anew."""
+        condition, target, ids = self._batch()
+        noise, t = torch.randn_like(target), torch.randint(0, NOISE_LEVELS, (len(target),))
+        noisy = self.schedule.add_noise(target, noise, t)
+        velocity = self.schedule.get_velocity(target, noise, t)
+        device = self.accelerator.device
+        states = self.both["text"](ids.to(device))[0]
+        x = torch.cat([noisy.to(device), condition.to(device)], 1)
+        answer = self.both["unet"](x, t.to(device), encoder_hidden_states=states).sample
+        return (answer - velocity.to(device)).square().mean()
+
+    def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents of pictures and edits (B, 4, h, w), and tokens (B, L); some are dropped."""
+        rng, settings = self.rng, self.settings
+        people = [rng.randrange(len(self.images)) for _ in range(settings.batch)]
+        edits = [rng.randrange(self.edited.shape[1]) for _ in people]
+        condition = self.images[people].clone()
+        target = self.edited[people, edits] * self.factor
+        phrases = [self.tokens[int(self.which[i, j])] for i, j in zip(people, edits)]
+        ids = torch.stack([rng.choice(ways) for ways in phrases])
+        for k in range(len(people)):
+            draw = rng.random() / settings.drop
+            if draw < 2:  # picture, or picture and text
+                condition[k] = 0
+            if 1 <= draw < 3:  # text, or picture and text
+                ids[k] = self.no_text
+        return condition, target, ids
 
 
 def account(settings: Settings, *parts: torch.nn.Module) -> dict:
     """What was trained, on how much, for how long, to which loss; for the model card."""
-    told = {
+    return {
         "sittings": settings.sittings,
         "edits": settings.edits,
         "batch": settings.batch,
         "drop": settings.drop,
         "planned_steps": settings.editor_steps,
-    }
-    return {
-        **told,
         "millions": millions(*parts),
-        **stages(settings.folder, "autoencoder", "editor"),
+        **training_record(settings.folder, "autoencoder", "editor"),
     }
 
 
 def main(arguments: list[str] | None = None) -> None:
-    from stkit.progress import bar
-
+    """The command in the module's text."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("runs/tiny"))
     parser.add_argument(
         "--minutes", type=float, default=60.0, help="stop after this long; the same command goes on"
     )
-    parser.add_argument("--sittings", type=int, default=1600)
-    parser.add_argument("--autoencoder-steps", type=int, default=10_000)
-    parser.add_argument("--editor-steps", type=int, default=12_000)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--sittings", type=int, default=Settings.sittings)
+    parser.add_argument("--autoencoder-steps", type=int, default=Settings.autoencoder_steps)
+    parser.add_argument("--editor-steps", type=int, default=Settings.editor_steps)
+    parser.add_argument("--batch", type=int, default=Settings.batch)
     a = parser.parse_args(arguments)
     settings = Settings(
         a.folder,
@@ -240,8 +256,9 @@ def main(arguments: list[str] | None = None) -> None:
     if not done:
         print(f"time is up in the autoencoder; the same command goes on ({settings.folder})")
         return
-    folder, state = train_editor(settings, pictures, vae, deadline, bar)
-    print(f"{state.step} editor steps; pipeline in {folder}")
+    training = EditorTraining(settings, pictures, vae)
+    folder = training.run(deadline, bar)
+    print(f"{training.state.step} editor steps; pipeline in {folder}")
 
 
 if __name__ == "__main__":

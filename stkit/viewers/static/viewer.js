@@ -1,578 +1,1804 @@
-// The viewers of stkit: Gaussian splats, meshes and before/after pictures in WebGL2, with no dependency.
-// One file, used twice: by anywidget in a notebook (default export) and inlined in avatar.html (mount).
-// Conventions are the library's: OpenCV cameras, decimetres, quaternions w x y z, white background.
+// sha256 of src/: 96f87426ad8036493424bec4ffc084473826ca545b223b4937e7ad5922f96bb1
+// Bundled by `make viewer`: change stkit/viewers/src/, not this file.
 
-// ---- mathematics: 3 x 3 matrices are row-major arrays of 9
-const multiply = (a, b) => { const o = new Array(9).fill(0); for (let r = 0; r < 3; r++) for (let c = 0; c < 3; c++) for (let k = 0; k < 3; k++) o[3 * r + c] += a[3 * r + k] * b[3 * k + c]; return o; };
-const apply = (m, x) => [0, 1, 2].map(r => m[3 * r] * x[0] + m[3 * r + 1] * x[1] + m[3 * r + 2] * x[2]);
-const turnX = a => [1, 0, 0, 0, Math.cos(a), -Math.sin(a), 0, Math.sin(a), Math.cos(a)];
-const turnY = a => [Math.cos(a), 0, Math.sin(a), 0, 1, 0, -Math.sin(a), 0, Math.cos(a)];
-const turnZ = a => [Math.cos(a), -Math.sin(a), 0, Math.sin(a), Math.cos(a), 0, 0, 0, 1];
-const about = (axis, a) => { const q = [Math.cos(a / 2), 0, 0, 0]; q[1 + axis] = Math.sin(a / 2); return q; };
-const quatMultiply = (p, q) => [p[0] * q[0] - p[1] * q[1] - p[2] * q[2] - p[3] * q[3], p[0] * q[1] + p[1] * q[0] + p[2] * q[3] - p[3] * q[2],
-  p[0] * q[2] - p[1] * q[3] + p[2] * q[0] + p[3] * q[1], p[0] * q[3] + p[1] * q[2] - p[2] * q[1] + p[3] * q[0]];
-const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
-const radians = degrees => degrees * Math.PI / 180;
+// src/elements.js
+function create(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in element) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+function createButton(text, onClick) {
+  const button = create("button", { type: "button", textContent: text });
+  button.addEventListener("click", onClick);
+  return button;
+}
+var Slider = class {
+  /**
+   * @param {HTMLElement} parent where it is appended
+   * @param {string} name its label
+   * @param {Range} range its values
+   * @param {(value: number) => void} onInput called with a value that a person has set
+   */
+  constructor(parent, name, range, onInput) {
+    const { low, high, step, value } = range;
+    this.format = range.format ?? ((v) => v.toFixed(2));
+    this.output = create("output", { textContent: this.format(value) });
+    this.input = create("input", { type: "range", min: low, max: high, step, value });
+    this.input.setAttribute("aria-label", name);
+    this.input.addEventListener("input", () => {
+      this.output.textContent = this.format(Number(this.input.value));
+      onInput(Number(this.input.value));
+    });
+    this.input.addEventListener("keydown", (event) => event.stopPropagation());
+    const label = create("span", { textContent: name });
+    parent.append(create("label", {}, label, this.input, this.output));
+  }
+  /**
+   * Show a value without calling `onInput`.
+   * @param {number} value the value
+   */
+  set(value) {
+    this.input.value = value;
+    this.output.textContent = this.format(Number(value));
+  }
+};
+function appendMenu(parent, name, options, value, onChange) {
+  const menu = create("select", { "aria-label": name });
+  for (const [option, text] of options) {
+    menu.append(create("option", { value: option, textContent: text, selected: option === value }));
+  }
+  menu.addEventListener("change", () => onChange(menu.value));
+  parent.append(create("label", {}, create("span", { textContent: name }), menu));
+  return menu;
+}
 
-// ---- what Python packed: header.arrays = {name: [offset, type, length]}
-const TYPES = { f4: Float32Array, u4: Uint32Array, u2: Uint16Array, i2: Int16Array, u1: Uint8Array, i1: Int8Array };
+// src/playback.js
+var Playback = class {
+  /**
+   * @param {number} fps frames a second
+   * @param {() => void} onFrame called for every frame
+   */
+  constructor(fps, onFrame) {
+    this.fps = fps;
+    this.onFrame = onFrame;
+    this.timer = 0;
+    this.button = createButton("Play", () => this.onToggle(!this.playing));
+    this.onToggle = (on) => this.toggle(on);
+  }
+  /** @returns {boolean} whether it plays */
+  get playing() {
+    return Boolean(this.timer);
+  }
+  /**
+   * Start or stop.
+   * @param {boolean} on whether it should play
+   */
+  toggle(on) {
+    this.stop();
+    if (on) this.timer = setInterval(this.onFrame, 1e3 / this.fps);
+    this.button.textContent = on ? "Pause" : "Play";
+  }
+  /** Stop the clock and leave the button as it is. */
+  stop() {
+    clearInterval(this.timer);
+    this.timer = 0;
+  }
+};
+
+// src/compare.js
+function showCompare(el, header, data) {
+  const files = new ImageFiles(data, header.type);
+  const pictures = createPictures(header);
+  const count = header.frames.length;
+  const controls = create("div");
+  let frame = 0;
+  const show = (k) => {
+    frame = k;
+    for (const { name, image } of pictures.all) image.src = files.url(`${name}${k}`);
+  };
+  const wipe = (share) => {
+    pictures.after.style.clipPath = `inset(0 0 0 ${100 * share}%)`;
+  };
+  el.append(
+    pictures.row,
+    controls,
+    create("p", { className: "note", textContent: header.caption || "" })
+  );
+  new Slider(controls, "wipe", { low: 0, high: 1, step: 0.01, value: 0.5 }, wipe);
+  const playback = new Playback(header.fps, () => {
+    show((frame + 1) % count);
+    scrubber?.set(frame);
+  });
+  const format = (k) => String(header.frames[k]);
+  const range = { low: 0, high: count - 1, step: 1, value: 0, format };
+  const onScrub = (k) => {
+    playback.toggle(false);
+    show(k);
+  };
+  const scrubber = count > 1 ? new Slider(controls, "frame", range, onScrub) : null;
+  if (header.fps) controls.prepend(playback.button);
+  wipe(0.5);
+  show(0);
+  el.film = {
+    get frame() {
+      return frame;
+    },
+    get playing() {
+      return playback.playing;
+    }
+  };
+  return () => {
+    playback.stop();
+    files.revoke();
+  };
+}
+var ImageFiles = class {
+  constructor(data, type) {
+    this.data = data;
+    this.type = type;
+    this.urls = /* @__PURE__ */ new Map();
+  }
+  url(name) {
+    if (!this.urls.has(name)) {
+      const blob = new Blob([this.data[name]], { type: this.type });
+      this.urls.set(name, URL.createObjectURL(blob));
+    }
+    return this.urls.get(name);
+  }
+  revoke() {
+    for (const url of this.urls.values()) URL.revokeObjectURL(url);
+  }
+};
+function createPictures(header) {
+  const createPicture = (name, label) => ({
+    name,
+    image: create("img", { alt: `${label}: ${header.alt}` })
+  });
+  const row = create("div", { className: "row" });
+  const addFigure = (content, caption) => {
+    content.style.width = `${header.width}px`;
+    const text = create("figcaption", { className: "note", textContent: caption });
+    row.append(create("figure", {}, content, text));
+  };
+  const beside = header.beside.map((label, k) => createPicture(`beside${k}_`, label));
+  beside.forEach(({ image }, k) => addFigure(image, header.beside[k]));
+  const before = createPicture("before", header.looks[0]);
+  const after = createPicture("after", header.looks[1]);
+  const box = create("div", { className: "wipe" }, before.image, after.image);
+  addFigure(box, `${header.looks[0]} | ${header.looks[1]}`);
+  return { row, all: [...beside, before, after], after: after.image };
+}
+
+// src/packet.js
+var TYPES = {
+  f4: Float32Array,
+  u4: Uint32Array,
+  u2: Uint16Array,
+  i2: Int16Array,
+  u1: Uint8Array,
+  i1: Int8Array
+};
 function unpack(header, bytes) {
   const whole = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const out = {};
+  const data = {};
   for (const [name, [offset, type, length]] of Object.entries(header.arrays)) {
-    const T = TYPES[type];
-    out[name] = new T(whole.slice(offset, offset + length * T.BYTES_PER_ELEMENT).buffer);
+    const TypedArray = TYPES[type];
+    const end = offset + length * TypedArray.BYTES_PER_ELEMENT;
+    data[name] = new TypedArray(whole.slice(offset, end).buffer);
   }
-  return out;
+  return data;
+}
+async function decompress(text) {
+  const packed = Uint8Array.from(atob(text.trim()), (c) => c.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).arrayBuffer();
 }
 
-// ---- WebGL helpers
-function program(gl, vertex, fragment) {
-  const p = gl.createProgram();
-  for (const [kind, source] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {
-    const s = gl.createShader(kind);
-    gl.shaderSource(s, source); gl.compileShader(s);
-    if (!gl.getShaderParameter(s, gl.COMPILE_STATUS) && !gl.isContextLost()) throw new Error(gl.getShaderInfoLog(s));
-    gl.attachShader(p, s);
+// src/control_panel.js
+var MAX_POSE = 35;
+var wholeNumber = (value) => value.toFixed(0);
+var oneDigit = (value) => value.toFixed(1);
+var EDIT_STRONG = "b ≥ boundary: a strong edit, weighs w";
+var EDIT_WEAK = "b < boundary: a weak edit, weighs 1 − w";
+var SPLAT_OVERLAYS = [
+  ["none", "the head"],
+  ["weights", "w over it"]
+];
+var MESH_OVERLAYS = [
+  ["none", "colours"],
+  ["weights", "weights"],
+  ["normals", "normals"]
+];
+var ControlPanel = class {
+  /**
+   * @param {object} header the packet's header
+   * @param {object} state what the controls set, see scene.js
+   * @param {import("./stage.js").Stage} stage told of every change
+   */
+  constructor(header, state, stage) {
+    this.header = header;
+    this.state = state;
+    this.stage = stage;
+    this.element = create("div", { className: "panel" });
+    this.followers = [];
+    this.resettable = [];
+    this.playback = null;
+    const splats = header.kind === "splats";
+    if (header.clip) this.addClip();
+    if (splats && header.looks.length > 1) this.addWipe();
+    if (splats && header.sliders.length) this.addExpression();
+    if (splats && header.posable) this.addPose();
+    if (header.weights) this.addWeights(splats ? SPLAT_OVERLAYS : MESH_OVERLAYS);
+    this.element.append(createButton("Reset", () => this.reset()));
   }
-  gl.linkProgram(p);
-  const at = {};
-  for (let k = 0; k < (gl.getProgramParameter(p, gl.ACTIVE_UNIFORMS) || 0); k++) { const u = gl.getActiveUniform(p, k); at[u.name.replace("[0]", "")] = gl.getUniformLocation(p, u.name); }
-  return { program: p, at };
-}
-const WIDE = 1024, UNITS = { moving: 0, fixed_: 1, order: 2, basis: 3, xyzd: 4, sizes: 5, turns: 6, rgba: 7 };
-// one texel for each Gaussian, WIDE of them in a row; `layers` of them for the basis
-function table(gl, unit, internal, format, type, n, data, layers = 0) {
-  const high = Math.ceil(n / WIDE), kind = layers ? gl.TEXTURE_2D_ARRAY : gl.TEXTURE_2D, t = gl.createTexture();
-  const use = () => { gl.activeTexture(gl.TEXTURE0 + unit); gl.bindTexture(kind, t); };
-  use();
-  for (const p of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(kind, p, gl.NEAREST);
-  if (layers) { gl.texStorage3D(kind, 1, internal, WIDE, high, layers); data.forEach((layer, k) => gl.texSubImage3D(kind, 0, 0, 0, k, WIDE, high, 1, format, type, layer)); }
-  else gl.texStorage2D(kind, 1, internal, WIDE, high);
-  const put = data => { use(); gl.texSubImage2D(kind, 0, 0, 0, WIDE, high, format, type, data); };
-  if (data && !layers) put(data);
-  return { t, use, put };
-}
-const padded = (array, per, n) => { const out = new array.constructor(Math.ceil(n / WIDE) * WIDE * per); out.set(array); return out; };
+  /** Show the state after it was set from elsewhere. */
+  follow() {
+    for (const follower of this.followers) follower();
+  }
+  /** Stop playing. */
+  end() {
+    this.playback?.stop();
+    this.state.playing = false;
+  }
+  /**
+   * Set one value of the state.
+   * @param {string} key its name
+   * @param {unknown} value the value
+   */
+  set(key, value) {
+    this.state[key] = value;
+    this.stage.changed();
+  }
+  group(title) {
+    const fieldset = create("fieldset", {}, create("legend", { textContent: title }));
+    this.element.append(fieldset);
+    return fieldset;
+  }
+  reset() {
+    this.state.sliders = {};
+    this.state.pose = [0, 0, 0];
+    for (const slider of this.resettable) slider.set(0);
+    this.stage.reset();
+  }
+  addClip() {
+    const { state, stage } = this;
+    const { frames, fps } = this.header.clip;
+    const playback = new Playback(fps, () => {
+      state.frame = (state.frame + 1) % frames;
+      scrubber.set(state.frame);
+      stage.requestDraw();
+    });
+    playback.onToggle = (on) => {
+      state.playing = on;
+      playback.toggle(on);
+      stage.changed();
+    };
+    const group = this.group("Clip");
+    group.append(playback.button);
+    const range = { low: 0, high: frames - 1, step: 1, value: state.frame, format: wholeNumber };
+    const scrubber = new Slider(group, "frame", range, (frame) => {
+      playback.onToggle(false);
+      this.set("frame", frame);
+    });
+    stage.onPlayKey = () => playback.onToggle(!playback.playing);
+    this.followers.push(() => {
+      scrubber.set(state.frame);
+      if (state.playing !== playback.playing) playback.onToggle(state.playing);
+    });
+    this.playback = playback;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (state.playing && !still) playback.onToggle(true);
+  }
+  addWipe() {
+    const [before, after] = this.header.looks;
+    const range = { low: 0, high: 1, step: 0.01, value: this.state.wipe };
+    const group = this.group(`${before} | ${after}`);
+    const slider = new Slider(group, "wipe", range, (value) => this.set("wipe", value));
+    this.followers.push(() => slider.set(this.state.wipe));
+  }
+  addExpression() {
+    const { state } = this;
+    const group = this.group("Expression");
+    for (const { name, low, high } of this.header.sliders) {
+      const range = { low, high, step: 0.05, value: state.sliders[name] || 0 };
+      const slider = new Slider(group, name, range, (value) => {
+        state.sliders[name] = value;
+        this.stage.changed();
+      });
+      this.resettable.push(slider);
+      this.followers.push(() => slider.set(state.sliders[name] || 0));
+    }
+  }
+  addPose() {
+    const { state } = this;
+    const group = this.group("Head pose (degrees)");
+    ["yaw", "pitch", "roll"].forEach((name, k) => {
+      const value = state.pose[k];
+      const range = { low: -MAX_POSE, high: MAX_POSE, step: 1, value, format: wholeNumber };
+      const slider = new Slider(group, name, range, (degrees) => {
+        this.set(
+          "pose",
+          state.pose.map((other, i) => i === k ? degrees : other)
+        );
+      });
+      this.resettable.push(slider);
+      this.followers.push(() => slider.set(state.pose[k]));
+    });
+  }
+  addWeights(overlays) {
+    const { state } = this;
+    const group = this.group("Weights (Eq. 8)");
+    const overlay = appendMenu(
+      group,
+      "show",
+      overlays,
+      state.overlay,
+      (value) => this.set("overlay", value)
+    );
+    const note = create("div", { className: "note" });
+    const explain = () => {
+      note.textContent = state.b >= state.boundary ? EDIT_STRONG : EDIT_WEAK;
+    };
+    const add = (label, key, range) => new Slider(group, label, { ...range, value: state[key] }, (value) => {
+      this.set(key, value);
+      explain();
+    });
+    const fraction = { low: 0, high: 1, step: 0.01 };
+    const alphas = { low: 0.5, high: 20, step: 0.1, format: oneDigit };
+    const alpha = add("alpha (1/dm)", "alpha", alphas);
+    const b = add("b", "b", fraction);
+    const boundary = add("boundary", "boundary", fraction);
+    group.append(note);
+    explain();
+    this.followers.push(() => {
+      overlay.value = state.overlay;
+      alpha.set(state.alpha);
+      b.set(state.b);
+      boundary.set(state.boundary);
+      explain();
+    });
+  }
+};
 
-// Eq. 8 and its colours; Python's twin is stkit.editing.weights.weight
-const WEIGHT = `
-uniform float alpha; uniform int weak;
-float eq8(float d) { float w = 2.0 / (1.0 + exp(alpha * d)); return weak == 1 ? 1.0 - w : w; }
+// src/math.js
+function multiply(a, b) {
+  const product = new Array(9).fill(0);
+  for (let row = 0; row < 3; row++) {
+    for (let column = 0; column < 3; column++) {
+      for (let k = 0; k < 3; k++) {
+        product[3 * row + column] += a[3 * row + k] * b[3 * k + column];
+      }
+    }
+  }
+  return product;
+}
+function apply(m, x) {
+  return [0, 1, 2].map((row) => m[3 * row] * x[0] + m[3 * row + 1] * x[1] + m[3 * row + 2] * x[2]);
+}
+function rotationX(angle) {
+  const c = Math.cos(angle);
+  const s = Math.sin(angle);
+  return [1, 0, 0, 0, c, -s, 0, s, c];
+}
+function rotationY(angle) {
+  const c = Math.cos(angle);
+  const s = Math.sin(angle);
+  return [c, 0, s, 0, 1, 0, -s, 0, c];
+}
+function rotationZ(angle) {
+  const c = Math.cos(angle);
+  const s = Math.sin(angle);
+  return [c, -s, 0, s, c, 0, 0, 0, 1];
+}
+function axisQuaternion(axis, angle) {
+  const q = [Math.cos(angle / 2), 0, 0, 0];
+  q[1 + axis] = Math.sin(angle / 2);
+  return q;
+}
+function multiplyQuaternions(p, q) {
+  return [
+    p[0] * q[0] - p[1] * q[1] - p[2] * q[2] - p[3] * q[3],
+    p[0] * q[1] + p[1] * q[0] + p[2] * q[3] - p[3] * q[2],
+    p[0] * q[2] - p[1] * q[3] + p[2] * q[0] + p[3] * q[1],
+    p[0] * q[3] + p[1] * q[2] - p[2] * q[1] + p[3] * q[0]
+  ];
+}
+function clamp(x, low, high) {
+  return Math.min(Math.max(x, low), high);
+}
+function radians(degrees) {
+  return degrees * Math.PI / 180;
+}
+
+// src/weight_shader.js
+var WEIGHT_GLSL = `
+uniform float alpha;  // 1 / decimetre
+uniform int weak;     // 1: the edit is weak, and weighs 1 - w
+
+float eq8(float d) {
+  float w = 2.0 / (1.0 + exp(alpha * d));
+  return weak == 1 ? 1.0 - w : w;
+}
+
 vec3 viridis(float x) {
-  const vec3 c[9] = vec3[9](vec3(.267,.005,.329), vec3(.278,.176,.483), vec3(.230,.322,.546), vec3(.173,.449,.558), vec3(.128,.567,.551), vec3(.158,.684,.502), vec3(.369,.789,.383), vec3(.678,.864,.190), vec3(.993,.906,.144));
-  float k = clamp(x, 0.0, 1.0) * 8.0; int i = min(int(k), 7); return mix(c[i], c[i + 1], k - float(i)); }`;
+  const vec3 stops[9] = vec3[9](
+    vec3(.267, .005, .329), vec3(.278, .176, .483), vec3(.230, .322, .546),
+    vec3(.173, .449, .558), vec3(.128, .567, .551), vec3(.158, .684, .502),
+    vec3(.369, .789, .383), vec3(.678, .864, .190), vec3(.993, .906, .144)
+  );
+  float k = clamp(x, 0.0, 1.0) * 8.0;
+  int i = min(int(k), 7);
+  return mix(stops[i], stops[i + 1], k - float(i));
+}
+`;
+function setWeightUniforms(gl, uniforms, state) {
+  gl.uniform1f(uniforms.alpha, state.alpha);
+  gl.uniform1i(uniforms.weak, state.b < state.boundary ? 1 : 0);
+}
 
-// ---- Gaussians: EWA splatting as in stkit.render, back to front
-const SPLAT_VERTEX = `#version 300 es
-precision highp float; precision highp int; precision highp usampler2D;
-uniform usampler2D moving, fixed_, order;
-uniform mat3 view, head, chest; uniform vec3 viewT, headT, chestT; uniform vec4 headQ, chestQ, K; uniform vec2 size; uniform float scale, eps; uniform int overlay;
-${WEIGHT}
-out vec4 colour; out vec2 q;
-ivec2 at(uint i) { return ivec2(int(i & ${WIDE - 1}u), int(i >> ${Math.log2(WIDE)})); }
-vec4 times(vec4 a, vec4 b) { return vec4(a.x*b.x-a.y*b.y-a.z*b.z-a.w*b.w, a.x*b.y+a.y*b.x+a.z*b.w-a.w*b.z, a.x*b.z-a.y*b.w+a.z*b.x+a.w*b.y, a.x*b.w+a.y*b.z-a.z*b.y+a.w*b.x); }
-mat3 rotation(vec4 q) { float w=q.x,x=q.y,y=q.z,z=q.w; return transpose(mat3(1.0-2.0*(y*y+z*z),2.0*(x*y-w*z),2.0*(x*z+w*y), 2.0*(x*y+w*z),1.0-2.0*(x*x+z*z),2.0*(y*z-w*x), 2.0*(x*z-w*y),2.0*(y*z+w*x),1.0-2.0*(x*x+y*y))); }
-void main() {
-  gl_Position = vec4(0.0, 0.0, 2.0, 1.0);
-  uint i = texelFetch(order, at(uint(gl_VertexID) >> 2), 0).x;
-  uvec4 m = texelFetch(moving, at(i), 0), f = texelFetch(fixed_, at(i), 0);
-  vec3 x = uintBitsToFloat(m.xyz);
-  vec2 sxy = unpackHalf2x16(f.x), szd = unpackHalf2x16(f.y), qxy = unpackSnorm2x16(f.z), qzf = unpackSnorm2x16(f.w);
-  vec3 xyz = vec3(qxy, qzf.x);
-  vec4 own = vec4(sqrt(max(1.0 - dot(xyz, xyz), 0.0)), xyz);
-  vec3 p = view * mix(chest * x + chestT, head * x + headT, qzf.y) + viewT;
-  if (p.z < 0.01) return;
-  mat3 M = view * rotation(normalize(times(normalize(mix(chestQ, headQ, qzf.y)), own)));
-  vec3 s = scale * vec3(sxy, szd.x);
-  M = mat3(M[0] * s.x, M[1] * s.y, M[2] * s.z);
-  mat3 S = M * transpose(M);
-  vec2 low = -(K.zw + 0.15 * size) / K.xy, high = (1.15 * size - K.zw) / K.xy;
-  vec2 t = p.z * clamp(p.xy / p.z, low, high);
-  float jx = K.x / p.z, jy = K.y / p.z, kx = -K.x * t.x / (p.z * p.z), ky = -K.y * t.y / (p.z * p.z);
-  float a = jx*jx*S[0][0] + 2.0*jx*kx*S[2][0] + kx*kx*S[2][2] + eps;
-  float b = jx*jy*S[1][0] + jx*ky*S[2][0] + kx*jy*S[2][1] + kx*ky*S[2][2];
-  float c = jy*jy*S[1][1] + 2.0*jy*ky*S[2][1] + ky*ky*S[2][2] + eps;
-  vec4 rgba = vec4(uvec4(m.w & 255u, (m.w >> 8) & 255u, (m.w >> 16) & 255u, m.w >> 24)) / 255.0;
-  if (rgba.a * 255.0 < 1.0) return;
-  float reach = sqrt(2.0 * log(rgba.a * 255.0)) + 1e-3, mid = 0.5 * (a + c), away = length(vec2(0.5 * (a - c), b));
-  vec2 axis = abs(b) < 1e-6 ? (a >= c ? vec2(1, 0) : vec2(0, 1)) : normalize(vec2(b, mid + away - a));
-  vec2 corner = vec2((gl_VertexID & 1) * 2 - 1, (gl_VertexID & 2) - 1) * reach;
-  vec2 pixel = K.xy * p.xy / p.z + K.zw + axis * corner.x * sqrt(mid + away) + vec2(-axis.y, axis.x) * corner.y * sqrt(max(mid - away, 1e-6));
-  q = corner;
-  float w = eq8(szd.y);
-  colour = overlay == 0 ? rgba : vec4(overlay == 1 ? mix(rgba.rgb, viridis(w), 0.85) : vec3(w), rgba.a);
-  gl_Position = vec4(2.0 * pixel.x / size.x - 1.0, 1.0 - 2.0 * pixel.y / size.y, 0.0, 1.0);
-}`;
-const SPLAT_FRAGMENT = `#version 300 es
+// src/mesh_shaders.js
+var SURFACES = { none: 0, weights: 1, normals: 2 };
+var MESH_VERTEX = `#version 300 es
 precision highp float;
-in vec4 colour; in vec2 q; out vec4 o;
-void main() { float a = min(colour.a * exp(-0.5 * dot(q, q)), 0.999); if (a < 1.0 / 255.0) discard; o = vec4(colour.rgb * a, a); }`;
+layout(location = 0) in vec3 position;  // world decimetres
+layout(location = 1) in vec3 normal;
+layout(location = 2) in vec4 rgbLit;    // colour; 1 where it is shaded, 0 where not
+layout(location = 3) in float distance_;  // to the nearest landmark, decimetres
+uniform mat3 view;
+uniform vec3 viewT;
+uniform vec4 K;         // fx, fy, cx, cy in pixels
+uniform vec2 size;      // of the picture, pixels
+uniform int surface;    // 0 colours, 1 weights, 2 normals
+uniform float points;   // diameter of landmarks in pixels; 0 while triangles are drawn
+${WEIGHT_GLSL}
+out vec3 color;
 
-// expression: rest + sum of components, one fragment for each Gaussian, into the two tables the vertex shader reads
-const DEPTHS = 2048, MOST_COMPONENTS = 32, LOOK = ["sizes", "turns", "rgba"];
-const UPDATE_VERTEX = `#version 300 es
-void main() { gl_Position = vec4(float((gl_VertexID & 1) * 4) - 1.0, float((gl_VertexID & 2) * 2) - 1.0, 0.0, 1.0); }`;
-const UPDATE_FRAGMENT = `#version 300 es
-precision highp float; precision highp int; precision highp isampler2DArray; precision highp sampler2D;
-uniform sampler2D xyzd, sizes, turns, rgba; uniform isampler2DArray basis;
-uniform vec4 factors[${MOST_COMPONENTS}]; uniform int components, groups, look;
-layout(location=0) out uvec4 moving; layout(location=1) out uvec4 fixed_;
+const float NEAR = 0.5, FAR = 60.0;  // decimetres
+const float LIFT = 0.06;             // decimetres by which landmarks stand before the surface
+const float AMBIENT = 0.35, DIFFUSE = 0.65;
+
+void main() {
+  vec3 p = view * position + viewT, facing = view * normal;
+  vec3 base = surface == 1 ? viridis(eq8(distance_)) : surface == 2 ? 0.5 + 0.5 * normal : rgbLit.rgb;
+  float light = rgbLit.a < 0.5 || surface == 2 ? 1.0 : AMBIENT + DIFFUSE * abs(facing.z);
+  color = points > 0.0 ? rgbLit.rgb : base * light;
+  vec2 pixel = K.xy * p.xy / p.z + K.zw;
+  float z = p.z - (points > 0.0 ? LIFT : 0.0);
+  gl_Position = vec4(
+    (2.0 * pixel.x / size.x - 1.0) * p.z,
+    (1.0 - 2.0 * pixel.y / size.y) * p.z,
+    ((FAR + NEAR) * z - 2.0 * FAR * NEAR) / (FAR - NEAR),
+    p.z
+  );
+  gl_PointSize = points;
+}`;
+var MESH_FRAGMENT = `#version 300 es
+precision highp float;
+uniform float points;
+in vec3 color;
+out vec4 pixel;
+
+void main() {
+  if (points > 0.0 && length(gl_PointCoord - 0.5) > 0.5) discard;
+  pixel = vec4(color, 1);
+}`;
+
+// src/webgl.js
+var ROW = 1024;
+function compileProgram(gl, vertex, fragment) {
+  const program = gl.createProgram();
+  attachShader(gl, program, gl.VERTEX_SHADER, vertex);
+  attachShader(gl, program, gl.FRAGMENT_SHADER, fragment);
+  gl.linkProgram(program);
+  const uniforms = {};
+  const count = gl.getProgramParameter(program, gl.ACTIVE_UNIFORMS) || 0;
+  for (let k = 0; k < count; k++) {
+    const { name } = gl.getActiveUniform(program, k);
+    uniforms[name.replace("[0]", "")] = gl.getUniformLocation(program, name);
+  }
+  return { program, uniforms };
+}
+function attachShader(gl, program, kind, source) {
+  const shader = gl.createShader(kind);
+  gl.shaderSource(shader, source);
+  gl.compileShader(shader);
+  if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost()) {
+    throw new Error(gl.getShaderInfoLog(shader));
+  }
+  gl.attachShader(program, shader);
+}
+function rowsFor(count) {
+  return Math.ceil(count / ROW);
+}
+function padToRows(array, channels, count) {
+  const padded = new array.constructor(rowsFor(count) * ROW * channels);
+  padded.set(array);
+  return padded;
+}
+var DataTexture = class {
+  /**
+   * @param {WebGL2RenderingContext} gl the context
+   * @param {number} unit number of the texture unit
+   * @param {{internal: number, format: number, type: number}} pixels WebGL's constants for one texel
+   * @param {number} count Gaussians: texels in use
+   * @param {ArrayBufferView | null} data texels in whole rows (see padToRows), or null to leave zeros
+   */
+  constructor(gl, unit, pixels, count, data = null) {
+    this.gl = gl;
+    this.unit = unit;
+    this.pixels = pixels;
+    this.rows = rowsFor(count);
+    this.texture = createNearestTexture(gl, unit, gl.TEXTURE_2D);
+    gl.texStorage2D(gl.TEXTURE_2D, 1, pixels.internal, ROW, this.rows);
+    if (data) this.write(data);
+  }
+  /** Bind the texture to its unit. */
+  bind() {
+    this.gl.activeTexture(this.gl.TEXTURE0 + this.unit);
+    this.gl.bindTexture(this.gl.TEXTURE_2D, this.texture);
+  }
+  /** Unbind whatever is on this texture's unit. */
+  unbind() {
+    this.gl.activeTexture(this.gl.TEXTURE0 + this.unit);
+    this.gl.bindTexture(this.gl.TEXTURE_2D, null);
+  }
+  /**
+   * Bind the texture and replace its texels.
+   * @param {ArrayBufferView} data texels in whole rows
+   */
+  write(data) {
+    const { gl, pixels, rows } = this;
+    this.bind();
+    gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, ROW, rows, pixels.format, pixels.type, data);
+  }
+};
+var LayeredTexture = class {
+  /**
+   * @param {WebGL2RenderingContext} gl the context
+   * @param {number} unit number of the texture unit
+   * @param {number} count Gaussians: texels in use in each layer
+   * @param {Int8Array[]} layers texels of 4 numbers, in whole rows; one empty layer where there is none
+   */
+  constructor(gl, unit, count, layers) {
+    const rows = rowsFor(count);
+    const kind = gl.TEXTURE_2D_ARRAY;
+    this.gl = gl;
+    this.unit = unit;
+    this.texture = createNearestTexture(gl, unit, kind);
+    gl.texStorage3D(kind, 1, gl.RGBA8I, ROW, rows, Math.max(layers.length, 1));
+    layers.forEach((layer, k) => {
+      gl.texSubImage3D(kind, 0, 0, 0, k, ROW, rows, 1, gl.RGBA_INTEGER, gl.BYTE, layer);
+    });
+  }
+  /** Bind the texture to its unit. */
+  bind() {
+    this.gl.activeTexture(this.gl.TEXTURE0 + this.unit);
+    this.gl.bindTexture(this.gl.TEXTURE_2D_ARRAY, this.texture);
+  }
+};
+function createNearestTexture(gl, unit, kind) {
+  const texture = gl.createTexture();
+  gl.activeTexture(gl.TEXTURE0 + unit);
+  gl.bindTexture(kind, texture);
+  gl.texParameteri(kind, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
+  gl.texParameteri(kind, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
+  return texture;
+}
+
+// src/meshes.js
+var LANDMARK_COLOR = [213, 94, 0, 255];
+var LANDMARKS_ACROSS = 70;
+var MIN_LANDMARK = 5;
+var PICK_RADIUS = 12;
+var Mesh = class {
+  antialias = true;
+  /**
+   * @param {object} header the packet's header
+   * @param {Object<string, ArrayLike<number>>} data verts (3 V) and landmarks (3 K), world decimetres; faces
+   *   (3 F); colours (4 V), rgb and lit; distance (V), decimetres
+   */
+  constructor(header, data) {
+    this.header = header;
+    this.data = data;
+    this.normals = vertexNormals(data.verts, data.faces);
+  }
+  /**
+   * Put everything on the GPU.
+   * @param {WebGL2RenderingContext} gl a fresh context
+   */
+  attach(gl) {
+    const { verts, colours, distance, faces, landmarks } = this.data;
+    this.gl = gl;
+    this.program = compileProgram(gl, MESH_VERTEX, MESH_FRAGMENT);
+    this.surface = createVertexArray(gl, verts, this.normals, colours, distance);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, faces, gl.STATIC_DRAW);
+    const count = landmarks.length / 3;
+    const orange = new Uint8Array(4 * count);
+    for (let k = 0; k < count; k++) orange.set(LANDMARK_COLOR, 4 * k);
+    const noDistance = new Float32Array(count);
+    this.points = createVertexArray(gl, landmarks, landmarks, orange, noDistance);
+    gl.bindVertexArray(null);
+  }
+  /**
+   * Draw the mesh and its landmarks.
+   * @param {import("./orbit_camera.js").Camera} camera world to camera
+   * @param {object} state see scene.js
+   * @param {number} width pixels
+   * @param {number} height pixels
+   */
+  draw(camera, state, width, height) {
+    const { gl, data } = this;
+    const { program, uniforms } = this.program;
+    gl.viewport(0, 0, width, height);
+    gl.disable(gl.BLEND);
+    gl.enable(gl.DEPTH_TEST);
+    gl.clearColor(1, 1, 1, 1);
+    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+    gl.useProgram(program);
+    gl.uniformMatrix3fv(uniforms.view, true, camera.R);
+    gl.uniform3fv(uniforms.viewT, camera.t);
+    gl.uniform4fv(uniforms.K, camera.K);
+    gl.uniform2f(uniforms.size, width, height);
+    gl.uniform1i(uniforms.surface, SURFACES[state.overlay] ?? SURFACES.none);
+    gl.uniform1f(uniforms.points, 0);
+    setWeightUniforms(gl, uniforms, state);
+    gl.bindVertexArray(this.surface);
+    gl.drawElements(gl.TRIANGLES, data.faces.length, gl.UNSIGNED_INT, 0);
+    if (state.landmarks !== false) {
+      gl.uniform1f(uniforms.points, Math.max(MIN_LANDMARK, width / LANDMARKS_ACROSS));
+      gl.bindVertexArray(this.points);
+      gl.drawArrays(gl.POINTS, 0, data.landmarks.length / 3);
+    }
+    gl.bindVertexArray(null);
+  }
+  /**
+   * The landmark nearest to a place on the canvas.
+   * @param {import("./orbit_camera.js").Camera} camera world to camera
+   * @param {number} x pixels of the canvas, from the left
+   * @param {number} y pixels of the canvas, from the top
+   * @returns {string | null} its number and name; null where none is within 12 pixels
+   */
+  pick(camera, x, y) {
+    const [fx, fy, cx, cy] = camera.K;
+    let found = null;
+    let closest = PICK_RADIUS;
+    this.header.names.forEach((name, k) => {
+      const world = Array.from(this.data.landmarks.subarray(3 * k, 3 * k + 3));
+      const p = apply(camera.R, world).map((value, c) => value + camera.t[c]);
+      const away = Math.hypot(fx * p[0] / p[2] + cx - x, fy * p[1] / p[2] + cy - y);
+      if (away < closest) {
+        closest = away;
+        found = `${k}: ${name}`;
+      }
+    });
+    return found;
+  }
+};
+function vertexNormals(verts, faces) {
+  const normals = new Float32Array(verts.length);
+  for (let f = 0; f < faces.length; f += 3) {
+    const corners = [3 * faces[f], 3 * faces[f + 1], 3 * faces[f + 2]];
+    const [i, j, k] = corners;
+    const a = [0, 1, 2].map((c) => verts[j + c] - verts[i + c]);
+    const b = [0, 1, 2].map((c) => verts[k + c] - verts[i + c]);
+    const normal = cross(a, b);
+    for (const corner of corners) {
+      for (let c = 0; c < 3; c++) normals[corner + c] += normal[c];
+    }
+  }
+  for (let v = 0; v < normals.length; v += 3) {
+    const length = Math.hypot(normals[v], normals[v + 1], normals[v + 2]) || 1;
+    for (let c = 0; c < 3; c++) normals[v + c] /= length;
+  }
+  return normals;
+}
+function cross(a, b) {
+  return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+}
+function createVertexArray(gl, positions, normals, colors, distances) {
+  const vertexArray = gl.createVertexArray();
+  gl.bindVertexArray(vertexArray);
+  addAttribute(gl, 0, positions, 3, gl.FLOAT);
+  addAttribute(gl, 1, normals, 3, gl.FLOAT);
+  addAttribute(gl, 2, colors, 4, gl.UNSIGNED_BYTE);
+  addAttribute(gl, 3, distances, 1, gl.FLOAT);
+  return vertexArray;
+}
+function addAttribute(gl, location, array, width, type) {
+  gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer());
+  gl.bufferData(gl.ARRAY_BUFFER, array, gl.STATIC_DRAW);
+  gl.enableVertexAttribArray(location);
+  gl.vertexAttribPointer(location, width, type, type === gl.UNSIGNED_BYTE, 0, 0);
+}
+
+// src/depth_sort.js
+var DIGIT_BITS = 11;
+var DIGITS = 1 << DIGIT_BITS;
+var NEGLIGIBLE = 1e-3;
+var MAX_CODE = 127;
+var DepthSort = class {
+  /**
+   * @param {Float32Array} means (3 N) at rest, canonical decimetres
+   * @param {Float32Array} follow (N) how far each Gaussian follows the head
+   * @param {Int8Array | undefined} basis changes of means, rows of four (see stkit.viewers.motion_basis)
+   * @param {object[]} components the header's components: rows, steps and starts
+   * @param {Uint32Array} order receives the sorted indices; may be longer than N
+   */
+  constructor(means, follow, basis, components, order) {
+    const n = follow.length;
+    Object.assign(this, { n, means, follow, basis, components, order });
+    this.depth = new Float32Array(n);
+    this.keys = new Uint32Array(n);
+    this.byLowDigit = new Uint32Array(n);
+    this.counts = new Uint32Array(DIGITS);
+    this.sortedFor = null;
+  }
+  /** Forget for what the order was computed: the next `sort` computes it. */
+  invalidate() {
+    this.sortedFor = null;
+  }
+  /**
+   * Sort, unless nothing has changed.
+   * @param {{R: number[], t: number[]}} camera world to camera
+   * @param {import("./motion.js").Placement} place canonical space to world
+   * @param {number[]} coefficients one for each component
+   * @returns {boolean} whether the order was computed anew
+   */
+  sort(camera, place, coefficients) {
+    const { head, headT, chest, chestT } = place;
+    const numbers = [...camera.R, ...camera.t, ...head, ...headT, ...chest, ...chestT];
+    const wanted = numbers.map((x) => x.toFixed(4)).join();
+    if (this.sortedFor === wanted) return false;
+    this.sortedFor = wanted;
+    const headRow = depthRow(camera, head, headT);
+    const chestRow = depthRow(camera, chest, chestT);
+    this.measureRest(headRow, chestRow);
+    this.addExpression(headRow, coefficients);
+    this.makeKeys();
+    this.sortByDigit(null, this.byLowDigit, 0);
+    this.sortByDigit(this.byLowDigit, this.order, DIGIT_BITS);
+    return true;
+  }
+  measureRest([h0, h1, h2, h3], [c0, c1, c2, c3]) {
+    const { n, means, follow, depth } = this;
+    for (let i = 0, p = 0; i < n; i++, p += 3) {
+      const x = means[p];
+      const y = means[p + 1];
+      const z = means[p + 2];
+      const f = follow[i];
+      depth[i] = f * (h0 * x + h1 * y + h2 * z + h3) + (1 - f) * (c0 * x + c1 * y + c2 * z + c3);
+    }
+  }
+  // of an expression only its share along the view is needed
+  addExpression(headRow, coefficients) {
+    const { basis, depth } = this;
+    this.components.forEach(({ rows, steps, starts }, k) => {
+      const factor = coefficients[k] * steps.means;
+      if (Math.abs(factor) * MAX_CODE < NEGLIGIBLE) return;
+      const u = factor * headRow[0];
+      const v = factor * headRow[1];
+      const w = factor * headRow[2];
+      for (let i = 0, b = starts.means; i < rows; i++, b += 4) {
+        depth[i] += u * basis[b] + v * basis[b + 1] + w * basis[b + 2];
+      }
+    });
+  }
+  makeKeys() {
+    const { n, depth, keys } = this;
+    let low = Infinity;
+    let high = -Infinity;
+    for (let i = 0; i < n; i++) {
+      const z = depth[i];
+      if (z < low) low = z;
+      if (z > high) high = z;
+    }
+    const factor = (DIGITS * DIGITS - 1) / Math.max(high - low, 1e-9);
+    for (let i = 0; i < n; i++) keys[i] = (high - depth[i]) * factor;
+  }
+  // equal digits keep their order; in the first pass (from = null) the last Gaussian comes first, as in Python
+  sortByDigit(from, to, shift) {
+    const { n, keys, counts } = this;
+    counts.fill(0);
+    for (let i = 0; i < n; i++) counts[keys[i] >> shift & DIGITS - 1]++;
+    let sum = 0;
+    for (let k = 0; k < DIGITS; k++) {
+      const count = counts[k];
+      counts[k] = sum;
+      sum += count;
+    }
+    for (let q = 0; q < n; q++) {
+      const i = from ? from[q] : n - 1 - q;
+      to[counts[keys[i] >> shift & DIGITS - 1]++] = i;
+    }
+  }
+};
+function depthRow(camera, rotation, translation) {
+  const r = camera.R.slice(6);
+  const row = [0, 1, 2].map(
+    (c) => r[0] * rotation[c] + r[1] * rotation[3 + c] + r[2] * rotation[6 + c]
+  );
+  const shift = r[0] * translation[0] + r[1] * translation[1] + r[2] * translation[2] + camera.t[2];
+  return [...row, shift];
+}
+
+// src/expression_shaders.js
+var MAX_COMPONENTS = 32;
+var EXPRESSION_VERTEX = `#version 300 es
+void main() {
+  float x = float((gl_VertexID & 1) * 4) - 1.0, y = float((gl_VertexID & 2) * 2) - 1.0;
+  gl_Position = vec4(x, y, 0.0, 1.0);
+}`;
+var EXPRESSION_FRAGMENT = `#version 300 es
+precision highp float;
+precision highp int;
+precision highp isampler2DArray;
+precision highp sampler2D;
+
+uniform sampler2D meanAndDistance;     // canonical mean; distance to the nearest landmark, decimetres
+uniform sampler2D logScalesAndFollow;  // logarithms of scales; how far the Gaussian follows the head
+uniform sampler2D quats;               // w, x, y, z
+uniform sampler2D rgba;                // 0 to 255
+uniform isampler2DArray basis;
+uniform vec4 factors[${MAX_COMPONENTS}];  // for means, log-scales, quaternions, rgba
+uniform int components, layersPerComponent, look;
+layout(location = 0) out uvec4 meanAndColor;
+layout(location = 1) out uvec4 shape;
+
 void main() {
   ivec2 at = ivec2(gl_FragCoord.xy);
-  vec4 x = texelFetch(xyzd, at, 0), s = texelFetch(sizes, at, 0), q = texelFetch(turns, at, 0), c = texelFetch(rgba, at, 0);
+  vec4 x = texelFetch(meanAndDistance, at, 0), s = texelFetch(logScalesAndFollow, at, 0);
+  vec4 q = texelFetch(quats, at, 0), c = texelFetch(rgba, at, 0);
   for (int k = 0; k < components; k++) {
     if (factors[k] == vec4(0)) continue;
-    x.xyz += factors[k].x * vec3(texelFetch(basis, ivec3(at, k * groups), 0).xyz);
-    int own = k * groups + 1 + 3 * look;
+    int first = k * layersPerComponent, own = first + 1 + 3 * look;
+    x.xyz += factors[k].x * vec3(texelFetch(basis, ivec3(at, first), 0).xyz);
     s.xyz += factors[k].y * vec3(texelFetch(basis, ivec3(at, own), 0).xyz);
     q += factors[k].z * vec4(texelFetch(basis, ivec3(at, own + 1), 0));
     c += factors[k].w * vec4(texelFetch(basis, ivec3(at, own + 2), 0));
   }
   uvec4 b = uvec4(clamp(c, 0.0, 255.0) + 0.5);
-  vec3 size = exp(s.xyz);
-  q = normalize(q); if (q.x < 0.0) q = -q;
-  moving = uvec4(floatBitsToUint(x.xyz), b.x | (b.y << 8) | (b.z << 16) | (b.w << 24));
-  fixed_ = uvec4(packHalf2x16(size.xy), packHalf2x16(vec2(size.z, x.w)), packSnorm2x16(q.yz), packSnorm2x16(vec2(q.w, s.w)));
+  vec3 scales = exp(s.xyz);
+  q = normalize(q);
+  if (q.x < 0.0) q = -q;
+  meanAndColor = uvec4(floatBitsToUint(x.xyz), b.x | (b.y << 8) | (b.z << 16) | (b.w << 24));
+  shape = uvec4(
+    packHalf2x16(scales.xy), packHalf2x16(vec2(scales.z, x.w)),
+    packSnorm2x16(q.yz), packSnorm2x16(vec2(q.w, s.w))
+  );
 }`;
 
-class Splats {
-  constructor(header, data) {
-    const n = this.n = header.count, decode = (array, width, low, step) => Float32Array.from(array, (v, k) => low[k % width] + v * step[k % width]);
-    this.header = header; this.data = data;
-    this.rest = decode(data.position, 3, header.low, header.step);
-    this.follow = Float32Array.from(data.follow, v => v / 255);
-    this.groups = ["position", ...header.looks.flatMap((_, k) => LOOK.map(g => g + k))];
-    this.looks = header.looks.map((_, k) => {
-      const sizes = decode(data[`sizes${k}`], 3, header.sizeLow, header.sizeStep), offset = data[`offset${k}`], four = [0, 1, 2, 3].map(() => new Float32Array(4 * n));
-      for (let i = 0; i < n; i++) {
-        for (let c = 0; c < 3; c++) { four[0][4 * i + c] = this.rest[3 * i + c] + (offset ? offset[3 * i + c] * header.offsetStep : 0); four[1][4 * i + c] = sizes[3 * i + c]; }
-        four[0][4 * i + 3] = data.distance[i] * header.distanceStep; four[1][4 * i + 3] = this.follow[i];
-        for (let c = 0; c < 4; c++) { four[2][4 * i + c] = data[`turns${k}`][4 * i + c] / 127; four[3][4 * i + c] = data[`rgba${k}`][4 * i + c]; }
-      }
-      return { rest: four.map(array => padded(array, 4, n)) };
-    });
-    this.depth = new Float32Array(n); this.order = padded(new Uint32Array(n), 1, n); this.counts = new Uint32Array(DEPTHS); this.keys = new Uint32Array(n); this.half = new Uint32Array(n);
+// src/expression.js
+var UNITS = {
+  meanAndColor: 0,
+  shape: 1,
+  order: 2,
+  basis: 3,
+  meanAndDistance: 4,
+  logScalesAndFollow: 5,
+  quats: 6,
+  rgba: 7
+};
+var INPUTS = ["meanAndDistance", "logScalesAndFollow", "quats", "rgba"];
+var OUTPUTS = ["meanAndColor", "shape"];
+var Expression = class {
+  /**
+   * @param {WebGL2RenderingContext} gl the context
+   * @param {object} header the packet's header
+   * @param {Object<string, Int8Array>} data the packet's arrays
+   * @param {import("./splat_data.js").Look[]} looks Gaussians at rest
+   */
+  constructor(gl, header, data, looks) {
+    const n = header.count;
+    this.gl = gl;
+    this.header = header;
+    this.rows = rowsFor(n);
+    this.program = compileProgram(gl, EXPRESSION_VERTEX, EXPRESSION_FRAGMENT);
+    this.layerNames = ["means", ...looks.flatMap((_, k) => lookNames(k))];
+    const layers = header.components.flatMap(
+      (component) => this.layerNames.map((name) => {
+        const start2 = component.starts[name];
+        const rows = data[`basis_${name}`].subarray(start2, start2 + 4 * component.rows);
+        return padToRows(rows, 4, n);
+      })
+    );
+    this.basis = new LayeredTexture(gl, UNITS.basis, n, layers);
+    this.looks = looks.map((look) => createLook(gl, n, look));
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    this.current = null;
   }
+  /**
+   * Make the textures show an expression, unless they do already.
+   * @param {number[]} coefficients one for each component
+   * @returns {boolean} whether they have changed
+   */
+  update(coefficients) {
+    const wanted = coefficients.join();
+    if (this.current === wanted) return false;
+    this.current = wanted;
+    const { gl } = this;
+    const { program, uniforms } = this.program;
+    gl.useProgram(program);
+    gl.disable(gl.BLEND);
+    gl.disable(gl.SCISSOR_TEST);
+    gl.disable(gl.DEPTH_TEST);
+    gl.viewport(0, 0, ROW, this.rows);
+    for (const name of [...INPUTS, "basis"]) gl.uniform1i(uniforms[name], UNITS[name]);
+    gl.uniform1i(uniforms.components, this.header.components.length);
+    gl.uniform1i(uniforms.layersPerComponent, this.layerNames.length);
+    this.basis.bind();
+    this.looks.forEach((look, k) => this.updateLook(look, k, coefficients));
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    return true;
+  }
+  updateLook(look, k, coefficients) {
+    const { gl } = this;
+    const { uniforms } = this.program;
+    const names = ["means", ...lookNames(k)];
+    const factors = this.header.components.flatMap(
+      ({ steps }, c) => names.map((name) => coefficients[c] * steps[name])
+    );
+    if (factors.length) gl.uniform4fv(uniforms.factors, factors);
+    gl.uniform1i(uniforms.look, k);
+    for (const output of look.outputs) output.unbind();
+    for (const input of look.inputs) input.bind();
+    gl.bindFramebuffer(gl.FRAMEBUFFER, look.framebuffer);
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
+  }
+  /**
+   * Bind the textures that the splats' shader reads.
+   * @param {number} k number of the look
+   */
+  bindLook(k) {
+    for (const output of this.looks[k].outputs) output.bind();
+  }
+};
+function lookNames(k) {
+  return [`log_scales${k}`, `quats${k}`, `rgba${k}`];
+}
+function createLook(gl, n, look) {
+  const floats = { internal: gl.RGBA32F, format: gl.RGBA, type: gl.FLOAT };
+  const integers = { internal: gl.RGBA32UI, format: gl.RGBA_INTEGER, type: gl.UNSIGNED_INT };
+  const inputs = INPUTS.map((name) => new DataTexture(gl, UNITS[name], floats, n, look[name]));
+  const outputs = OUTPUTS.map((name) => new DataTexture(gl, UNITS[name], integers, n));
+  const framebuffer = gl.createFramebuffer();
+  gl.bindFramebuffer(gl.FRAMEBUFFER, framebuffer);
+  outputs.forEach(({ texture }, k) => {
+    const attachment = gl.COLOR_ATTACHMENT0 + k;
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, attachment, gl.TEXTURE_2D, texture, 0);
+  });
+  gl.drawBuffers([gl.COLOR_ATTACHMENT0, gl.COLOR_ATTACHMENT1]);
+  return { inputs, outputs, framebuffer };
+}
+
+// src/half_float_target.js
+var HalfFloatTarget = class _HalfFloatTarget {
+  /**
+   * A target, where the context can draw to floats.
+   * @param {WebGL2RenderingContext} gl the context
+   * @returns {HalfFloatTarget | null} null where it cannot: then the canvas itself is drawn to
+   */
+  static create(gl) {
+    return gl.getExtension("EXT_color_buffer_float") ? new _HalfFloatTarget(gl) : null;
+  }
+  /** @param {WebGL2RenderingContext} gl a context that can draw to floats */
+  constructor(gl) {
+    this.gl = gl;
+    this.framebuffer = gl.createFramebuffer();
+    this.renderbuffer = gl.createRenderbuffer();
+    this.width = 0;
+  }
+  /**
+   * Draw here from now on.
+   * @param {number} width pixels
+   * @param {number} height pixels
+   */
+  bind(width, height) {
+    const { gl, renderbuffer } = this;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.framebuffer);
+    if (this.width === width) return;
+    this.width = width;
+    gl.bindRenderbuffer(gl.RENDERBUFFER, renderbuffer);
+    gl.renderbufferStorage(gl.RENDERBUFFER, gl.RGBA16F, width, height);
+    const attachment = gl.COLOR_ATTACHMENT0;
+    gl.framebufferRenderbuffer(gl.FRAMEBUFFER, attachment, gl.RENDERBUFFER, renderbuffer);
+  }
+  /**
+   * Copy the picture to the canvas, and draw there again.
+   * @param {number} width pixels
+   * @param {number} height pixels
+   */
+  copyToCanvas(width, height) {
+    const { gl } = this;
+    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, this.framebuffer);
+    gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
+    const mask = gl.COLOR_BUFFER_BIT;
+    gl.blitFramebuffer(0, 0, width, height, 0, 0, width, height, mask, gl.NEAREST);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+  }
+};
+
+// src/motion.js
+var FRAME = 32;
+function placement(motion, state) {
+  const start2 = FRAME * clamp(Math.round(state.frame || 0), 0, motion.length / FRAME - 1);
+  const read = (from, count) => Array.from(motion.subarray(start2 + from, start2 + from + count));
+  const [yaw, pitch, roll] = (state.pose || [0, 0, 0]).map(radians);
+  const turn = multiply(multiply(rotationY(yaw), rotationX(pitch)), rotationZ(roll));
+  const turnQ = multiplyQuaternions(
+    multiplyQuaternions(axisQuaternion(1, yaw), axisQuaternion(0, pitch)),
+    axisQuaternion(2, roll)
+  );
+  return {
+    head: multiply(read(0, 9), turn),
+    headT: read(9, 3),
+    headQ: multiplyQuaternions(read(12, 4), turnQ),
+    chest: read(16, 9),
+    chestT: read(25, 3),
+    chestQ: read(28, 4)
+  };
+}
+function expressionCoefficients(header, clipCoefficients, state) {
+  const { clip, components, sliders } = header;
+  const own = clip ? clip.components : 0;
+  const frame = clip ? clamp(Math.round(state.frame || 0), 0, clip.frames - 1) : 0;
+  const coefficients = new Array(components.length).fill(0);
+  for (let k = 0; k < own; k++) coefficients[k] = clipCoefficients[frame * own + k];
+  sliders.forEach((slider, k) => {
+    coefficients[own + k] = (state.sliders || {})[slider.name] || 0;
+  });
+  return coefficients;
+}
+
+// src/splat_data.js
+function dequantize(codes, width, low, step) {
+  return Float32Array.from(codes, (code, k) => low[k % width] + code * step[k % width]);
+}
+function decodeMeans(header, data) {
+  return dequantize(data.means, 3, header.meanLow, header.meanStep);
+}
+function decodeFollow(data) {
+  return Float32Array.from(data.follow, (code) => code / 255);
+}
+function decodeLook(header, data, k, means, follow) {
+  const n = header.count;
+  const logScales = dequantize(data[`log_scales${k}`], 3, header.logScaleLow, header.logScaleStep);
+  const offset = data[`offset${k}`];
+  const meanAndDistance = new Float32Array(4 * n);
+  const logScalesAndFollow = new Float32Array(4 * n);
+  for (let i = 0; i < n; i++) {
+    for (let c = 0; c < 3; c++) {
+      const moved = offset ? offset[3 * i + c] * header.offsetStep : 0;
+      meanAndDistance[4 * i + c] = means[3 * i + c] + moved;
+      logScalesAndFollow[4 * i + c] = logScales[3 * i + c];
+    }
+    meanAndDistance[4 * i + 3] = data.distance[i] * header.distanceStep;
+    logScalesAndFollow[4 * i + 3] = follow[i];
+  }
+  const quats = Float32Array.from(data[`quats${k}`], (code) => code / 127);
+  const rgba = Float32Array.from(data[`rgba${k}`]);
+  return {
+    meanAndDistance: padToRows(meanAndDistance, 4, n),
+    logScalesAndFollow: padToRows(logScalesAndFollow, 4, n),
+    quats: padToRows(quats, 4, n),
+    rgba: padToRows(rgba, 4, n)
+  };
+}
+
+// src/splat_shaders.js
+var OVERLAYS = { none: 0, weights: 1, raw: 2 };
+var SPLAT_VERTEX = `#version 300 es
+precision highp float;
+precision highp int;
+precision highp usampler2D;
+
+uniform usampler2D meanAndColor, shape, order;
+uniform mat3 view, head, chest;       // rotations; those of head and chest are scaled to the world
+uniform vec3 viewT, headT, chestT;    // translations, world decimetres
+uniform vec4 headQ, chestQ;           // quaternions w, x, y, z
+uniform vec4 K;                       // fx, fy, cx, cy in pixels
+uniform vec2 size;                    // of the picture, pixels
+uniform float scale;                  // world decimetres per canonical decimetre
+uniform float eps;                    // added to the variance in the picture, pixels squared
+uniform int overlay;                  // 0 colours, 1 weights over them, 2 weights alone
+${WEIGHT_GLSL}
+out vec4 color;
+out vec2 offset;  // from the mean, in standard deviations along the ellipse's axes
+
+const float NEAR = 0.01;             // decimetres
+const float ALPHA_STEPS = 255.0;     // an alpha below 1 / 255 is not drawn
+const float OVERLAY_MIX = 0.85;      // how much of an overlaid colour is the weight's
+
+ivec2 texel(uint i) {
+  return ivec2(int(i & ${ROW - 1}u), int(i >> ${Math.log2(ROW)}));
+}
+
+vec4 multiplyQuats(vec4 a, vec4 b) {
+  return vec4(
+    a.x * b.x - a.y * b.y - a.z * b.z - a.w * b.w,
+    a.x * b.y + a.y * b.x + a.z * b.w - a.w * b.z,
+    a.x * b.z - a.y * b.w + a.z * b.x + a.w * b.y,
+    a.x * b.w + a.y * b.z - a.z * b.y + a.w * b.x
+  );
+}
+
+mat3 rotation(vec4 quat) {
+  float w = quat.x, x = quat.y, y = quat.z, z = quat.w;
+  return transpose(mat3(
+    1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y),
+    2.0 * (x * y + w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x),
+    2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)
+  ));
+}
+
+// the covariance in the picture, a b / b c: Jacobian of the projection, times the 3D covariance M M^T
+vec3 projectCovariance(vec3 p, mat3 M) {
+  mat3 S = M * transpose(M);
+  // outside of the picture and a margin of 15 % the Jacobian is held at the margin's edge
+  vec2 low = -(K.zw + 0.15 * size) / K.xy, high = (1.15 * size - K.zw) / K.xy;
+  vec2 t = p.z * clamp(p.xy / p.z, low, high);
+  float jx = K.x / p.z, jy = K.y / p.z;
+  float kx = -K.x * t.x / (p.z * p.z), ky = -K.y * t.y / (p.z * p.z);
+  float a = jx * jx * S[0][0] + 2.0 * jx * kx * S[2][0] + kx * kx * S[2][2] + eps;
+  float b = jx * jy * S[1][0] + jx * ky * S[2][0] + kx * jy * S[2][1] + kx * ky * S[2][2];
+  float c = jy * jy * S[1][1] + 2.0 * jy * ky * S[2][1] + ky * ky * S[2][2] + eps;
+  return vec3(a, b, c);
+}
+
+void main() {
+  gl_Position = vec4(0.0, 0.0, 2.0, 1.0);  // outside of the picture, unless something is drawn
+  uint i = texelFetch(order, texel(uint(gl_VertexID) >> 2), 0).x;
+  uvec4 first = texelFetch(meanAndColor, texel(i), 0), second = texelFetch(shape, texel(i), 0);
+  vec3 x = uintBitsToFloat(first.xyz);
+  vec2 scaleXY = unpackHalf2x16(second.x), scaleZDistance = unpackHalf2x16(second.y);
+  vec2 quatXY = unpackSnorm2x16(second.z), quatZFollow = unpackSnorm2x16(second.w);
+  float follow = quatZFollow.y;
+  vec3 xyz = vec3(quatXY, quatZFollow.x);
+  vec4 quat = vec4(sqrt(max(1.0 - dot(xyz, xyz), 0.0)), xyz);
+
+  vec3 p = view * mix(chest * x + chestT, head * x + headT, follow) + viewT;
+  if (p.z < NEAR) return;
+  vec4 placed = multiplyQuats(normalize(mix(chestQ, headQ, follow)), quat);
+  mat3 M = view * rotation(normalize(placed));
+  vec3 s = scale * vec3(scaleXY, scaleZDistance.x);
+  M = mat3(M[0] * s.x, M[1] * s.y, M[2] * s.z);
+  vec3 covariance = projectCovariance(p, M);
+  float a = covariance.x, b = covariance.y, c = covariance.z;
+
+  uvec4 bytes = uvec4(first.w & 255u, (first.w >> 8) & 255u, (first.w >> 16) & 255u, first.w >> 24);
+  vec4 rgba = vec4(bytes) / 255.0;
+  if (rgba.a * ALPHA_STEPS < 1.0) return;
+  // as far as alpha exp(-reach^2 / 2) = 1 / 255
+  float reach = sqrt(2.0 * log(rgba.a * ALPHA_STEPS)) + 1e-3;
+  float mean = 0.5 * (a + c), difference = length(vec2(0.5 * (a - c), b));  // of the eigenvalues
+  vec2 axis = abs(b) < 1e-6
+    ? (a >= c ? vec2(1, 0) : vec2(0, 1))
+    : normalize(vec2(b, mean + difference - a));
+  vec2 corner = vec2((gl_VertexID & 1) * 2 - 1, (gl_VertexID & 2) - 1) * reach;
+  vec2 pixel = K.xy * p.xy / p.z + K.zw
+    + axis * corner.x * sqrt(mean + difference)
+    + vec2(-axis.y, axis.x) * corner.y * sqrt(max(mean - difference, 1e-6));
+
+  offset = corner;
+  float w = eq8(scaleZDistance.y);
+  vec3 shown = overlay == 1 ? mix(rgba.rgb, viridis(w), OVERLAY_MIX) : vec3(w);
+  color = overlay == 0 ? rgba : vec4(shown, rgba.a);
+  gl_Position = vec4(2.0 * pixel.x / size.x - 1.0, 1.0 - 2.0 * pixel.y / size.y, 0.0, 1.0);
+}`;
+var SPLAT_FRAGMENT = `#version 300 es
+precision highp float;
+in vec4 color;
+in vec2 offset;
+out vec4 pixel;
+
+void main() {
+  float alpha = min(color.a * exp(-0.5 * dot(offset, offset)), 0.999);
+  if (alpha < 1.0 / 255.0) discard;
+  pixel = vec4(color.rgb * alpha, alpha);
+}`;
+
+// src/splats.js
+var BLUR = 0.3;
+var Splats = class {
+  antialias = false;
+  // Gaussians have soft edges
+  /**
+   * @param {object} header the packet's header
+   * @param {Object<string, ArrayLike<number>>} data the packet's arrays
+   */
+  constructor(header, data) {
+    const n = header.count;
+    const means = decodeMeans(header, data);
+    const follow = decodeFollow(data);
+    this.n = n;
+    this.header = header;
+    this.data = data;
+    this.looks = header.looks.map((_, k) => decodeLook(header, data, k, means, follow));
+    this.order = padToRows(new Uint32Array(n), 1, n);
+    this.depthSort = new DepthSort(means, follow, data.basis_means, header.components, this.order);
+    this.milliseconds = 0;
+  }
+  /**
+   * Put everything on the GPU.
+   * @param {WebGL2RenderingContext} gl a fresh context
+   */
   attach(gl) {
     this.gl = gl;
-    this.shader = program(gl, SPLAT_VERTEX, SPLAT_FRAGMENT); this.update = program(gl, UPDATE_VERTEX, UPDATE_FRAGMENT);
-    const { n, header, data } = this, indices = new Uint32Array(6 * n);
-    for (let k = 0; k < n; k++) indices.set([4 * k, 4 * k + 1, 4 * k + 2, 4 * k + 2, 4 * k + 1, 4 * k + 3], 6 * k);
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer()); gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, indices, gl.STATIC_DRAW);
-    this.orderTable = table(gl, UNITS.order, gl.R32UI, gl.RED_INTEGER, gl.UNSIGNED_INT, n);
-    const layers = header.components.flatMap(c => this.groups.map(g => padded(data[`d${g}`].subarray(c.starts[g], c.starts[g] + 4 * c.rows), 4, n)));
-    this.basis = table(gl, UNITS.basis, gl.RGBA8I, gl.RGBA_INTEGER, gl.BYTE, n, layers, Math.max(layers.length, 1));
-    for (const look of this.looks) {
-      look.tables = ["xyzd", "sizes", "turns", "rgba"].map((name, k) => table(gl, UNITS[name], gl.RGBA32F, gl.RGBA, gl.FLOAT, n, look.rest[k]));
-      look.out = ["moving", "fixed_"].map(name => table(gl, UNITS[name], gl.RGBA32UI, gl.RGBA_INTEGER, gl.UNSIGNED_INT, n));
-      look.frame = gl.createFramebuffer();
-      gl.bindFramebuffer(gl.FRAMEBUFFER, look.frame);
-      look.out.forEach((o, k) => gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0 + k, gl.TEXTURE_2D, o.t, 0));
-      gl.drawBuffers([gl.COLOR_ATTACHMENT0, gl.COLOR_ATTACHMENT1]);
-    }
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-    // hundreds of layers, each rounded to 8 bits, would add up to some per cent: they are summed in 16-bit floats
-    this.sum = gl.getExtension("EXT_color_buffer_float") && { frame: gl.createFramebuffer(), store: gl.createRenderbuffer(), width: 0 };
-    this.face = this.sorted = null;
+    this.program = compileProgram(gl, SPLAT_VERTEX, SPLAT_FRAGMENT);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, rectangleIndices(this.n), gl.STATIC_DRAW);
+    const indices = { internal: gl.R32UI, format: gl.RED_INTEGER, type: gl.UNSIGNED_INT };
+    this.orderTexture = new DataTexture(gl, UNITS.order, indices, this.n);
+    this.expression = new Expression(gl, this.header, this.data, this.looks);
+    this.target = HalfFloatTarget.create(gl);
+    this.depthSort.invalidate();
   }
-  summing(width, height) {
-    const { gl, sum } = this;
-    gl.bindFramebuffer(gl.FRAMEBUFFER, sum.frame);
-    if (sum.width === width) return;
-    sum.width = width;
-    gl.bindRenderbuffer(gl.RENDERBUFFER, sum.store); gl.renderbufferStorage(gl.RENDERBUFFER, gl.RGBA16F, width, height);
-    gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.RENDERBUFFER, sum.store);
-  }
-  express(coefficients) {
-    const key = coefficients.join();
-    if (this.face === key) return;
-    this.face = key; this.sorted = null;
-    const { gl, header } = this, u = this.update.at;
-    gl.useProgram(this.update.program);
-    gl.disable(gl.BLEND); gl.disable(gl.SCISSOR_TEST); gl.disable(gl.DEPTH_TEST);
-    gl.viewport(0, 0, WIDE, Math.ceil(this.n / WIDE));
-    for (const name of ["xyzd", "sizes", "turns", "rgba", "basis"]) gl.uniform1i(u[name], UNITS[name]);
-    gl.uniform1i(u.components, header.components.length); gl.uniform1i(u.groups, this.groups.length);
-    this.basis.use();
-    this.looks.forEach((look, l) => {
-      const factors = header.components.flatMap(({ steps }, k) => ["position", ...LOOK.map(g => g + l)].map(g => coefficients[k] * steps[g]));
-      if (factors.length) gl.uniform4fv(u.factors, factors);
-      gl.uniform1i(u.look, l);
-      for (const unit of [UNITS.moving, UNITS.fixed_]) { gl.activeTexture(gl.TEXTURE0 + unit); gl.bindTexture(gl.TEXTURE_2D, null); }  // not read while written
-      look.tables.forEach(t => t.use());
-      gl.bindFramebuffer(gl.FRAMEBUFFER, look.frame);
-      gl.drawArrays(gl.TRIANGLES, 0, 3);
-    });
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-  }
-  // radix sort by depth, 22 bits, farthest first; of an expression only its share along the view is computed here
-  sort(camera, place, coefficients) {
-    const key = [...camera.R, ...camera.t, ...place.head, ...place.headT, ...place.chest, ...place.chestT].map(x => x.toFixed(4)).join();
-    if (this.sorted === key) return;
-    this.sorted = key;
-    const row = (m, t) => { const r = camera.R.slice(6); return [0, 1, 2].map(c => r[0] * m[c] + r[1] * m[3 + c] + r[2] * m[6 + c]).concat(r[0] * t[0] + r[1] * t[1] + r[2] * t[2] + camera.t[2]); };
-    const h = row(place.head, place.headT), c = row(place.chest, place.chestT), { rest: x, follow, depth, n, counts, keys, order } = this;
-    const [h0, h1, h2, h3] = h, [c0, c1, c2, c3] = c;
-    for (let i = 0, p = 0; i < n; i++, p += 3) {
-      const a = x[p], b = x[p + 1], d = x[p + 2], f = follow[i];
-      depth[i] = f * (h0 * a + h1 * b + h2 * d + h3) + (1 - f) * (c0 * a + c1 * b + c2 * d + c3);
-    }
-    const basis = this.data.dposition;
-    this.header.components.forEach(({ rows, steps, starts }, k) => {
-      const factor = coefficients[k] * steps.position, u = factor * h0, v = factor * h1, w = factor * h2;
-      if (Math.abs(factor) * 127 < 0.001) return;  // less than 0.1 mm
-      for (let i = 0, b = starts.position; i < rows; i++, b += 4) depth[i] += u * basis[b] + v * basis[b + 1] + w * basis[b + 2];
-    });
-    let low = Infinity, high = -Infinity;
-    for (let i = 0; i < n; i++) { const z = depth[i]; if (z < low) low = z; if (z > high) high = z; }
-    const factor = (DEPTHS * DEPTHS - 1) / Math.max(high - low, 1e-9);
-    for (let i = 0; i < n; i++) keys[i] = (high - depth[i]) * factor;
-    const pass = (from, to, shift) => {  // by 11 bits of the key, keeping the order of equals; equals begin with the last, as in Python
-      counts.fill(0);
-      for (let i = 0; i < n; i++) counts[(keys[i] >> shift) & (DEPTHS - 1)]++;
-      for (let k = 0, sum = 0; k < DEPTHS; k++) { const count = counts[k]; counts[k] = sum; sum += count; }
-      for (let q = 0; q < n; q++) { const i = from ? from[q] : n - 1 - q; to[counts[(keys[i] >> shift) & (DEPTHS - 1)]++] = i; }
-    };
-    pass(null, this.half, 0); pass(this.half, order, 11);
-    this.orderTable.put(order);
-  }
-  place(state) {
-    const m = this.data.motion, k = 32 * clamp(Math.round(state.frame || 0), 0, m.length / 32 - 1), at = (from, count) => Array.from(m.subarray(k + from, k + from + count));
-    const [yaw, pitch, roll] = (state.pose || [0, 0, 0]).map(radians), turn = multiply(multiply(turnY(yaw), turnX(pitch)), turnZ(roll));
-    const extra = quatMultiply(quatMultiply(about(1, yaw), about(0, pitch)), about(2, roll));
-    return { head: multiply(at(0, 9), turn), headT: at(9, 3), headQ: quatMultiply(at(12, 4), extra), chest: at(16, 9), chestT: at(25, 3), chestQ: at(28, 4) };
-  }
-  coefficients(state) {
-    const { header, data } = this, count = header.components.length, clip = header.clip ? header.clip.components : 0;
-    const out = new Array(count).fill(0);
-    const frame = header.clip ? clamp(Math.round(state.frame || 0), 0, header.clip.frames - 1) : 0;
-    for (let k = 0; k < clip; k++) out[k] = data.coefficients[frame * clip + k];
-    header.sliders.forEach((s, k) => { out[clip + k] = (state.sliders || {})[s.name] || 0; });
-    return out;
-  }
+  /**
+   * Draw the Gaussians as a state says.
+   * @param {import("./orbit_camera.js").Camera} camera world to camera
+   * @param {object} state see scene.js
+   * @param {number} width pixels
+   * @param {number} height pixels
+   */
   draw(camera, state, width, height) {
-    const gl = this.gl, u = this.shader.at, place = this.place(state), begun = performance.now();
-    const coefficients = this.coefficients(state);
-    this.express(coefficients);
-    this.sort(camera, place, coefficients);
-    this.milliseconds = performance.now() - begun;
-    const raw = state.overlay === "raw", ground = raw ? 0 : 1;
-    if (this.sum) this.summing(width, height);
+    const { gl, target } = this;
+    const place = placement(this.data.motion, state);
+    this.prepare(camera, place, state);
+    if (target) target.bind(width, height);
+    const ground = state.overlay === "raw" ? 0 : 1;
     gl.viewport(0, 0, width, height);
-    gl.disable(gl.SCISSOR_TEST); gl.disable(gl.DEPTH_TEST);
-    gl.clearColor(ground, ground, ground, 1); gl.clear(gl.COLOR_BUFFER_BIT);
-    gl.enable(gl.BLEND); gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-    gl.useProgram(this.shader.program);
-    for (const name of ["moving", "fixed_", "order"]) gl.uniform1i(u[name], UNITS[name]);
-    for (const name of ["head", "chest"]) { gl.uniformMatrix3fv(u[name], true, place[name]); gl.uniform3fv(u[name + "T"], place[name + "T"]); gl.uniform4fv(u[name + "Q"], place[name + "Q"]); }
-    gl.uniformMatrix3fv(u.view, true, camera.R); gl.uniform3fv(u.viewT, camera.t);
-    gl.uniform4fv(u.K, camera.K); gl.uniform2f(u.size, width, height);
-    gl.uniform1f(u.scale, this.header.scale); gl.uniform1f(u.eps, 0.3 * Math.max(1, width / this.header.camera.width) ** 2);
-    gl.uniform1i(u.overlay, raw ? 2 : state.overlay === "weights" ? 1 : 0);
-    gl.uniform1f(u.alpha, state.alpha); gl.uniform1i(u.weak, state.b < state.boundary ? 1 : 0);
-    this.orderTable.use();
-    const show = look => { look.out.forEach(t => t.use()); gl.drawElements(gl.TRIANGLES, 6 * this.n, gl.UNSIGNED_INT, 0); };
-    const edge = this.looks.length < 2 ? width : Math.round(clamp(state.wipe, 0, 1) * width);
-    gl.enable(gl.SCISSOR_TEST);
-    if (edge > 0) { gl.scissor(0, 0, edge, height); show(this.looks[0]); }
-    if (edge < width) { gl.scissor(edge, 0, width - edge, height); show(this.looks[1]); }
     gl.disable(gl.SCISSOR_TEST);
-    if (!this.sum) return;
-    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, this.sum.frame); gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
-    gl.blitFramebuffer(0, 0, width, height, 0, 0, width, height, gl.COLOR_BUFFER_BIT, gl.NEAREST);
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.disable(gl.DEPTH_TEST);
+    gl.clearColor(ground, ground, ground, 1);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    gl.enable(gl.BLEND);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    gl.useProgram(this.program.program);
+    this.setUniforms(camera, place, state, width, height);
+    this.orderTexture.bind();
+    this.drawLooks(state, width, height);
+    if (target) target.copyToCanvas(width, height);
   }
-}
-
-// ---- meshes with a distance per vertex, landmarks on top
-const MESH_VERTEX = `#version 300 es
-precision highp float;
-layout(location=0) in vec3 x; layout(location=1) in vec3 n; layout(location=2) in vec4 c; layout(location=3) in float d;
-uniform mat3 view; uniform vec3 viewT; uniform vec4 K; uniform vec2 size; uniform int surface; uniform float points;
-${WEIGHT}
-out vec3 colour;
-void main() {
-  vec3 p = view * x + viewT, facing = view * n;
-  vec3 base = surface == 1 ? viridis(eq8(d)) : surface == 2 ? 0.5 + 0.5 * n : c.rgb;
-  float light = c.a < 0.5 || surface == 2 ? 1.0 : 0.35 + 0.65 * abs(facing.z);
-  colour = points > 0.0 ? c.rgb : base * light;
-  vec2 pixel = K.xy * p.xy / p.z + K.zw;
-  float near = 0.5, far = 60.0, z = p.z - (points > 0.0 ? 0.06 : 0.0);
-  gl_Position = vec4((2.0 * pixel.x / size.x - 1.0) * p.z, (1.0 - 2.0 * pixel.y / size.y) * p.z, ((far + near) * z - 2.0 * far * near) / (far - near), p.z);
-  gl_PointSize = points;
-}`;
-const MESH_FRAGMENT = `#version 300 es
-precision highp float;
-uniform float points; in vec3 colour; out vec4 o;
-void main() { if (points > 0.0 && length(gl_PointCoord - 0.5) > 0.5) discard; o = vec4(colour, 1); }`;
-
-class Mesh {
-  constructor(header, data) { this.header = header; this.data = data; this.normals = this.makeNormals(); }
-  makeNormals() {
-    const { verts, faces } = this.data, out = new Float32Array(verts.length);
-    for (let f = 0; f < faces.length; f += 3) {
-      const [i, j, k] = [faces[f] * 3, faces[f + 1] * 3, faces[f + 2] * 3], a = [0, 1, 2].map(c => verts[j + c] - verts[i + c]), b = [0, 1, 2].map(c => verts[k + c] - verts[i + c]);
-      const n = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-      for (const v of [i, j, k]) for (let c = 0; c < 3; c++) out[v + c] += n[c];
+  prepare(camera, place, state) {
+    const begun = performance.now();
+    const coefficients = expressionCoefficients(this.header, this.data.coefficients, state);
+    if (this.expression.update(coefficients)) this.depthSort.invalidate();
+    if (this.depthSort.sort(camera, place, coefficients)) this.orderTexture.write(this.order);
+    this.milliseconds = performance.now() - begun;
+  }
+  setUniforms(camera, place, state, width, height) {
+    const { gl, header } = this;
+    const { uniforms } = this.program;
+    for (const name of ["meanAndColor", "shape", "order"]) {
+      gl.uniform1i(uniforms[name], UNITS[name]);
     }
-    for (let v = 0; v < out.length; v += 3) { const l = Math.hypot(out[v], out[v + 1], out[v + 2]) || 1; for (let c = 0; c < 3; c++) out[v + c] /= l; }
-    return out;
+    for (const name of ["head", "chest"]) {
+      gl.uniformMatrix3fv(uniforms[name], true, place[name]);
+      gl.uniform3fv(uniforms[`${name}T`], place[`${name}T`]);
+      gl.uniform4fv(uniforms[`${name}Q`], place[`${name}Q`]);
+    }
+    gl.uniformMatrix3fv(uniforms.view, true, camera.R);
+    gl.uniform3fv(uniforms.viewT, camera.t);
+    gl.uniform4fv(uniforms.K, camera.K);
+    gl.uniform2f(uniforms.size, width, height);
+    gl.uniform1f(uniforms.scale, header.scale);
+    gl.uniform1f(uniforms.eps, BLUR * Math.max(1, width / header.camera.width) ** 2);
+    gl.uniform1i(uniforms.overlay, OVERLAYS[state.overlay] ?? OVERLAYS.none);
+    setWeightUniforms(gl, uniforms, state);
   }
-  attach(gl) {
-    this.gl = gl; this.shader = program(gl, MESH_VERTEX, MESH_FRAGMENT);
-    const bind = arrays => {
-      const vao = gl.createVertexArray(); gl.bindVertexArray(vao);
-      arrays.forEach(([array, width, normalise], k) => {
-        gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer()); gl.bufferData(gl.ARRAY_BUFFER, array, gl.STATIC_DRAW);
-        gl.enableVertexAttribArray(k); gl.vertexAttribPointer(k, width, normalise ? gl.UNSIGNED_BYTE : gl.FLOAT, normalise, 0, 0);
-      });
-      return vao;
-    };
-    const { verts, colours, distance, faces, landmarks } = this.data;
-    this.surface = bind([[verts, 3], [this.normals, 3], [colours, 4, true], [distance, 1]]);
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer()); gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, faces, gl.STATIC_DRAW);
-    const orange = new Uint8Array(landmarks.length / 3 * 4); for (let k = 0; k < orange.length; k += 4) orange.set([213, 94, 0, 255], k);
-    this.points = bind([[landmarks, 3], [landmarks, 3], [orange, 4, true], [new Float32Array(landmarks.length / 3), 1]]);
-    gl.bindVertexArray(null);
+  drawLooks(state, width, height) {
+    const { gl } = this;
+    const wipe = Math.round(clamp(state.wipe, 0, 1) * width);
+    const edge = this.looks.length < 2 ? width : wipe;
+    gl.enable(gl.SCISSOR_TEST);
+    if (edge > 0) {
+      gl.scissor(0, 0, edge, height);
+      this.drawLook(0);
+    }
+    if (edge < width) {
+      gl.scissor(edge, 0, width - edge, height);
+      this.drawLook(1);
+    }
+    gl.disable(gl.SCISSOR_TEST);
   }
-  draw(camera, state, width, height) {
-    const gl = this.gl, u = this.shader.at;
-    gl.viewport(0, 0, width, height); gl.disable(gl.BLEND); gl.enable(gl.DEPTH_TEST); gl.clearColor(1, 1, 1, 1); gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    gl.useProgram(this.shader.program);
-    gl.uniformMatrix3fv(u.view, true, camera.R); gl.uniform3fv(u.viewT, camera.t); gl.uniform4fv(u.K, camera.K); gl.uniform2f(u.size, width, height);
-    gl.uniform1f(u.alpha, state.alpha); gl.uniform1i(u.weak, state.b < state.boundary ? 1 : 0);
-    gl.uniform1i(u.surface, state.overlay === "weights" ? 1 : state.overlay === "normals" ? 2 : 0); gl.uniform1f(u.points, 0);
-    gl.bindVertexArray(this.surface); gl.drawElements(gl.TRIANGLES, this.data.faces.length, gl.UNSIGNED_INT, 0);
-    if (state.landmarks !== false) { gl.uniform1f(u.points, Math.max(5, width / 70)); gl.bindVertexArray(this.points); gl.drawArrays(gl.POINTS, 0, this.data.landmarks.length / 3); }
-    gl.bindVertexArray(null);
+  drawLook(k) {
+    const { gl } = this;
+    this.expression.bindLook(k);
+    gl.drawElements(gl.TRIANGLES, 6 * this.n, gl.UNSIGNED_INT, 0);
   }
-  // the landmark nearest to a canvas position, within 12 pixels
-  pick(camera, x, y) {
-    let best = null, closest = 12;
-    this.header.names.forEach((name, k) => {
-      const p = apply(camera.R, Array.from(this.data.landmarks.subarray(3 * k, 3 * k + 3))).map((v, c) => v + camera.t[c]);
-      const away = Math.hypot(camera.K[0] * p[0] / p[2] + camera.K[2] - x, camera.K[1] * p[1] / p[2] + camera.K[3] - y);
-      if (away < closest) { closest = away; best = `${k}: ${name}`; }
-    });
-    return best;
+};
+function rectangleIndices(count) {
+  const indices = new Uint32Array(6 * count);
+  for (let k = 0; k < count; k++) {
+    const first = 4 * k;
+    indices.set([first, first + 1, first + 2, first + 2, first + 1, first + 3], 6 * k);
   }
+  return indices;
 }
 
-// ---- a canvas with a camera that people turn; at most MOST of them hold a GL context, and only while seen
-const MOST = 6, live = (globalThis.stkitLive ??= []);  // shared by all copies of this module on a page
-class Stage {
-  constructor(canvas, layer, header, state, changed) {
-    Object.assign(this, { canvas, layer, header, state, changed, view: { yaw: 0, pitch: 0, zoom: 0, x: 0, y: 0 }, drawn: 0 });
-    this.stop = new AbortController();
-    this.input();
-    this.observer = new IntersectionObserver(found => { this.seen = found.at(-1).isIntersecting; if (this.seen) this.wake(); else this.sleep(); });
+// src/contexts.js
+var MAX_CONTEXTS = 6;
+var live = globalThis.stkitLive ??= [];
+function makeRoom() {
+  while (live.length >= MAX_CONTEXTS) {
+    const hidden = live.find((stage) => !stage.visible);
+    (hidden || live[0]).sleep();
+  }
+}
+function release(stage) {
+  live.splice(live.indexOf(stage), 1);
+}
+
+// src/controls.js
+var DRAG_ANGLE = 8e-3;
+var WHEEL_ZOOM = 1e-3;
+var KEY_ANGLE = 0.08;
+var KEY_PAN = 8;
+var KEY_ZOOM = 0.1;
+var RIGHT_BUTTON = 2;
+var ARROWS = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1]
+};
+function addControls(stage) {
+  const { canvas } = stage;
+  const controller = new AbortController();
+  const on = (name, listener) => canvas.addEventListener(name, listener, { signal: controller.signal, passive: false });
+  addPointers(stage, on);
+  on("contextmenu", (event) => event.preventDefault());
+  on("dblclick", () => stage.reset());
+  on("wheel", (event) => {
+    if (document.activeElement !== canvas) return;
+    event.preventDefault();
+    zoom(stage, -event.deltaY * WHEEL_ZOOM);
+  });
+  on("keydown", (event) => {
+    if (!pressKey(stage, event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  return controller;
+}
+function addPointers(stage, on) {
+  const { canvas } = stage;
+  const held = /* @__PURE__ */ new Map();
+  let apart = 0;
+  const lift = (event) => {
+    held.delete(event.pointerId);
+    apart = 0;
+  };
+  on("pointerup", lift);
+  on("pointercancel", lift);
+  on("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    held.set(event.pointerId, [event.clientX, event.clientY]);
+    canvas.focus({ preventScroll: true });
+  });
+  on("pointermove", (event) => {
+    stage.onHover?.(event);
+    const last = held.get(event.pointerId);
+    if (!last) return;
+    const dx = event.clientX - last[0];
+    const dy = event.clientY - last[1];
+    held.set(event.pointerId, [event.clientX, event.clientY]);
+    if (held.size === 2) {
+      const [a, b] = [...held.values()];
+      const now = Math.hypot(a[0] - b[0], a[1] - b[1]);
+      if (apart) stage.view.zoomBy(Math.log(now / apart));
+      apart = now;
+      pan(stage, dx / 2, dy / 2);
+    } else if (event.shiftKey || event.buttons === RIGHT_BUTTON) {
+      pan(stage, dx, dy);
+    } else {
+      orbit(stage, dx * DRAG_ANGLE, dy * DRAG_ANGLE);
+    }
+  });
+}
+function pressKey(stage, event) {
+  const arrow = ARROWS[event.key];
+  if (arrow) {
+    const [x, y] = arrow;
+    if (event.shiftKey) pan(stage, x * KEY_PAN, y * KEY_PAN);
+    else orbit(stage, x * KEY_ANGLE, y * KEY_ANGLE);
+    return true;
+  }
+  switch (event.key) {
+    case "+":
+      zoom(stage, KEY_ZOOM);
+      return true;
+    case "-":
+      zoom(stage, -KEY_ZOOM);
+      return true;
+    case "Home":
+      stage.reset();
+      return true;
+    case " ":
+      stage.onPlayKey?.();
+      return true;
+    default:
+      return false;
+  }
+}
+function orbit(stage, yaw, pitch) {
+  stage.view.orbit(yaw, pitch);
+  stage.changed();
+}
+function pan(stage, dx, dy) {
+  stage.view.pan(dx, dy, stage.canvas.clientWidth);
+  stage.changed();
+}
+function zoom(stage, amount) {
+  stage.view.zoomBy(amount);
+  stage.changed();
+}
+
+// src/orbit_camera.js
+var MAX_PITCH = 1.4;
+var MIN_ZOOM = -1.5;
+var MAX_ZOOM = 1.8;
+var OrbitCamera = class {
+  /**
+   * @param {{viewmat: number[], K: number[], width: number}} base the header's camera: viewmat (16) and K (9),
+   *   row by row; width in pixels
+   * @param {number[]} pivot the point to turn around, world decimetres
+   */
+  constructor(base, pivot) {
+    this.base = base;
+    this.pivot = pivot;
+    this.distance = 0;
+    this.reset();
+  }
+  /** Back to the header's camera. */
+  reset() {
+    this.yaw = 0;
+    this.pitch = 0;
+    this.zoom = 0;
+    this.x = 0;
+    this.y = 0;
+  }
+  /**
+   * Turn.
+   * @param {number} yaw radians
+   * @param {number} pitch radians; what lies beyond +-1.4 in all is lost
+   */
+  orbit(yaw, pitch) {
+    this.yaw += yaw;
+    this.pitch = clamp(this.pitch + pitch, -MAX_PITCH, MAX_PITCH);
+  }
+  /**
+   * Move sideways, so that the pivot follows a pointer.
+   * @param {number} dx CSS pixels to the right
+   * @param {number} dy CSS pixels downwards
+   * @param {number} width the canvas's, CSS pixels
+   */
+  pan(dx, dy, width) {
+    const perPixel = this.distance / this.base.K[0] * this.base.width / width;
+    this.x += dx * perPixel;
+    this.y += dy * perPixel;
+  }
+  /**
+   * Come nearer, or go away.
+   * @param {number} amount added to the logarithm of the enlargement
+   */
+  zoomBy(amount) {
+    this.zoom = clamp(this.zoom + amount, MIN_ZOOM, MAX_ZOOM);
+  }
+  /**
+   * The camera as it stands.
+   * @param {number} width the canvas's, pixels
+   * @returns {Camera} for a canvas of this width
+   */
+  camera(width) {
+    const { base, pivot } = this;
+    const W = base.viewmat;
+    const R0 = [W[0], W[1], W[2], W[4], W[5], W[6], W[8], W[9], W[10]];
+    const T0 = [W[3], W[7], W[11]];
+    const R = multiply(multiply(rotationX(this.pitch), R0), rotationY(this.yaw));
+    const centre = apply(R0, pivot).map((value, k) => value + T0[k]);
+    centre[0] += this.x;
+    centre[1] += this.y;
+    centre[2] *= Math.exp(-this.zoom);
+    this.distance = centre[2];
+    const t = apply(R, pivot).map((value, k) => centre[k] - value);
+    const size = width / base.width;
+    const K = [base.K[0], base.K[4], base.K[2], base.K[5]].map((value) => value * size);
+    return { R, t, K };
+  }
+  /**
+   * The camera as it stands, in the form of a packet's header (see stkit.viewers.packet.camera_from).
+   * @param {number} width the canvas's, pixels
+   * @returns {{viewmat: number[], K: number[], width: number, height: number}} at the base camera's size
+   */
+  toHeader(width) {
+    const { R, t, K } = this.camera(width);
+    const scale = this.base.width / width;
+    const [fx, fy, cx, cy] = K.map((value) => value * scale);
+    const rows = [0, 1, 2].flatMap((k) => [...R.slice(3 * k, 3 * k + 3), t[k]]);
+    return {
+      viewmat: [...rows, 0, 0, 0, 1],
+      K: [fx, 0, cx, 0, fy, cy, 0, 0, 1],
+      width: this.base.width,
+      height: this.base.height
+    };
+  }
+};
+
+// src/stage.js
+var SETTLE = 150;
+var RETRY = 100;
+var MIN_SIZE = 128;
+var MAX_SIZE = 1024;
+var FALLBACK_SIZE = 512;
+var Stage = class {
+  /**
+   * @param {HTMLCanvasElement} canvas where to draw
+   * @param {object} layer Splats or Mesh: what to draw
+   * @param {object} header the packet's header; `size` fixes the canvas's pixels
+   * @param {object} state what the controls set, see scene.js
+   * @param {() => void} onSettled called when a change of camera or state has settled
+   */
+  constructor(canvas, layer, header, state, onSettled) {
+    Object.assign(this, { canvas, layer, header, state, onSettled });
+    this.view = new OrbitCamera(header.camera, header.pivot);
+    this.drawn = 0;
+    this.gl = null;
+    this.onFailure = null;
+    this.onPlayKey = null;
+    this.onHover = null;
+    this.listeners = addControls(this);
+    this.observer = new IntersectionObserver((entries) => {
+      this.visible = entries.at(-1).isIntersecting;
+      if (this.visible) this.wake();
+      else this.sleep();
+    });
     this.observer.observe(canvas);
   }
+  /** Get a context and draw. */
   wake() {
     if (this.gl) return;
-    while (live.length >= MOST) (live.find(s => !s.seen) || live[0]).sleep();
-    this.seen = true;
-    if (this.used) { const fresh = this.canvas.cloneNode(); this.canvas.replaceWith(fresh); this.canvas = fresh; this.stop.abort(); this.stop = new AbortController(); this.input(); this.observer.disconnect(); this.observer.observe(fresh); }
-    const gl = this.canvas.getContext("webgl2", { antialias: this.layer instanceof Mesh, alpha: false, preserveDrawingBuffer: true });
-    if (!gl) { this.failed?.("This browser has no WebGL 2, so the 3D view stays empty."); return; }
-    this.used = true; this.gl = gl; live.push(this);
-    this.canvas.addEventListener("webglcontextlost", () => { if (this.gl === gl) { this.sleep(); if (this.seen) setTimeout(() => this.wake(), 100); } }, { signal: this.stop.signal });
+    makeRoom();
+    this.visible = true;
+    if (this.hadContext) this.replaceCanvas();
+    const gl = this.canvas.getContext("webgl2", {
+      antialias: this.layer.antialias,
+      alpha: false,
+      preserveDrawingBuffer: true
+    });
+    if (!gl) {
+      this.onFailure?.("This browser has no WebGL 2, so the 3D view stays empty.");
+      return;
+    }
+    this.hadContext = true;
+    this.gl = gl;
+    live.push(this);
+    this.recoverFromLoss(gl);
     this.layer.attach(gl);
-    this.ask();
+    this.requestDraw();
   }
+  // a canvas whose context was given up never gets another
+  replaceCanvas() {
+    const fresh = this.canvas.cloneNode();
+    this.canvas.replaceWith(fresh);
+    this.canvas = fresh;
+    this.listeners.abort();
+    this.listeners = addControls(this);
+    this.observer.disconnect();
+    this.observer.observe(fresh);
+  }
+  recoverFromLoss(gl) {
+    const onLost = () => {
+      if (this.gl !== gl) return;
+      this.sleep();
+      if (this.visible) setTimeout(() => this.wake(), RETRY);
+    };
+    const { signal } = this.listeners;
+    this.canvas.addEventListener("webglcontextlost", onLost, { signal });
+  }
+  /** Give the context up. */
   sleep() {
     if (!this.gl) return;
-    live.splice(live.indexOf(this), 1);
-    cancelAnimationFrame(this.pending); this.pending = 0;
+    release(this);
+    cancelAnimationFrame(this.pending);
+    this.pending = 0;
     this.gl.getExtension("WEBGL_lose_context")?.loseContext();
     this.gl = null;
   }
-  end() { this.observer.disconnect(); this.stop.abort(); this.sleep(); }
-  ask() { if (this.gl && !this.pending) this.pending = requestAnimationFrame(() => { this.pending = 0; this.draw(); }); }
-  camera() {
-    const base = this.header.camera, v = this.view, W = base.viewmat, R0 = [W[0], W[1], W[2], W[4], W[5], W[6], W[8], W[9], W[10]], T0 = [W[3], W[7], W[11]], pivot = this.header.pivot;
-    const R = multiply(multiply(turnX(v.pitch), R0), turnY(v.yaw)), centre = apply(R0, pivot).map((x, k) => x + T0[k]);
-    centre[0] += v.x; centre[1] += v.y; centre[2] *= Math.exp(-v.zoom);
-    this.distance = centre[2];
-    const t = apply(R, pivot).map((x, k) => centre[k] - x), size = this.canvas.width / base.width;
-    return { R, t, K: [base.K[0], base.K[4], base.K[2], base.K[5]].map(x => x * size) };
+  /** Stop for good. */
+  end() {
+    clearTimeout(this.settling);
+    this.observer.disconnect();
+    this.listeners.abort();
+    this.sleep();
   }
+  /** Draw with the browser's next frame. */
+  requestDraw() {
+    if (!this.gl || this.pending) return;
+    this.pending = requestAnimationFrame(() => {
+      this.pending = 0;
+      this.draw();
+    });
+  }
+  /**
+   * The camera for the canvas as it is.
+   * @returns {import("./orbit_camera.js").Camera} the camera
+   */
+  camera() {
+    return this.view.camera(this.canvas.width);
+  }
+  /** Draw now. */
   draw() {
     if (!this.gl || this.gl.isContextLost()) return;
-    const wide = Math.round(this.header.size || clamp((this.canvas.clientWidth || 512) * Math.min(devicePixelRatio, 2), 128, 1024));
-    if (this.canvas.width !== wide) { this.canvas.width = wide; this.canvas.height = wide; }
-    this.layer.draw(this.camera(), this.state, wide, wide);
+    const { canvas, header } = this;
+    const shown = (canvas.clientWidth || FALLBACK_SIZE) * Math.min(devicePixelRatio, 2);
+    const size = Math.round(header.size || clamp(shown, MIN_SIZE, MAX_SIZE));
+    if (canvas.width !== size) {
+      canvas.width = size;
+      canvas.height = size;
+    }
+    this.layer.draw(this.camera(), this.state, size, size);
     this.drawn++;
   }
-  moved() { this.ask(); clearTimeout(this.later); this.later = setTimeout(() => this.changed?.(), 150); }
-  reset() { Object.assign(this.view, { yaw: 0, pitch: 0, zoom: 0, x: 0, y: 0 }); this.moved(); }
-  input() {
-    const c = this.canvas, v = this.view, on = (name, f) => c.addEventListener(name, f, { signal: this.stop.signal, passive: false });
-    const held = new Map();
-    let apart = 0;
-    const orbit = (dx, dy) => { v.yaw += dx; v.pitch = clamp(v.pitch + dy, -1.4, 1.4); this.moved(); };
-    const pan = (dx, dy) => { const far = this.distance / this.header.camera.K[0] * this.header.camera.width / c.clientWidth; v.x += dx * far; v.y += dy * far; this.moved(); };
-    on("pointerdown", e => { c.setPointerCapture(e.pointerId); held.set(e.pointerId, [e.clientX, e.clientY]); c.focus({ preventScroll: true }); });
-    on("pointerup", e => { held.delete(e.pointerId); apart = 0; });
-    on("pointercancel", e => { held.delete(e.pointerId); apart = 0; });
-    on("pointermove", e => {
-      this.hover?.(e);
-      const last = held.get(e.pointerId);
-      if (!last) return;
-      const dx = e.clientX - last[0], dy = e.clientY - last[1];
-      held.set(e.pointerId, [e.clientX, e.clientY]);
-      if (held.size === 2) {
-        const [a, b] = [...held.values()], now = Math.hypot(a[0] - b[0], a[1] - b[1]);
-        if (apart) v.zoom = clamp(v.zoom + Math.log(now / apart), -1.5, 1.8);
-        apart = now; pan(dx / 2, dy / 2);
-      } else if (e.shiftKey || e.buttons === 2) pan(dx, dy); else orbit(dx * 0.008, dy * 0.008);
-    });
-    on("contextmenu", e => e.preventDefault());
-    on("dblclick", () => this.reset());
-    on("wheel", e => { if (document.activeElement !== c) return; e.preventDefault(); v.zoom = clamp(v.zoom - e.deltaY * 0.001, -1.5, 1.8); this.moved(); });
-    on("keydown", e => {
-      const step = { ArrowLeft: () => orbit(-0.08, 0), ArrowRight: () => orbit(0.08, 0), ArrowUp: () => orbit(0, -0.08), ArrowDown: () => orbit(0, 0.08), Home: () => this.reset(),
-        "+": () => { v.zoom = clamp(v.zoom + 0.1, -1.5, 1.8); this.moved(); }, "-": () => { v.zoom = clamp(v.zoom - 0.1, -1.5, 1.8); this.moved(); }, " ": () => this.toggle?.() }[e.key];
-      if (e.shiftKey && e.key.startsWith("Arrow")) pan(...{ ArrowLeft: [-8, 0], ArrowRight: [8, 0], ArrowUp: [0, -8], ArrowDown: [0, 8] }[e.key]); else if (step) step(); else return;
-      e.preventDefault(); e.stopPropagation();
-    });
+  /** Draw, and report once the change has settled. */
+  changed() {
+    this.requestDraw();
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => this.onSettled?.(), SETTLE);
   }
+  /** Turn the camera back to where it started. */
+  reset() {
+    this.view.reset();
+    this.changed();
+  }
+};
+
+// src/scene.js
+var INITIAL_STATE = {
+  frame: 0,
+  playing: false,
+  wipe: 0.5,
+  // the first look is left of this fraction of the picture
+  overlay: "none",
+  // "weights"; of a mesh "normals"; for tests "raw", the weights as grey on black
+  alpha: 5,
+  // of Eq. 8, 1 / decimetre
+  b: 0.8,
+  // strength of the edit
+  boundary: 0.5,
+  // b from which an edit is strong
+  sliders: {},
+  // expression: positions by name
+  pose: [0, 0, 0]
+  // of the head: yaw, pitch, roll in degrees
+};
+var HELP = "Drag to turn, shift-drag to move, click and wheel to zoom, double-click to reset.";
+var KEYS = "Arrow keys turn, shift and arrows move, plus and minus zoom, Home resets";
+function showScene(model, el, header, data) {
+  const state = { ...structuredClone(INITIAL_STATE), ...model.get("state") };
+  const layer = header.kind === "splats" ? new Splats(header, data) : new Mesh(header, data);
+  const canvas = create("canvas", { tabIndex: 0, role: "img" });
+  const play = header.clip ? ", space plays" : "";
+  canvas.setAttribute("aria-label", `${header.alt} ${KEYS}${play}.`);
+  const stage = new Stage(canvas, layer, header, state, () => {
+    model.set("camera", camera());
+    model.set("state", { ...state, sliders: { ...state.sliders } });
+    model.save_changes();
+  });
+  const camera = () => stage.view.toHeader(stage.canvas.width);
+  const status = create("div", { className: "note", role: "status" });
+  stage.onFailure = (text) => {
+    status.textContent = text;
+  };
+  const panel = new ControlPanel(header, state, stage);
+  const view = create("div", { className: "view" }, canvas);
+  if (header.kind === "mesh" && header.names.length) addLandmarkTip(view, stage);
+  el.append(
+    create("div", { className: "row" }, view, panel.element),
+    create("p", { className: "note", textContent: header.caption || "" }),
+    create("p", { className: "note", textContent: HELP }),
+    status
+  );
+  const onState = () => {
+    Object.assign(state, model.get("state"));
+    panel.follow();
+    stage.requestDraw();
+  };
+  model.on("change:state", onState);
+  el.stkit = { stage, layer, state, change: (key, value) => panel.set(key, value), camera };
+  return () => {
+    panel.end();
+    model.off("change:state", onState);
+    stage.end();
+  };
+}
+function addLandmarkTip(view, stage) {
+  const tip = create("div", { className: "tip", role: "status", hidden: true });
+  view.append(tip);
+  stage.onHover = (event) => {
+    const box = stage.canvas.getBoundingClientRect();
+    const x = event.clientX - box.left;
+    const y = event.clientY - box.top;
+    const scale = stage.canvas.width / box.width;
+    const found = stage.layer.pick(stage.camera(), x * scale, y * scale);
+    tip.hidden = !found;
+    if (!found) return;
+    tip.textContent = found;
+    tip.style.left = `${x + 12}px`;
+    tip.style.top = `${y}px`;
+  };
 }
 
-// ---- page elements
-const STYLE = `.stkit{font:14px/1.45 system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:860px;padding:4px}
-.stkit .row{display:flex;flex-wrap:wrap;gap:10px 18px;align-items:flex-start}
-.stkit .view{position:relative;width:min(512px,100%);aspect-ratio:1}
-.stkit canvas{width:100%;height:100%;display:block;border:1px solid #ddd;border-radius:6px;touch-action:none;cursor:grab}
-.stkit canvas:focus-visible,.stkit input:focus-visible,.stkit button:focus-visible,.stkit select:focus-visible{outline:3px solid #0072b2;outline-offset:1px}
-.stkit .panel{flex:1 1 250px;min-width:230px}.stkit fieldset{border:1px solid #ddd;border-radius:6px;margin:0 0 8px;padding:4px 10px 8px}.stkit legend{font-weight:600;padding:0 4px}
-.stkit label{display:grid;grid-template-columns:7.5em 1fr 3.2em;gap:6px;align-items:center}.stkit output{font-variant-numeric:tabular-nums;text-align:right}
-.stkit input[type=range]{width:100%;accent-color:#0072b2}.stkit button,.stkit select{font:inherit;padding:2px 10px}
-.stkit .note{color:#555;font-size:12.5px;margin:4px 0}.stkit .tip{position:absolute;pointer-events:none;background:#1b1b1b;color:#fff;padding:1px 7px;border-radius:4px;font-size:12.5px}
-.stkit .wipe{position:relative;max-width:100%}.stkit .wipe img{display:block;width:100%}.stkit .wipe img+img{position:absolute;inset:0}.stkit figure{margin:0;max-width:100%}.stkit figure img{max-width:100%}`;
-const make = (tag, properties = {}, ...children) => { const e = document.createElement(tag); for (const [k, v] of Object.entries(properties)) k in e && k !== "list" ? e[k] = v : e.setAttribute(k, v); e.append(...children); return e; };
-function range(parent, name, low, high, step, value, input, show = v => v.toFixed(2)) {
-  const out = make("output", { textContent: show(value) }), bar = make("input", { type: "range", min: low, max: high, step, value, "aria-label": name });
-  bar.addEventListener("input", () => { out.textContent = show(+bar.value); input(+bar.value); });
-  bar.addEventListener("keydown", e => e.stopPropagation());
-  parent.append(make("label", {}, make("span", { textContent: name }), bar, out));
-  return { bar, set(v) { bar.value = v; out.textContent = show(+v); } };
+// src/style.js
+var STYLE = `
+.stkit {
+  font: 14px/1.45 system-ui, sans-serif; color: #1b1b1b; background: #fff; max-width: 860px; padding: 4px;
 }
-function choice(parent, name, options, value, input) {
-  const box = make("select", { "aria-label": name });
-  for (const [v, text] of options) box.append(make("option", { value: v, textContent: text, selected: v === value }));
-  box.addEventListener("change", () => input(box.value));
-  parent.append(make("label", {}, make("span", { textContent: name }), box));
-  return box;
+.stkit .row { display: flex; flex-wrap: wrap; gap: 10px 18px; align-items: flex-start; }
+.stkit .view { position: relative; width: min(512px, 100%); aspect-ratio: 1; }
+.stkit canvas {
+  width: 100%; height: 100%; display: block; border: 1px solid #ddd; border-radius: 6px;
+  touch-action: none; cursor: grab;
 }
+.stkit canvas:focus-visible, .stkit input:focus-visible, .stkit button:focus-visible,
+.stkit select:focus-visible { outline: 3px solid #0072b2; outline-offset: 1px; }
+.stkit .panel { flex: 1 1 250px; min-width: 230px; }
+.stkit fieldset { border: 1px solid #ddd; border-radius: 6px; margin: 0 0 8px; padding: 4px 10px 8px; }
+.stkit legend { font-weight: 600; padding: 0 4px; }
+.stkit label { display: grid; grid-template-columns: 7.5em 1fr 3.2em; gap: 6px; align-items: center; }
+.stkit output { font-variant-numeric: tabular-nums; text-align: right; }
+.stkit input[type=range] { width: 100%; accent-color: #0072b2; }
+.stkit button, .stkit select { font: inherit; padding: 2px 10px; }
+.stkit .note { color: #555; font-size: 12.5px; margin: 4px 0; }
+.stkit .tip {
+  position: absolute; pointer-events: none; background: #1b1b1b; color: #fff; padding: 1px 7px;
+  border-radius: 4px; font-size: 12.5px;
+}
+.stkit .wipe { position: relative; max-width: 100%; }
+.stkit .wipe img { display: block; width: 100%; }
+.stkit .wipe img + img { position: absolute; inset: 0; }
+.stkit figure { margin: 0; max-width: 100%; }
+.stkit figure img { max-width: 100%; }
+`;
 
-// ---- the three viewers; model has get, set, save_changes, on (anywidget's, or mount's stand-in)
-function scene(model, el, header, data, splats) {
-  const state = { frame: 0, playing: false, wipe: 0.5, overlay: "none", alpha: 5, b: 0.8, boundary: 0.5, sliders: {}, pose: [0, 0, 0], ...model.get("state") };
-  const canvas = make("canvas", { tabIndex: 0, role: "img" });
-  canvas.setAttribute("aria-label", `${header.alt} Arrow keys turn, shift and arrows move, plus and minus zoom, Home resets${header.clip ? ", space plays" : ""}.`);
-  const layer = splats ? new Splats(header, data) : new Mesh(header, data), view = make("div", { className: "view" }, canvas), panel = make("div", { className: "panel" }), status = make("div", { className: "note", role: "status" });
-  const stage = new Stage(canvas, layer, header, state, () => sync());
-  stage.failed = text => { status.textContent = text; };
-  const cameraNow = () => { const c = stage.camera(), s = header.camera.width / stage.canvas.width; return { viewmat: [...c.R.slice(0, 3), c.t[0], ...c.R.slice(3, 6), c.t[1], ...c.R.slice(6), c.t[2], 0, 0, 0, 1], K: [c.K[0] * s, 0, c.K[2] * s, 0, c.K[1] * s, c.K[3] * s, 0, 0, 1], width: header.camera.width, height: header.camera.height }; };
-  function sync() { model.set("camera", cameraNow()); model.set("state", { ...state, sliders: { ...state.sliders } }); model.save_changes(); }
-  const change = (key, value) => { state[key] = value; stage.moved(); };
-  const group = title => { const f = make("fieldset", {}, make("legend", { textContent: title })); panel.append(f); return f; };
-  const follow = [];  // each control's way to take over a changed state
-  let timer = 0, scrub;
-  const stopPlaying = () => { clearInterval(timer); timer = 0; state.playing = false; };
-  if (header.clip) {
-    const f = group("Clip"), play = make("button", { type: "button", textContent: "Play" });
-    const toggle = on => { stopPlaying(); if (on) { state.playing = true; timer = setInterval(() => { state.frame = (state.frame + 1) % header.clip.frames; scrub.set(state.frame); stage.ask(); }, 1000 / header.clip.fps); } play.textContent = on ? "Pause" : "Play"; stage.moved(); };
-    play.addEventListener("click", () => toggle(!timer)); stage.toggle = () => toggle(!timer);
-    f.append(play);
-    follow.push(() => { scrub.set(state.frame); if (state.playing !== Boolean(timer)) toggle(state.playing); });
-    scrub = range(f, "frame", 0, header.clip.frames - 1, 1, state.frame, v => { toggle(false); change("frame", v); }, v => v.toFixed(0));
-    if (state.playing && !matchMedia("(prefers-reduced-motion: reduce)").matches) toggle(true);
-  }
-  if (splats && header.looks.length > 1) { const r = range(group(`${header.looks[0]} | ${header.looks[1]}`), "wipe", 0, 1, 0.01, state.wipe, v => change("wipe", v)); follow.push(() => r.set(state.wipe)); }
-  const resets = [];
-  if (splats && header.sliders.length) {
-    const f = group("Expression");
-    for (const s of header.sliders) resets.push(range(f, s.name, s.low, s.high, 0.05, state.sliders[s.name] || 0, v => { state.sliders[s.name] = v; stage.moved(); }));
-    const own = resets.slice();
-    follow.push(() => header.sliders.forEach((s, k) => own[k].set(state.sliders[s.name] || 0)));
-  }
-  if (splats && header.posable) {
-    const f = group("Head pose (degrees)");
-    ["yaw", "pitch", "roll"].forEach((name, k) => resets.push(range(f, name, -35, 35, 1, state.pose[k], v => { state.pose = state.pose.map((x, i) => i === k ? v : x); stage.moved(); }, v => v.toFixed(0))));
-    const own = resets.slice(-3);
-    follow.push(() => own.forEach((r, k) => r.set(state.pose[k])));
-  }
-  if (header.weights) {
-    const f = group("Weights (Eq. 8)");
-    const overlay = choice(f, "show", splats ? [["none", "the head"], ["weights", "w over it"]] : [["none", "colours"], ["weights", "weights"], ["normals", "normals"]], state.overlay, v => change("overlay", v));
-    const said = make("div", { className: "note" }), tell = () => { said.textContent = state.b >= state.boundary ? `b ≥ boundary: a strong edit, weighs w` : `b < boundary: a weak edit, weighs 1 − w`; };
-    const alpha = range(f, "alpha (1/dm)", 0.5, 20, 0.1, state.alpha, v => change("alpha", v), v => v.toFixed(1));
-    const b = range(f, "b", 0, 1, 0.01, state.b, v => { change("b", v); tell(); });
-    const boundary = range(f, "boundary", 0, 1, 0.01, state.boundary, v => { change("boundary", v); tell(); });
-    f.append(said); tell();
-    follow.push(() => { overlay.value = state.overlay; alpha.set(state.alpha); b.set(state.b); boundary.set(state.boundary); tell(); });
-  }
-  const reset = make("button", { type: "button", textContent: "Reset" });
-  reset.addEventListener("click", () => { state.sliders = {}; state.pose = [0, 0, 0]; resets.forEach(r => r.set(0)); stage.reset(); });
-  panel.append(reset);
-  if (!splats && header.names.length) {
-    const tip = make("div", { className: "tip", role: "status", hidden: true }); view.append(tip);
-    stage.hover = e => {
-      const box = stage.canvas.getBoundingClientRect(), s = stage.canvas.width / box.width, found = layer.pick(stage.camera(), (e.clientX - box.left) * s, (e.clientY - box.top) * s);
-      tip.hidden = !found; if (found) { tip.textContent = found; tip.style.left = `${e.clientX - box.left + 12}px`; tip.style.top = `${e.clientY - box.top}px`; }
-    };
-  }
-  el.append(make("div", { className: "row" }, view, panel), make("p", { className: "note", textContent: header.caption || "" }), make("p", { className: "note", textContent: "Drag to turn, shift-drag to move, click and wheel to zoom, double-click to reset." }), status);
-  const listen = () => { Object.assign(state, model.get("state")); follow.forEach(f => f()); stage.ask(); };
-  model.on("change:state", listen);
-  el.stkit = { stage, layer, state, change, camera: cameraNow };
-  return () => { stopPlaying(); clearTimeout(stage.later); model.off?.("change:state", listen); stage.end(); };
+// src/viewer.js
+var widget = {
+  render: ({ model, el }) => start(model, el, model.get("header"), model.get("data"))
+};
+var viewer_default = widget;
+async function mount(el, header, text) {
+  const bytes = await decompress(text);
+  return start(new PageModel({ state: header.state || {} }), el, header, bytes);
 }
-
-function compare(el, header, data) {
-  const urls = new Map(), url = name => { if (!urls.has(name)) urls.set(name, URL.createObjectURL(new Blob([data[name]], { type: header.type }))); return urls.get(name); };
-  const img = (name, text) => ({ name, e: make("img", { alt: text }) });
-  const sides = header.beside.map((text, k) => img(`beside${k}_`, `${text}: ${header.alt}`));
-  const [before, after] = header.looks.map((text, k) => img(k ? "after" : "before", `${text}: ${header.alt}`));
-  const box = make("div", { className: "wipe" }, before.e, after.e), row = make("div", { className: "row" }), f = make("div"), count = header.frames.length;
-  const panel = (e, text) => { e.style.width = `${header.width}px`; row.append(make("figure", {}, e, make("figcaption", { className: "note", textContent: text }))); };
-  sides.forEach((s, k) => panel(s.e, header.beside[k]));
-  panel(box, `${header.looks[0]} | ${header.looks[1]}`);
-  const cut = v => { after.e.style.clipPath = `inset(0 0 0 ${100 * v}%)`; };
-  let now = 0, timer = 0, bar = null;
-  const show = k => { now = k; for (const { name, e } of [...sides, before, after]) e.src = url(name + k); };
-  el.append(row, f, make("p", { className: "note", textContent: header.caption || "" }));
-  range(f, "wipe", 0, 1, 0.01, 0.5, cut);
-  const pause = () => { clearInterval(timer); timer = 0; };
-  if (count > 1) bar = range(f, "frame", 0, count - 1, 1, 0, k => { stop(); show(k); }, v => String(header.frames[v]));
-  let stop = pause;
-  if (header.fps) {
-    const play = make("button", { type: "button", textContent: "Play" });
-    stop = () => { pause(); play.textContent = "Play"; };
-    play.addEventListener("click", () => { if (timer) return stop(); play.textContent = "Pause"; timer = setInterval(() => { show((now + 1) % count); bar.set(now); }, 1000 / header.fps); });
-    f.prepend(play);
+var PageModel = class {
+  constructor(values) {
+    this.values = values;
   }
-  cut(0.5); show(0);
-  el.film = { get frame() { return now; }, get playing() { return Boolean(timer); } };
-  return () => { pause(); urls.forEach(u => URL.revokeObjectURL(u)); };
-}
-
+  get(name) {
+    return this.values[name];
+  }
+  set(name, value) {
+    this.values[name] = value;
+  }
+  save_changes() {
+  }
+  on() {
+  }
+  off() {
+  }
+};
 function start(model, el, header, bytes) {
   el.classList.add("stkit");
-  el.append(make("style", { textContent: STYLE }));
+  el.append(create("style", { textContent: STYLE }));
   const data = unpack(header, bytes);
-  return header.kind === "compare" ? compare(el, header, data) : scene(model, el, header, data, header.kind === "splats");
+  if (header.kind === "compare") return showCompare(el, header, data);
+  return showScene(model, el, header, data);
 }
-
-export default { render({ model, el }) { return start(model, el, model.get("header"), model.get("data")); } };
-
-// a page without a kernel: the same viewer on gzipped, base64-coded bytes
-export async function mount(el, header, text) {
-  const packed = Uint8Array.from(atob(text.trim()), c => c.charCodeAt(0));
-  const bytes = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
-  const values = { state: header.state || {} };
-  return start({ get: k => values[k], set: (k, v) => { values[k] = v; }, save_changes() {}, on() {} }, el, header, bytes);
-}
+export {
+  viewer_default as default,
+  mount
+};

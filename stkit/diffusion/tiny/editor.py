@@ -1,0 +1,21 @@
+"""The tiny editor: `InstructPix2PixEditor` with the weights that come with the kit."""
+
+from stkit.diffusion.instruct_pix2pix import InstructPix2PixEditor
+from stkit.diffusion.loading import hide_loading_bars
+from stkit.diffusion.tiny import PICTURE_GUIDANCE, SIZE, TEXT_GUIDANCE, WEIGHTS
+
+
+def tiny_editor(device: str = "auto") -> InstructPix2PixEditor:
+    """The kit's InstructPix2Pix, a stand-in for the published one.
+
+    `device` as of `LatentEditor`.
+    """
+    hide_loading_bars()
+    return InstructPix2PixEditor(
+        str(WEIGHTS),
+        s_T=TEXT_GUIDANCE,
+        s_I=PICTURE_GUIDANCE,
+        device=device,
+        name=f"tiny InstructPix2Pix (stand-in: {SIZE} px, trained on synthetic heads)",
+        stand_in="the kit's tiny InstructPix2Pix instead of the published one",
+    )

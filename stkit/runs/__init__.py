@@ -1,0 +1,1 @@
+"""A run on disk: what is made, from what, where it lies, and how it is shown."""

@@ -1,0 +1,70 @@
+"""Where runs lie, what their names may be, and what a run remembers about itself."""
+
+import os
+from pathlib import Path
+
+from stkit.assets import repository
+from stkit.io.tensors import read_json, write_json
+
+STORE = ".store"  # the folder beside the runs that holds every artifact
+LONGEST = 100  # letters of a run's name
+FORBIDDEN = set('/\\:*?"<>| ')
+
+
+def runs_root() -> Path:
+    """`STKIT_RUNS`, or runs/ in the checkout; in an installed package, runs/ in the working
+    directory.
+    """
+    return Path(os.environ.get("STKIT_RUNS") or repository() / "runs")
+
+
+def run_folder(name: str) -> Path:
+    """runs/NAME. Raises ValueError for names that are not plain folder names."""
+    plain = name and not name.startswith(".") and len(name) <= LONGEST
+    if not plain or set(name) & FORBIDDEN:
+        raise ValueError(
+            f"run name {name!r}: use letters, digits, '-', '_' and '.', at most {LONGEST}, "
+            "and begin with none of the dots"
+        )
+    return runs_root() / name
+
+
+def is_run(name: str) -> bool:
+    """Whether there is a run of this name."""
+    try:
+        return (run_folder(name) / "run.json").exists()
+    except ValueError:
+        return False
+
+
+def remembered(name: str) -> dict:
+    """What a run was made from: source, profile, seed, changes and so on; {} where there is no such
+    run.
+    """
+    return read_json(run_folder(name) / "run.json")
+
+
+def remember(name: str, facts: dict) -> None:
+    """Write what a run was made from."""
+    folder = run_folder(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "run.json", facts)
+
+
+def link(run: str, place: str, target: Path) -> Path:
+    """Let runs/RUN/PLACE be a link to an artifact in the store; an older link gives way. Returns
+    the link.
+    """
+    path = run_folder(run) / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.link")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(os.path.relpath(target, path.parent))
+    temporary.replace(path)
+    return path
+
+
+def slug(text: str, longest: int = 40) -> str:
+    """A text as part of a file's name: letters and digits, words joined by dashes."""
+    words = "".join(c if c.isascii() and c.isalnum() else " " for c in text.lower()).split()
+    return "-".join(words)[:longest].strip("-") or "x"

@@ -1,0 +1,132 @@
+"""A run on disk: what it was made from, which settings were changed, and links to its artifacts."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stkit.progress import bar
+from stkit.runs.folders import link, remember, remembered, run_folder
+from stkit.runs.plan import IDENTITY, Plan
+from stkit.runs.source import Source
+from stkit.runs.store import Artifact, Recipe, Work, results
+
+
+class Run:
+    """A run: what it is made from, what it remembers, and where its artifacts are.
+
+    run: its name. source: a video, a folder of images, or 'synthetic' (see `Source`). profile,
+    seed, views, rig, face_model, device: see `Plan`. What is None is as the run remembers it, or
+    the default.
+    """
+
+    def __init__(
+        self,
+        run: str = "demo",
+        source: str | None = None,
+        profile: str | None = None,
+        seed: int | None = None,
+        quiet: bool = False,
+        views: str | None = None,
+        rig: str | None = None,
+        face_model: str | None = None,
+        device: str = "",
+    ):
+        self.run, self.folder, self.quiet = run, run_folder(run), quiet
+        self.progress = (lambda x, **k: x) if quiet else bar
+        before = remembered(run)
+        given = dict(zip(IDENTITY, (source, profile, seed, views, rig, face_model)))
+        known: dict[str, Any] = {
+            name: before.get(name) if x is None else x for name, x in given.items()
+        }
+        self.plan = Plan(
+            source=Source.parse(known["source"] or "synthetic").resolved(),
+            profile=known["profile"] or "",
+            seed=known["seed"] or 0,
+            views=known["views"] or "mesh-prior",
+            rig=known["rig"] or "",
+            face_model=known["face_model"] or "builtin",
+            device=device or os.environ.get("STKIT_DEVICE") or "auto",
+        )
+        self.settings = self.plan.settings
+        self.last_edit: dict | None = None
+        self._announced: set[str] = set()
+        self._known = True  # whether run.json says what this run is made from
+        self._recall(before)
+
+    # ---- what the run remembers
+    def _recall(self, before: dict) -> None:
+        """Take over the changes of the same run; say so where the run goes on as another one."""
+        now = self.plan.identity
+        if all(before.get(name) == value for name, value in now.items()):
+            self.plan.changes = before.get("changes", {})
+            self.last_edit = before.get("edit")
+            return
+        if before:
+            new = [f"{k} {v!r}" for k, v in now.items() if before.get(k) != v]
+            self.say(
+                f"note: run '{self.run}' goes on with {', '.join(new)}: its stages are made anew; "
+                "what was made before stays in the store"
+            )
+        self._known = False
+
+    def remember(self) -> None:
+        """Write what the run is made from, so that another process can go on with it."""
+        facts = {"changes": self.plan.changes, "edit": self.last_edit}
+        remember(self.run, self.plan.identity | facts)
+        self._known = True
+
+    def change(self, stage: str, change: dict) -> None:
+        """Change settings of a stage, for it and for the stages that follow; {} leaves them."""
+        if change:
+            self.plan.changes[stage] = change
+            self.remember()
+
+    # ---- artifacts
+    def say(self, text: str) -> None:
+        """Print, unless the run is quiet."""
+        if not self.quiet:
+            print(text, flush=True)
+
+    def made(self, artifact: Artifact, place: str, make: Callable[[Work], None]) -> Path:
+        """The folder of an artifact, found or made, linked as runs/NAME/PLACE; says once which of
+        the two.
+        """
+        found = artifact.finished()
+        stage = artifact.recipe.stage
+        if artifact.key not in self._announced:
+            self._announced.add(artifact.key)
+            how = "already done with these settings, reused" if found else "running, profile"
+            what = artifact.key if found else self.settings.name
+            self.say(f"{stage}: {how} {what}")
+        if not found:
+            with artifact.making() as work:
+                make(work)
+        if not self._known:
+            self.remember()
+        link(self.run, place, artifact.folder)
+        return artifact.folder
+
+    def report(
+        self, of: Artifact, stage: str, module: str, write: Callable[[Work], None], **settings
+    ) -> None:
+        """Pictures and numbers about an artifact, in runs/NAME/pictures/STAGE; made where they are
+        not there.
+        """
+        modules = (f"stkit.runs.reports.{module}",)
+        report = Artifact(Recipe(f"{stage}-report", settings, {"of": of.key}, modules))
+        if not report.finished():
+            with report.making() as work:
+                write(work)
+        link(self.run, f"pictures/{stage}", report.folder)
+
+    def results(self, stage: str) -> dict[str, dict]:
+        """Numbers, absent ones with the reason, and facts of a stage: of its artifact and its
+        report.
+        """
+        made, reported = results(self.folder / stage), results(self.folder / "pictures" / stage)
+        return {kind: made[kind] | reported[kind] for kind in ("numbers", "absent", "facts")}
+
+    def numbers(self, stage: str) -> dict[str, float]:
+        """A stage's numbers by name."""
+        return self.results(stage)["numbers"]

@@ -74,9 +74,12 @@ def measure(run: str, pictures: Path | None) -> dict[str, float]:
         begun = time.monotonic()
         open_page(tab, path)
         out["first_paint_s"] = time.monotonic() - begun
-        do = lambda script: tab.evaluate(
-            f"() => {{ const s = document.querySelector('.stkit').stkit; {script} }}"
-        )
+
+        def do(script):
+            return tab.evaluate(
+                f"() => {{ const s = document.querySelector('.stkit').stkit; {script} }}"
+            )
+
         for name, (yaw, pitch, frame) in VIEWS.items():
             for look in (0, 1):
                 url = do(

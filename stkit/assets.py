@@ -14,6 +14,8 @@ import platformdirs
 import pooch
 import yaml
 
+from stkit.errors import MissingFileError, RequestError
+
 STATUS = ("bundled", "synthetic", "fetch", "manual")
 READ_BLOCK = 1 << 20  # bytes that are hashed at a time
 
@@ -69,7 +71,7 @@ def _shipped(relative: Path) -> Path:
     for root in roots:
         if (root / relative).exists():
             return root / relative
-    raise FileNotFoundError(
+    raise MissingFileError(
         f"{SHARED / relative}: this installation of stkit is incomplete; install the package again "
         "from a wheel, or work in a checkout with `pip install -e .`"
     )
@@ -94,7 +96,7 @@ def entry_of(name: str) -> dict:
     """One asset's entry. Raises ValueError with the known names."""
     known = manifest()
     if name not in known:
-        raise ValueError(f"asset {name!r} is unknown; there are: {', '.join(known)}")
+        raise RequestError(f"asset {name!r} is unknown; there are: {', '.join(known)}")
     return known[name]
 
 
@@ -135,7 +137,7 @@ def check_asset(name: str) -> str:
         return "missing"
     missing = [f for f in entry.get("files", ()) if not (path / f).exists()]
     if missing:
-        raise ValueError(
+        raise RequestError(
             f"{path}: incomplete, {', '.join(missing)} missing; get it again: {entry['get']}"
         )
     if path.is_dir():
@@ -146,7 +148,7 @@ def check_asset(name: str) -> str:
 def _check_file(path: Path, entry: dict) -> str:
     size = path.stat().st_size
     if entry.get("bytes") and entry.get("exact") and size != entry["bytes"]:
-        raise ValueError(
+        raise RequestError(
             f"{path}: has {size} bytes, expected {entry['bytes']}; "
             f"delete it and get it again: {entry['get']}"
         )
@@ -154,7 +156,7 @@ def _check_file(path: Path, entry: dict) -> str:
     if wanted is None:
         return "ok, not verified"
     if not sha256(path).startswith(wanted):
-        raise ValueError(
+        raise RequestError(
             f"{path}: its sha256 does not begin with {wanted[:16]}; "
             f"delete it and get it again: {entry['get']}"
         )
@@ -173,7 +175,7 @@ def get_asset(name: str, offline: bool = False) -> Path:
     entry = entry_of(name)
     downloadable = entry["status"] == "fetch" and "file_url" in entry
     if not downloadable or offline or os.environ.get("HF_HUB_OFFLINE"):
-        raise FileNotFoundError(how_to_get(name))
+        raise MissingFileError(how_to_get(name))
     target = expected_path(name)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -181,7 +183,7 @@ def get_asset(name: str, offline: bool = False) -> Path:
             entry["file_url"], entry.get("sha256"), target.name, target.parent, progressbar=True
         )
     except Exception as e:  # requests raises a family of its own for each way a network can fail
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{name}: the download failed ({type(e).__name__}). {how_to_get(name)}"
         ) from e
     check_asset(name)

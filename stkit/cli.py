@@ -5,6 +5,7 @@ One function adds a command's options, the next carries it out.
 """
 
 import argparse
+import errno
 import sys
 import time
 import traceback
@@ -12,10 +13,11 @@ from pathlib import Path
 
 from stkit import assets
 from stkit.diffusion.convert import convert_v3d
+from stkit.errors import MissingFileError, RequestError
 from stkit.progress import bar
 from stkit.runs.doctor import doctor
 from stkit.runs.folders import run_folder
-from stkit.runs.notebooks import execute, find_notebook, parse_parameters, run_road
+from stkit.runs.notebooks import NotebookError, execute, find_notebook, parse_parameters, run_road
 from stkit.runs.page import write_page
 from stkit.runs.profiles import PROFILES
 from stkit.runs.road import Road
@@ -99,7 +101,7 @@ def call_run(arguments) -> int:
     for option in ("views", "rig", "face_model"):
         if arguments.notebooks and getattr(arguments, option):
             name = option.replace("_", "-")
-            raise ValueError(f"--{name}: leave out --notebooks, whose texts are of the default")
+            raise RequestError(f"--{name}: leave out --notebooks, whose texts are of the default")
     road = Road(
         arguments.name,
         arguments.video,
@@ -147,7 +149,7 @@ def call_table(arguments) -> int:
 def call_clean(arguments) -> int:
     """Delete what is not needed any more, and say what it was."""
     if arguments.name and not run_folder(arguments.name).exists():
-        raise FileNotFoundError(f"{run_folder(arguments.name)}: no such run")
+        raise MissingFileError(f"{run_folder(arguments.name)}: no such run")
     gone = clean(arguments.name)
     print("\n".join(f"deleted {path}" for path in gone) or "nothing to delete")
     return 0
@@ -313,13 +315,31 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command again to go on from here", file=sys.stderr)
         return 130
-    except (ValueError, FileNotFoundError) as e:
+    except RequestError as e:
         print(f"stkit: {e}", file=sys.stderr)
         return 2
-    except RuntimeError as e:
-        traceback.print_exc()
+    except NotebookError as e:
         print(f"stkit: {e}", file=sys.stderr)
         return 1
+    except OSError as e:
+        print(f"stkit: {system_fault(e)}", file=sys.stderr)
+        return 1
+    except Exception as e:
+        traceback.print_exc()
+        print(f"stkit: this is a fault of the kit, not of your request: {e}", file=sys.stderr)
+        return 1
+
+
+def system_fault(error: OSError) -> str:
+    """What the system refused, where, and what to do; everything finished before it is kept."""
+    where = f"{error.filename}: " if error.filename else ""
+    remedies = {
+        errno.ENOSPC: "make room, or set STKIT_RUNS to a folder with more",
+        errno.EACCES: "set STKIT_RUNS to a folder you may write to",
+        errno.EROFS: "set STKIT_RUNS to a folder you may write to",
+    }
+    remedy = remedies.get(error.errno or 0, "mend it")
+    return f"{where}{error.strerror or error}; {remedy}, then run the same command: it goes on"
 
 
 if __name__ == "__main__":

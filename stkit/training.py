@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from stkit.errors import RequestError
 from stkit.io.tensors import load_tree, save_tree
 
 CHECKPOINT_SECONDS = 20.0  # between two checkpoints
@@ -107,7 +108,7 @@ def resume(training: Training, checkpoint: Path | None) -> tuple[int, dict[str, 
     try:
         saved = load_tree(checkpoint)
         if saved["steps"] != training.steps or saved["state"].keys() != training.state.keys():
-            raise ValueError("it belongs to another training")
+            raise RequestError("it belongs to another training")
         start, history = int(saved["step"]), dict(saved["history"])
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         checkpoint.unlink()
@@ -124,7 +125,7 @@ def resume(training: Training, checkpoint: Path | None) -> tuple[int, dict[str, 
                 target.load_state_dict(value)
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as e:
         checkpoint.unlink()
-        raise ValueError(
+        raise RequestError(
             f"{checkpoint}: '{name}' in this checkpoint does not fit ({e}). The file was removed: "
             "run the same command again, and the stage starts from its beginning"
         ) from e

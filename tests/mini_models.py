@@ -110,9 +110,12 @@ def write_basel2017(folder: Path, landmarks: bool = True) -> Path:
 def write_faceverse(folder: Path) -> Path:
     mean, faces, identity, expression, marks = parts()
     flip = np.array([1, -1, -1.0], np.float32)
-    pad = lambda basis, n: np.concatenate(
-        [basis, np.zeros((max(0, n - len(basis)), *basis.shape[1:]), np.float32)]
-    )[:n]
+
+    def pad(basis, n):
+        return np.concatenate(
+            [basis, np.zeros((max(0, n - len(basis)), *basis.shape[1:]), np.float32)]
+        )[:n]
+
     path = folder / "faceverse_simple_v2.npy"
     data = {
         "meanshape": (mean * flip * 7.3).reshape(1, -1),

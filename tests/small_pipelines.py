@@ -161,6 +161,84 @@ def save_depth_pipelines(folder: Path, pipe) -> Path:
     return folder
 
 
+def new_video_unet():
+    from diffusers import UNetSpatioTemporalConditionModel
+
+    return UNetSpatioTemporalConditionModel(
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        sample_size=16,
+        in_channels=8,
+        out_channels=4,
+        num_frames=18,
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=24,
+        cross_attention_dim=16,
+        num_attention_heads=2,
+        transformer_layers_per_block=1,
+        down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
+        up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
+    )
+
+
+def new_video_autoencoder():
+    from diffusers import AutoencoderKLTemporalDecoder
+
+    return AutoencoderKLTemporalDecoder(
+        block_out_channels=(32, 32),
+        layers_per_block=1,
+        latent_channels=4,
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        sample_size=32,
+    )
+
+
+def new_image_encoder():
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    config = CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=224,
+        patch_size=32,
+        projection_dim=16,
+    )
+    return CLIPVisionModelWithProjection(config)
+
+
+def save_video_diffusion(folder: Path) -> Path:
+    """A Stable Video Diffusion pipeline in a folder; returns that."""
+    from diffusers import EulerDiscreteScheduler, StableVideoDiffusionPipeline
+    from transformers import CLIPImageProcessor
+
+    torch.manual_seed(0)
+    scheduler = EulerDiscreteScheduler(
+        prediction_type="v_prediction",
+        use_karras_sigmas=True,
+        sigma_min=0.002,
+        sigma_max=700.0,
+        timestep_type="continuous",
+        timestep_spacing="leading",
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        steps_offset=1,
+    )
+    pipe = StableVideoDiffusionPipeline(
+        unet=new_video_unet(),
+        vae=new_video_autoencoder(),
+        image_encoder=new_image_encoder(),
+        scheduler=scheduler,
+        feature_extractor=CLIPImageProcessor(
+            size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224}
+        ),
+    )
+    pipe.save_pretrained(folder)
+    return folder
+
+
 def poison(file: Path) -> None:
     """Put a NaN into every tensor of a safetensors file."""
     tensors = load_file(file)

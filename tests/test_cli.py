@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 
 from stkit import cli
@@ -11,7 +13,7 @@ def test_doctor_knows_this_machine(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments, says",
+    ("arguments", "says"),
     [
         (["run", "nowhere.mp4"], "no such file"),
         (["run", "synthetic", "--prompt", "surfing"], "cannot do"),
@@ -19,6 +21,12 @@ def test_doctor_knows_this_machine(capsys):
         (["run", "synthetic", "--name", "a/b"], "run name"),
         (["page", "never-run"], "no run"),
         (["table", "never-run"], "run it first"),
+        (["clean", "never-run"], "no such run"),
+        (["compare", "never-run"], "no run here"),
+        (["run", "synthetic", "--seed", "-1"], "a whole number from 0"),
+        (["run", "synthetic", "--notebooks", "--views", "tiny-orbit"], "leave out --notebooks"),
+        (["ablate", "me.mp4"], "true side views"),
+        (["ablate", "--variants", "D9"], "unknown"),
         (["notebook", "99"], "there are"),
         (["notebook", "04", "-p", "alfa=1"], "no parameter 'alfa'"),
         (["run", "synthetic", "--editor", "/no/such/folder"], "editor='paint'"),
@@ -51,6 +59,34 @@ def test_interruption_says_how_to_go_on(monkeypatch, capsys):
     monkeypatch.setattr(cli, "doctor", stop)
     assert cli.main(["doctor"]) == 130
     assert "again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyError, RuntimeError])
+def test_a_fault_of_the_kit_shows_where_it_is(monkeypatch, capsys, error):
+    def break_(*_):
+        raise error("shape mismatch")
+
+    monkeypatch.setattr(cli, "doctor", break_)
+    assert cli.main(["doctor"]) == 1
+    text = capsys.readouterr().err
+    assert "Traceback" in text and "fault of the kit" in text
+
+
+def test_a_full_disk_is_told_with_the_remedy(monkeypatch, capsys):
+    def fill(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "runs/demo")
+
+    monkeypatch.setattr(cli, "doctor", fill)
+    assert cli.main(["doctor"]) == 1
+    text = capsys.readouterr().err
+    assert text.startswith("stkit: runs/demo: No space left on device; make room")
+
+
+def test_notebooks_are_run_on_the_device_that_was_asked_for(monkeypatch):
+    calls = []
+    monkeypatch.setattr(cli, "run_road", lambda road, *words: calls.append(road.plan.device))
+    assert cli.main(["run", "synthetic", "--notebooks", "--device", "cpu"]) == 0
+    assert calls == ["cpu"]
 
 
 def test_what_comes_with_the_packages_is_found(monkeypatch, tmp_path):

@@ -1,6 +1,4 @@
-"""What is detected in a clip: whose face, which square of the picture, and what is shown
-meanwhile.
-"""
+"""What is detected in a clip: whose face, in which square, and what is shown meanwhile."""
 
 import os
 import subprocess

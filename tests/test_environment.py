@@ -210,7 +210,7 @@ def code() -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "file, excused",
+    ("file", "excused"),
     [
         ("requirements.lock", {"kaolin"}),
         ("environment.yml", set()),
@@ -227,7 +227,7 @@ def test_what_is_imported_is_pinned(file, excused):
 
 
 @pytest.mark.parametrize(
-    "name, last", [("postBuild", "python -m compileall -q stkit"), ("start", 'exec "$@"')]
+    ("name", "last"), [("postBuild", "python -m compileall -q stkit"), ("start", 'exec "$@"')]
 )
 def test_binder_scripts(name, last):
     path = ROOT / "binder" / name

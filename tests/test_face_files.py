@@ -186,7 +186,7 @@ def test_damaged_files_load_or_say_so(small, tmp_path, kind, cut, flips):
     try:
         face_models.get(f"{kind}:{path}")
     except ValueError as e:
-        assert path.name in str(e)
+        assert path.name in str(e)  # noqa: PT017  (many files load in spite of the damage)
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +222,10 @@ def test_lids_close_as_far_as_the_landmarks_say_although_each_landmark_is_off():
     points, camera, _ = clip_of_points()
     points = points + np.random.default_rng(0).normal(0, 1.5, points[0].shape)
     m = face_models.get()
-    lids = lambda x: np.linalg.norm(x[:, [37, 43]] - x[:, [41, 47]], axis=-1).mean(1)
+
+    def lids(x):
+        return np.linalg.norm(x[:, [37, 43]] - x[:, [41, 47]], axis=-1).mean(1)
+
     slopes = []
     for gap in (0.0, FitSettings.w_gap):
         fit = fit_clip(points, camera, m, FitSettings(steps=300, w_gap=gap))

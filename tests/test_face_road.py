@@ -43,7 +43,10 @@ def write_cropped_basel(folder):
     faces = faces[keep[faces].all(1)]
     number = np.cumsum(keep) - 1
     R = so3_exp(torch.tensor([0.1, 0.0, 0.0])).numpy()
-    turn = lambda x: 1.1 * x[..., keep, :] @ R.T
+
+    def turn(x):
+        return 1.1 * x[..., keep, :] @ R.T
+
     path = folder / "BFM_model_front.mat"
     data = {
         "meanshape": (turn(mean) + [0.3, -0.2, 4.0]).reshape(1, -1),
@@ -155,9 +158,12 @@ def test_stage_two_starts_from_the_same_hull_and_learns_the_other_models_motion(
                 for t in train
             ]
         )
-    lips = lambda x: (
-        x[:, 50, 1] - x[:, 55, 1]
-    )  # outer lips among the 66; the inner ones meet in one place, which a field cannot tear
+
+    def lips(x):
+        return (
+            x[:, 50, 1] - x[:, 55, 1]
+        )  # outer lips among the 66; the inner ones meet in one place, which a field cannot tear
+
     face = brought.face()
     true = face.points(face.landmarks[KEPT_66], brought.identity, brought.beta[train])
     assert alike(lips(said), lips(true)) > 0.9 and lips(said).std() > 0.5 * lips(true).std()
@@ -206,9 +212,12 @@ def test_sliders_and_streams_speak_the_other_models_language(brought, capture, t
     )
     write_3dmm(brought.subset([0, 3, 6, 9, 12]), tmp_path / "folder")
     again = read_tracked(tmp_path / "folder")
-    lips = lambda beta: (lambda x: x[:, 62, 1] - x[:, 66, 1])(
-        BUILTIN.points(BUILTIN.landmarks, torch.zeros(80), beta)
-    )
+
+    def lips(beta):
+        return (lambda x: x[:, 62, 1] - x[:, 66, 1])(
+            BUILTIN.points(BUILTIN.landmarks, torch.zeros(80), beta)
+        )
+
     assert alike(lips(again.beta), lips(capture.beta[[0, 3, 6, 9, 12]])) > 0.9
 
 
@@ -223,7 +232,7 @@ def test_expressions_beyond_the_models_own_do_nothing():
 
 
 @pytest.mark.parametrize(
-    "spec, says",
+    ("spec", "says"),
     [("smpl", "'smpl'"), ("flame:/nowhere/flame.pkl", "/nowhere/flame.pkl"), ("flame", "flame")],
 )
 def test_a_missing_face_model_is_named_before_anything_runs(spec, says, capsys):

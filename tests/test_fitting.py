@@ -61,7 +61,7 @@ def test_a_fit_that_misses_the_landmarks_is_refused_with_its_number():
 
 
 def test_landmarks_in_a_wrong_order_are_no_fit(capture):
-    """What a detector gives for an upside-down face: points that no pose of a head explains."""
+    """As where a detector takes something else for a face: no head explains the points."""
     head = face_models.get("builtin")
     points = np.zeros((8, 478, 2), np.float32)
     points[:, head.dense_mediapipe.numpy()] = capture.dense[:8].numpy()

@@ -9,6 +9,7 @@ import torch
 from stkit.diffusion.editors import get_editor
 from stkit.editing import generations, methods
 from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.region import region_mask, trace_region
 from stkit.editing.shots import make_shots, shot_landmarks
 from stkit.studies import edit_methods as compare
 
@@ -63,7 +64,9 @@ def test_strengths_are_the_methods(gaussians, mesh):
 
 
 def test_sets_are_edited_when_the_method_says(gaussians, mesh):
-    steps = lambda name: [entry["step"] for entry in run(gaussians, mesh, name)[2]]
+    def steps(name):
+        return [entry["step"] for entry in run(gaussians, mesh, name)[2]]
+
     assert steps("igs2gs") == [0] * 3 + [12] * 3, "the whole set, nothing in between"
     assert steps("in2n") == [0, 4, 8, 12, 16, 20], "one at a time, from the start"
     assert steps("ours") == [0] * 3 + [4, 8] + [12] * 3 + [16, 20], "both"
@@ -71,7 +74,10 @@ def test_sets_are_edited_when_the_method_says(gaussians, mesh):
 
 def test_weights_count_as_the_method_says():
     difference, w = torch.ones(2, 2, 3), torch.full((2, 2, 1), 0.75)
-    value = lambda name, b: float(methods.METHODS[name].weigh(difference, w, b, 0.5).mean())
+
+    def value(name, b):
+        return float(methods.METHODS[name].weigh(difference, w, b, 0.5).mean())
+
     assert (value("ours", 0.6), value("ours", 0.4)) == (0.75, 0.25)
     assert (value("E4", 0.6), value("E4", 0.4)) == (0.75, 0.75)
     assert (value("E1", 0.8), value("E3", 0.1), value("in2n", 0.5)) == (1, 1, 1)
@@ -80,8 +86,8 @@ def test_weights_count_as_the_method_says():
 def test_gaussian_editor_leaves_the_rest_bit_equal(gaussians, mesh):
     capture = mesh[1]
     shots = make_shots(capture, None, capture.split()[0], 3)
-    masks = [methods.region_mask(s.original, shot_landmarks(gaussians, s), "face") for s in shots]
-    traced = methods.trace_region(gaussians, shots, masks)
+    masks = [region_mask(s.original, shot_landmarks(gaussians, s), "face") for s in shots]
+    traced = trace_region(gaussians, shots, masks)
     assert 0.05 < traced.float().mean() < 0.7
     assert gaussians.follow_logits.sigmoid()[traced].mean() > 0.9, (
         "a face is on the head, not on the chest"
@@ -100,11 +106,13 @@ def test_gaussian_editor_leaves_the_rest_bit_equal(gaussians, mesh):
 
 
 def test_a_region_may_be_any_function_of_the_picture(gaussians, mesh):
-    left = lambda image, landmarks: (
-        (torch.arange(image.shape[1]) < image.shape[1] / 2)
-        .float()
-        .expand(image.shape[0], -1)[..., None]
-    )
+    def left(image, landmarks):
+        return (
+            (torch.arange(image.shape[1]) < image.shape[1] / 2)
+            .float()
+            .expand(image.shape[0], -1)[..., None]
+        )
+
     head = run(gaussians, mesh, "gaussian-editor", region=left)[0]
     moved = (head.feature != gaussians.feature).any(1)
     assert moved.any() and gaussians.xyz[moved, 0].mean() < gaussians.xyz[~moved, 0].mean() - 0.3

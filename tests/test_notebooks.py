@@ -94,7 +94,7 @@ def cell(kind, source, **metadata):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    "source, says",
+    ("source", "says"),
     [
         ("raise ValueError('no')", "no"),
         ("import os; os._exit(0)", ""),

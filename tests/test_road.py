@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -144,6 +145,18 @@ def test_an_edit_is_remembered_for_the_animation():
     head = later.current_edit()
     assert head is not None and later.last_edit["alpha"] == 7.0
     assert Road("fresh", "synthetic", "quick", quiet=True).current_edit() is None
+
+
+def test_clips_made_twice_have_the_same_bytes():
+    road = Road("twice", "synthetic", "quick", quiet=True)
+    folder = road.animate().resolve()
+    names = sorted(p.name for p in folder.iterdir() if p.name != "run.json")
+    before = {name: (folder / name).read_bytes() for name in names}
+    shutil.rmtree(folder)
+    again = Road("twice", quiet=True).animate().resolve()
+    assert again == folder
+    for name in names:
+        assert (folder / name).read_bytes() == before[name], name
 
 
 def test_a_function_as_region_is_in_the_key():

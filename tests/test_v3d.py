@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from small_pipelines import save_video_diffusion
 
 from stkit.diffusion.v3d import V3DViews, head_agreement
 from stkit.diffusion.v3d_cameras import FRAMES, box_of, figure_mask, recentre, v3d_cameras
@@ -16,73 +17,7 @@ from stkit.space import skin_weight
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """SVD's five parts with random weights, small, saved to disk."""
-    from diffusers import (
-        AutoencoderKLTemporalDecoder,
-        EulerDiscreteScheduler,
-        StableVideoDiffusionPipeline,
-        UNetSpatioTemporalConditionModel,
-    )
-    from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
-
-    torch.manual_seed(0)
-    unet = UNetSpatioTemporalConditionModel(
-        block_out_channels=(32, 64),
-        layers_per_block=1,
-        sample_size=16,
-        in_channels=8,
-        out_channels=4,
-        num_frames=FRAMES,
-        addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=24,
-        cross_attention_dim=16,
-        num_attention_heads=2,
-        transformer_layers_per_block=1,
-        down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
-        up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
-    )
-    vae = AutoencoderKLTemporalDecoder(
-        block_out_channels=(32, 32),
-        layers_per_block=1,
-        latent_channels=4,
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        sample_size=32,
-    )
-    vision = CLIPVisionModelWithProjection(
-        CLIPVisionConfig(
-            hidden_size=16,
-            intermediate_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            image_size=224,
-            patch_size=32,
-            projection_dim=16,
-        )
-    )
-    scheduler = EulerDiscreteScheduler(
-        prediction_type="v_prediction",
-        use_karras_sigmas=True,
-        sigma_min=0.002,
-        sigma_max=700.0,
-        timestep_type="continuous",
-        timestep_spacing="leading",
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        steps_offset=1,
-    )
-    pipe = StableVideoDiffusionPipeline(
-        vae=vae,
-        image_encoder=vision,
-        unet=unet,
-        scheduler=scheduler,
-        feature_extractor=CLIPImageProcessor(
-            size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224}
-        ),
-    )
-    out = tmp_path_factory.mktemp("svd") / "tiny"
-    pipe.save_pretrained(out)
-    return out
+    return save_video_diffusion(tmp_path_factory.mktemp("svd") / "tiny")
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stkit import face_models
 from stkit.cameras import Camera, front_camera, orbit_camera
+from stkit.errors import RequestError
 from stkit.face_models.seated import Seated
 from stkit.geometry import nearest
 from stkit.io.tensors import replace_file
@@ -61,7 +62,7 @@ class Arrays:
             found = cls(**{name: _typed(name, x) for name, x in raw.items()})
             found.check()
         except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as e:
-            raise ValueError(
+            raise RequestError(
                 f"{path}: not a {cls.__name__.lower()} of this version ({e}); "
                 "delete its folder and run the stage again"
             ) from e
@@ -174,9 +175,9 @@ class Track(Arrays):
         for name, shape in wanted.items():
             found = tuple(getattr(self, name).shape)
             if found != shape:
-                raise ValueError(f"{name} has shape {found}, expected {shape}")
+                raise RequestError(f"{name} has shape {found}, expected {shape}")
         if not 0 <= self.neutral < n:
-            raise ValueError(f"neutral frame {self.neutral} of {n}")
+            raise RequestError(f"neutral frame {self.neutral} of {n}")
 
     def frame_pose(self, t: int) -> FramePose:
         """What the head does in frame t."""
@@ -233,7 +234,7 @@ class Capture(Track, Clip):
         super().check()
         counts = {name: len(getattr(self, name)) for name in ("frames", "mattes", "beta", "times")}
         if len(set(counts.values())) > 1:
-            raise ValueError(f"frame counts differ: {counts}")
+            raise RequestError(f"frame counts differ: {counts}")
 
     @property
     def track(self) -> Track:

@@ -82,7 +82,7 @@ def track_chest(
 
 
 def _texture(grey: np.ndarray, matte: np.ndarray, chin: np.ndarray) -> np.ndarray | None:
-    """Corners (N, 1, 2), pixels, on the chest of the neutral frame; None where there are too few."""
+    """Corners (N, 1, 2), pixels, on the chest of the neutral frame; None where these are few."""
     size = len(grey)
     region = cv2.erode((matte > OPAQUE).astype(np.uint8), np.ones((EDGE, EDGE), np.uint8))
     region[: int(min(chin[:, 1].max() + BELOW_CHIN * size, LAST_START * size))] = 0

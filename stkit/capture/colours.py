@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from stkit.errors import RequestError
+
 SRGB_LEVELS = np.arange(256) / 255.0  # of an 8-bit picture
 
 
@@ -15,7 +17,7 @@ def correct_colours(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     linear = _linear(SRGB_LEVELS).astype(np.float32)[image].reshape(-1, 3)
     terms = _terms(linear, matrix.shape[-1])
     if terms is None or matrix.shape != (3, matrix.shape[-1]):
-        raise ValueError(
+        raise RequestError(
             f"a colour matrix of shape {matrix.shape}; 3 x 3, 5, 7, 8, 10 or 11 are read"
         )
     corrected = np.clip(np.stack(terms, 1) @ matrix.T.astype(np.float32), 0, 1)

@@ -158,9 +158,9 @@ def _checked(points: list[np.ndarray | None], name: str) -> np.ndarray:
     if len(found) < max(FEWEST_FRAMES, len(points) // 2):
         where = f"first at frame {missing[0]}" if missing else "the clip is too short"
         raise VideoError(
-            f"{name}: a face was found in only {len(found)} of {len(points)} frames ({where}); film "
-            "one well-lit face, at least a sixth of the picture high, turned no further than about "
-            "45 degrees"
+            f"{name}: a face was found in only {len(found)} of {len(points)} frames ({where}); "
+            "film one well-lit face, at least a sixth of the picture high, turned no further than "
+            "about 45 degrees"
         )
     if missing:
         print(f"note: {name}: no face in {len(missing)} frames, dropped: {_ranges(missing)}")

@@ -173,16 +173,17 @@ def fit_clip(
 def check_fit(nme: Tensor, name: str) -> None:
     """Raise VideoError, naming the clip `name`, if the head was not followed.
 
-    nme (F,): each frame's mean landmark error in eye distances; its median may be `MAX_NME`. A face
-    on its side or upside down is found by the detector, but with landmarks that no head explains.
+    nme (F,): each frame's mean landmark error in eye distances; its median may be `MAX_NME`. Where
+    the detector takes something else for a face, or jumps between people, no head explains its
+    landmarks.
     """
     median = float(nme.median())
     if not median <= MAX_NME:
         raise VideoError(
             f"{name}: the head could not be followed: its landmarks are missed by "
-            f"{100 * median:.1f} % of the distance between the eyes (median over the frames; at most "
-            f"{100 * MAX_NME:.0f} %). If the film lies on its side or stands upside down, turn it "
-            "upright; film one well-lit face with nothing in front of it"
+            f"{100 * median:.1f} % of the distance between the eyes (median over the frames; "
+            f"at most {100 * MAX_NME:.0f} % is accepted). Film one well-lit, upright face with "
+            "nothing in front of it"
         )
 
 

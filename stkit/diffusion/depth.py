@@ -7,6 +7,7 @@ from torch import Tensor
 
 from stkit.diffusion.latent_editor import STEPS, LatentEditor
 from stkit.diffusion.protocols import PromptError
+from stkit.errors import RequestError
 
 TEXT_GUIDANCE = 7.5  # s_T, Stable Diffusion's usual one
 PIPELINE_CLASS = "ControlNetPipeline"  # how the classes of such pipelines end in model_index.json
@@ -47,7 +48,7 @@ class DepthEditor(LatentEditor):
         base, control = model.split("+", 1)
         for folder in (base, control):
             if not Path(folder).is_dir():
-                raise ValueError(f"no folder {folder}")
+                raise RequestError(f"no folder {folder}")
         controlnet = ControlNetModel.from_pretrained(
             control, torch_dtype=options["dtype"], use_safetensors=True
         )

@@ -15,6 +15,7 @@ from stkit.diffusion.ddim import DDIM
 from stkit.diffusion.loading import choose_device, choose_dtype, load_or_explain
 from stkit.diffusion.protocols import PromptError
 from stkit.diffusion.together import AttentionNetwork
+from stkit.errors import RequestError
 
 STEPS = 20  # DDIM steps, as Instruct-NeRF2NeRF and GaussCtrl
 CHUNK = 8  # pictures that go through the autoencoder at once; the kit's
@@ -67,7 +68,7 @@ class LatentEditor(ABC):
             use_safetensors=True,
         )
         if len(pipe.tokenizer) < LEAST_TOKENS:
-            raise ValueError("tokenizer/tokenizer.json (or vocab.json and merges.txt) is missing")
+            raise RequestError("tokenizer/tokenizer.json (or vocab.json and merges.txt) is missing")
         pipe.set_progress_bar_config(disable=True)
         return pipe
 
@@ -166,7 +167,7 @@ class LatentEditor(ABC):
         if self.working_size(height, width)[0] < height:
             out = torch.stack(images) + out - self._show(before, height, width)
         if not torch.isfinite(out).all():
-            raise ValueError(
+            raise RequestError(
                 f"{self.name} gave a picture that is not finite (NaN or infinity): its weights are "
                 "damaged, or overflow in half precision. Fetch the weights again, try the device "
                 "'cpu', or take another editor"

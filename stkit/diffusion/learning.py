@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from accelerate import Accelerator
+from PIL import Image
 from torch import Tensor
 
 from stkit.io.images import curves
@@ -151,8 +152,6 @@ def signed(x: Tensor) -> Tensor:
 
 def training_record(folder: Path, *names: str) -> dict[str, dict[str, float]]:
     """Steps, seconds and last losses of the trainings in `folder`; draws their curves there."""
-    from PIL import Image
-
     record = {}
     for name in names:
         progress = json.loads((folder / name / "progress.json").read_text())

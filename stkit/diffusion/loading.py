@@ -7,6 +7,8 @@ from typing import TypeVar
 import torch
 from safetensors import SafetensorError
 
+from stkit.errors import MissingFileError
+
 T = TypeVar("T")
 
 
@@ -36,7 +38,7 @@ def load_or_explain(load: Callable[[], T], what: str, model: str, remedy: str) -
         if Path(model).is_dir():
             where = "the folder is incomplete"
         cause = str(error).splitlines()[0]
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{what} weights '{model}' could not be loaded: {where} ({cause}). {remedy}"
         ) from error
 

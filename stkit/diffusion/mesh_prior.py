@@ -121,7 +121,7 @@ class MeshPriorViews:
         return Views(images, alphas, trusts, cameras, tuple(azimuths), "mesh-prior")
 
 
-# what earlier versions called a function; MeshPriorViews() is the same
+# mesh_prior_views(...) is short for MeshPriorViews()(...)
 mesh_prior_views = MeshPriorViews()
 
 

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from stkit.capture import Capture
+from stkit.errors import RequestError
 from stkit.heads.mesh import MeshHead
 from stkit.views import FRONTAL, Views
 
 
-class PromptError(ValueError):
+class PromptError(RequestError):
     """The editor cannot follow this instruction; the message says which it can."""
 
 

@@ -15,6 +15,7 @@ from stkit.cameras import Camera
 from stkit.capture.capture import Capture
 from stkit.diffusion.loading import choose_device, choose_dtype, load_or_explain
 from stkit.diffusion.v3d_cameras import FRAMES, STEP, chin_row, figure_mask, recentre, v3d_cameras
+from stkit.errors import RequestError
 from stkit.heads.mesh import MeshHead
 from stkit.metrics import iou
 from stkit.render import render_mesh
@@ -109,7 +110,7 @@ class V3DViews:
         """
         odd = [a for a in azimuths if a % STEP]
         if odd:
-            raise ValueError(
+            raise RequestError(
                 f"V3D turns by steps of {STEP:g} degrees; {odd} are not multiples of it"
             )
         t = capture.neutral
@@ -139,7 +140,7 @@ class V3DViews:
                 kept.append(_View(azimuth, camera, picture * alpha + 1 - alpha, alpha, agreement))
         if not kept:
             ious = ", ".join(f"{s['azimuth']:+.0f}: {s['iou']:.2f}" for s in self.scores)
-            raise ValueError(
+            raise RequestError(
                 f"no view of '{self.model}' agrees with the fitted head (IoU by azimuth: {ious}; "
                 f"{self.least_iou} is asked): are these V3D's weights?"
             )

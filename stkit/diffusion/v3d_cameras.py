@@ -8,6 +8,7 @@ from torch import Tensor
 
 from stkit.cameras import Camera, orbit_camera
 from stkit.capture.capture import Capture
+from stkit.errors import RequestError
 
 # V3D's (lineage.md 3): 18 pictures, each turned by 20 degrees more than the one before
 FRAMES, STEP = 18, 20.0
@@ -25,7 +26,7 @@ def box_of(matte: Tensor) -> tuple[float, float, float]:
     """
     ys, xs = torch.nonzero(matte[..., 0] > 0.5, as_tuple=True)
     if not len(xs):
-        raise ValueError("the neutral frame's matte is empty; look at preprocess/tracking.png")
+        raise RequestError("the neutral frame's matte is empty; look at preprocess/tracking.png")
     low = torch.stack([xs.min(), ys.min()]).float()
     high = torch.stack([xs.max(), ys.max()]).float() + 1
     centre = (low + high) / 2

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stkit import face_models
 from stkit.driving.parameters import checked
+from stkit.errors import RequestError
 from stkit.face_models.seated import BETAS
 
 # Values are the coefficients at ARKit's 1.0: the kit's, chosen by eye.
@@ -78,7 +79,7 @@ def beta_of_arkit(path: Path, actions: dict[str, np.ndarray]) -> Tensor:
     """
     known = {name: series for name, series in actions.items() if name in ARKIT}
     if not known:
-        raise ValueError(
+        raise RequestError(
             f"{path}: none of ARKit's blendshape names (jawOpen, mouthSmileLeft, ...) is in it"
         )
     names = face_models.builtin().expression_names

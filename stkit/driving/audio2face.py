@@ -8,6 +8,7 @@ import torch
 
 from stkit.driving.arkit import ARKIT, arkit_name, beta_of_arkit
 from stkit.driving.parameters import Tracked, even_times
+from stkit.errors import RequestError
 from stkit.io.untrusted import guard
 
 RATE = 30.0  # frames a second where the file does not say
@@ -31,9 +32,9 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], float]:
     weights = np.asarray(data["weightMat"], float)
     rate = float(data.get("exportFps", RATE))
     if weights.ndim != 2 or weights.shape[1] != len(labels) or not len(weights):
-        raise ValueError(f"weightMat is {weights.shape} for {len(labels)} names")
+        raise RequestError(f"weightMat is {weights.shape} for {len(labels)} names")
     if not rate > 0:
-        raise ValueError(f"exportFps is {rate:g}")
+        raise RequestError(f"exportFps is {rate:g}")
     actions = {
         arkit_name(label): weights[:, k]
         for k, label in enumerate(labels)

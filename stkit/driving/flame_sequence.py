@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stkit import face_models
 from stkit.driving.parameters import Tracked, even_times
+from stkit.errors import RequestError
 from stkit.face_models.flame import EXPRESSIONS
 from stkit.face_models.landmarks import KEPT_66
 from stkit.face_models.protocol import FaceModel
@@ -73,7 +74,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             if key is not None:
                 found[name] = np.asarray(data[key], np.float32)
     if "expr" not in found or "jaw_pose" not in found:
-        raise ValueError("has no 'expr' and 'jaw_pose'")
+        raise RequestError("has no 'expr' and 'jaw_pose'")
     return found
 
 
@@ -83,7 +84,7 @@ def _checked(path: Path, arrays: dict[str, np.ndarray]) -> _Sequence:
         width = KEYS[name][1]
         fits = array.ndim == 2 and len(array) == frames > 0
         if not fits or (width and array.shape[1] != width) or not np.isfinite(array).all():
-            raise ValueError(
+            raise RequestError(
                 f"{path}: {name} is {array.shape} or not finite, "
                 f"expected ({frames}, {width or 'coefficients'})"
             )

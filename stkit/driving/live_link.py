@@ -18,6 +18,7 @@ from stkit import face_models
 from stkit.capture.capture import Capture
 from stkit.driving.arkit import ARKIT, arkit_name, arkit_of_beta, beta_of_arkit
 from stkit.driving.parameters import Tracked, checked, even_times
+from stkit.errors import RequestError
 from stkit.face_models.transfer import carry_expressions
 from stkit.geometry import euler_yxz, so3_exp, yaw_pitch_roll
 from stkit.io.tensors import write_text
@@ -59,7 +60,7 @@ class _Sheet:
 def _read(path: Path) -> _Sheet:
     rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
     if not rows:
-        raise ValueError("has a header and no rows, or nothing at all")
+        raise RequestError("has a header and no rows, or nothing at all")
     labels = [label for label in rows[0] if label and arkit_name(label) in ARKIT]
     return _Sheet(
         actions={arkit_name(label): _column(rows, label) for label in labels},

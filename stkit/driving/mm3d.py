@@ -15,6 +15,7 @@ from torch import Tensor
 from stkit import face_models
 from stkit.capture.capture import Capture
 from stkit.driving.parameters import Tracked, even_times
+from stkit.errors import RequestError
 from stkit.face_models.protocol import FaceModel
 from stkit.face_models.seated import BETAS
 from stkit.face_models.transfer import beta_of
@@ -48,16 +49,16 @@ def read_3dmm(folder: Path) -> Tracked:
     """
     folders = sorted(p for p in (folder / "params").iterdir() if p.is_dir())
     if not folders:
-        raise ValueError(f"{folder}/params: is empty; expected one folder for each frame")
+        raise RequestError(f"{folder}/params: is empty; expected one folder for each frame")
     frames = [_read_frame(f / "params.npz") for f in folders]
     pose = torch.stack([frame.pose for frame in frames])
     if len({len(frame.coefficients) for frame in frames}) > 1:
-        raise ValueError(f"{folder}: exp_coeff has another length in some frames")
+        raise RequestError(f"{folder}: exp_coeff has another length in some frames")
     coefficients = torch.stack([frame.coefficients for frame in frames])
     if read_json(folder / ABOUT).get("face_model") == "builtin":
         beta = coefficients
         if beta.shape[1] != BETAS:
-            raise ValueError(
+            raise RequestError(
                 f"{folder}: exp_coeff has {beta.shape[1]} numbers, the built-in head has {BETAS}"
             )
     else:
@@ -80,7 +81,7 @@ def _read_frame(file: Path) -> _Frame:
     numbers = np.concatenate([pose, scale, coefficients])
     fits = pose.shape == (6,) and scale.shape == (1,) and np.isfinite(numbers).all()
     if not fits or scale[0] == 0:
-        raise ValueError(
+        raise RequestError(
             f"{file}: pose {pose.shape} and scale {scale.shape} must be 6 and 1 finite numbers"
         )
     return _Frame(*map(torch.from_numpy, (pose, scale, coefficients)))
@@ -89,7 +90,7 @@ def _read_frame(file: Path) -> _Frame:
 def _read_landmarks(file: Path) -> Tensor:
     marks = guard(file, lambda: np.load(file, allow_pickle=False))
     if marks.shape != LANDMARKS or not np.isfinite(marks).all():
-        raise ValueError(f"{file}: is {marks.shape}, expected {LANDMARKS} finite numbers")
+        raise RequestError(f"{file}: is {marks.shape}, expected {LANDMARKS} finite numbers")
     return torch.from_numpy(marks).float()
 
 

@@ -29,6 +29,10 @@ class Motion:
     def __len__(self) -> int:
         return len(self.beta)
 
+    def subset(self, indices: list[int]) -> "Motion":
+        """Some frames of the motion."""
+        return Motion(self.beta[indices], self.pose[indices], self.torso[indices])
+
 
 def own_motion(capture: Capture) -> Motion:
     """What the head did in its own clip."""
@@ -90,7 +94,7 @@ def play(
     return np.stack(frames)
 
 
-def orbit(subject: Capture, frames: int, swing: float = 45.0) -> list[Camera]:
+def orbit_path(subject: Capture, frames: int, swing: float = 45.0) -> list[Camera]:
     """Cameras that swing to +-`swing` degrees around the head and back, swaying a little."""
     centre = subject.head_centre(subject.neutral)
     angles = swing * np.sin(np.linspace(0, 2 * np.pi, frames, endpoint=False))
@@ -100,7 +104,7 @@ def orbit(subject: Capture, frames: int, swing: float = 45.0) -> list[Camera]:
     ]
 
 
-def still(subject: Capture, frames: int) -> Motion:
+def hold_neutral(subject: Capture, frames: int) -> Motion:
     """The neutral frame, held for `frames` frames."""
     m = subject.neutral
     return Motion(
@@ -108,11 +112,6 @@ def still(subject: Capture, frames: int) -> Motion:
         subject.pose[m].expand(frames, -1),
         subject.torso[m].expand(frames, -1),
     )
-
-
-def part(motion: Motion, indices: list[int]) -> Motion:
-    """Some frames of a motion."""
-    return Motion(motion.beta[indices], motion.pose[indices], motion.torso[indices])
 
 
 def side_by_side(*clips: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stkit.errors import RequestError
+
 MAX_VALUE = 100.0  # the largest coefficient or angle that is believed; usual ones are below 5
 FRAME_RATE = 25.0  # frames a second, for formats that do not say
 
@@ -28,7 +30,7 @@ class Tracked:
 def checked(path: Path, values: np.ndarray) -> Tensor:
     """Values as float32. Raises ValueError naming the file if one cannot be meant."""
     if not np.isfinite(values).all() or np.abs(values).max(initial=0) > MAX_VALUE:
-        raise ValueError(f"{path}: holds a value that is not finite or larger than {MAX_VALUE:g}")
+        raise RequestError(f"{path}: holds a value that is not finite or larger than {MAX_VALUE:g}")
     return torch.from_numpy(values).float()
 
 

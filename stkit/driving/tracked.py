@@ -19,6 +19,7 @@ from stkit.driving.flame_sequence import read_flame_sequence
 from stkit.driving.live_link import read_live_link
 from stkit.driving.mm3d import is_3dmm, read_3dmm
 from stkit.driving.parameters import Tracked
+from stkit.errors import MissingFileError, RequestError
 from stkit.face_models.landmarks import KEPT_66
 from stkit.synthetic.appearance import random_style
 from stkit.synthetic.performance import Performance, rest_pose
@@ -52,9 +53,9 @@ def read_tracked(path: str | Path) -> Tracked:
     """Read any of the formats. Raises ValueError naming the file and what is wrong."""
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder")
+        raise MissingFileError(f"{path}: no such file or folder")
     if not is_tracked(path):
-        raise ValueError(f"{path}: is of no known kind; known are: {', '.join(READERS)}")
+        raise RequestError(f"{path}: is of no known kind; known are: {', '.join(READERS)}")
     return READERS[_kind(path)](path)
 
 
@@ -67,7 +68,7 @@ def tracked_capture(path: str | Path, size: int, max_frames: int) -> Capture:
     tracked = read_tracked(path)
     count = len(tracked.beta)
     if count < MIN_FRAMES:
-        raise ValueError(f"{path}: holds {count} frames, at least {MIN_FRAMES} are needed")
+        raise RequestError(f"{path}: holds {count} frames, at least {MIN_FRAMES} are needed")
     picked = np.unique(np.linspace(0, count - 1, min(max_frames, count)).round().astype(int))
     frames = picked.tolist()
     beta = tracked.beta[frames]

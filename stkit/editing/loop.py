@@ -19,6 +19,7 @@ from stkit.editing.region import Region, region_mask, trace_region
 from stkit.editing.shots import Shot, make_shots, shot_landmarks
 from stkit.editing.targets import Shifts, Targets
 from stkit.editing.weights import ALPHA, landmark_set, point_weights, weight_image
+from stkit.errors import RequestError
 from stkit.geometry import generator
 from stkit.heads.gaussian import GaussianHead
 from stkit.render.gaussians import Gaussians
@@ -61,14 +62,14 @@ class EditSettings:
 
     def __post_init__(self) -> None:
         if not (0 <= self.alpha < float("inf")):
-            raise ValueError(f"alpha {self.alpha!r}: a finite number of 0 or more, in 1/dm")
+            raise RequestError(f"alpha {self.alpha!r}: a finite number of 0 or more, in 1/dm")
         if not (0 <= self.b_boundary <= 1):
-            raise ValueError(f"b_boundary {self.b_boundary!r}: a number from 0 to 1")
+            raise RequestError(f"b_boundary {self.b_boundary!r}: a number from 0 to 1")
         for name in ("steps", "edit_every", "refresh_every", "frames"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)!r}: a whole number of 1 or more")
+                raise RequestError(f"{name} {getattr(self, name)!r}: a whole number of 1 or more")
         if self.mode not in ("pixel", "grad"):
-            raise ValueError(f"mode {self.mode!r} is not 'pixel' or 'grad'")
+            raise RequestError(f"mode {self.mode!r} is not 'pixel' or 'grad'")
 
 
 @dataclass(frozen=True)
@@ -114,17 +115,17 @@ def check_request(method: Method, editor: Editor, settings: EditSettings) -> Non
     """Raise ValueError with the remedy if method, mode, prompt and editor do not go together."""
     editor.check(settings.prompt)
     if settings.mode == "grad" and method.weighting != "eq8":
-        raise ValueError(
+        raise RequestError(
             f"mode 'grad' scales gradients by Eq. 8; method {method.name!r} does not weigh by it: "
             "take mode 'pixel'"
         )
     if method.together and not isinstance(editor, JointEditor):
-        raise ValueError(
+        raise RequestError(
             f"method {method.name!r} works in a diffusion model's attention, and the editor is "
             f"{editor.name}: take --editor tiny or an InstructPix2Pix folder"
         )
     if editor.wants_depth and not method.together:
-        raise ValueError(
+        raise RequestError(
             f"{editor.name} edits all views together under their depth: take the method "
             f"'gaussctrl', not {method.name!r}"
         )

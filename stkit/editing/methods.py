@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stkit.editing.strength import LOW, sample_strength
 from stkit.editing.weights import eq8
+from stkit.errors import RequestError
 
 EVERYTHING = ("feature", "xyz", "log_scales", "quats", "opacity_logits", "nets")
 
@@ -108,5 +109,5 @@ METHODS = {
 def get_method(name: str) -> Method:
     """A method by name. Raises ValueError with the known names."""
     if name not in METHODS:
-        raise ValueError(f"method {name!r} is not one of {', '.join(METHODS)}")
+        raise RequestError(f"method {name!r} is not one of {', '.join(METHODS)}")
     return METHODS[name]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stkit.diffusion.regions import find_regions
 from stkit.editing.shots import Shot
+from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead
 
 Region = str | Callable[[Tensor, Tensor], Tensor]
@@ -23,7 +24,7 @@ def region_mask(image: Tensor, landmarks: Tensor, region: Region) -> Tensor:
         return region(image, landmarks)
     regions = find_regions(image.double().numpy(), landmarks.detach().double().numpy())
     if region not in regions:
-        raise ValueError(f"region {region!r} is not one of {', '.join(regions)}")
+        raise RequestError(f"region {region!r} is not one of {', '.join(regions)}")
     return torch.from_numpy(regions[region]).float()[..., None]
 
 

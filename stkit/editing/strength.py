@@ -8,6 +8,8 @@ Drawing again (truncate) comes out almost uniform.
 import torch
 from torch import Tensor
 
+from stkit.errors import RequestError
+
 LOW, HIGH = 0.02, 0.98
 SAMPLERS = ("truncate", "clip", "uniform", "narrow")
 
@@ -26,7 +28,7 @@ def sample_strength(
     was a slip.
     """
     if sampler not in SAMPLERS:
-        raise ValueError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")
+        raise RequestError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")
     if sampler == "uniform":
         return LOW + (HIGH - LOW) * torch.rand(count, generator=generator)
     if sampler == "clip":

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stkit.cameras import Camera
 from stkit.capture.capture import Capture
+from stkit.errors import RequestError
 from stkit.geometry import nearest
 from stkit.heads.gaussian import GaussianHead
 from stkit.space import FramePose
@@ -27,7 +28,7 @@ def landmark_set(capture: Capture, name: str = "66") -> Tensor:
     model's denser points.
     """
     if name not in LANDMARK_SETS:
-        raise ValueError(f"landmark set {name!r} is not one of {', '.join(LANDMARK_SETS)}")
+        raise RequestError(f"landmark set {name!r} is not one of {', '.join(LANDMARK_SETS)}")
     sparse = capture.neutral_landmarks()
     return sparse if name == "66" else torch.cat([sparse, capture.dense_landmarks(capture.neutral)])
 

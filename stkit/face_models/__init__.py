@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from stkit.assets import asset_path, how_to_get
+from stkit.errors import MissingFileError, RequestError
 from stkit.face_models.builtin_head import BuiltinHead, builtin
 from stkit.face_models.files import load_basel2009, load_basel2017, load_faceverse
 from stkit.face_models.flame import load_flame
@@ -35,8 +36,8 @@ def get(name: str = "builtin") -> FaceModel:
     kind, _, given = name.partition(":")
     if kind not in LOADERS:
         known = ", ".join(f"{k}:PATH" for k in LOADERS)
-        raise ValueError(f"face model {name!r} is unknown; available: builtin, {known}")
+        raise RequestError(f"face model {name!r} is unknown; available: builtin, {known}")
     path = Path(given) if given else asset_path(kind)
     if path is None:
-        raise FileNotFoundError(how_to_get(kind))
+        raise MissingFileError(how_to_get(kind))
     return LOADERS[kind](path)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stkit.errors import RequestError
 from stkit.face_models.builtin_head import builtin
 from stkit.face_models.landmarks import EYE_CORNERS
 from stkit.face_models.linear import LinearModel
@@ -39,7 +40,7 @@ def canonical(
     if unit is None:
         unit = float(np.linalg.norm(home[right] - home[left])) / max(eyes, 1e-9)
     if not EYE_DISTANCE[0] < eyes * unit < EYE_DISTANCE[1]:
-        raise ValueError(
+        raise RequestError(
             "the eyes are an impossible distance apart: is the file of another kind or unit?"
         )
     shift = home.mean(0) - points.mean(0) * unit
@@ -60,25 +61,25 @@ def canonical(
 def _check_shapes(mean, faces, identity, expression, landmarks) -> None:
     count = len(mean)
     if mean.shape != (count, 3) or count < MIN_VERTICES:
-        raise ValueError(
+        raise RequestError(
             f"the mean shape is {mean.shape}, expected (V, 3) with at least {MIN_VERTICES} vertices"
         )
     for label, basis in (("identity", identity), ("expression", expression)):
         fits = basis.ndim == 3 and basis.shape[1:] == (count, 3)
         if not fits or not 1 <= len(basis) <= MAX_DIRECTIONS:
-            raise ValueError(
+            raise RequestError(
                 f"the {label} basis is {basis.shape}, expected (directions, {count}, 3)"
             )
     if landmarks.shape != (68,):
-        raise ValueError(f"there are {landmarks.size} landmark indices, expected 68")
+        raise RequestError(f"there are {landmarks.size} landmark indices, expected 68")
     if faces.ndim != 2 or faces.shape[1] != 3:
-        raise ValueError(f"the triangles are {faces.shape}, expected (F, 3)")
+        raise RequestError(f"the triangles are {faces.shape}, expected (F, 3)")
 
 
 def _check_numbers(mean, faces, identity, expression, landmarks) -> None:
     for label, index in (("triangles", faces), ("landmarks", landmarks)):
         if index.min() < 0 or index.max() >= len(mean):
-            raise ValueError(f"the {label} name vertices outside 0..{len(mean) - 1}")
+            raise RequestError(f"the {label} name vertices outside 0..{len(mean) - 1}")
     arrays = (
         ("mean shape", mean),
         ("identity basis", identity),
@@ -86,7 +87,7 @@ def _check_numbers(mean, faces, identity, expression, landmarks) -> None:
     )
     for label, values in arrays:
         if not np.isfinite(values).all():
-            raise ValueError(f"the {label} has values that are not finite")
+            raise RequestError(f"the {label} has values that are not finite")
 
 
 def _tensor(array: np.ndarray, dtype: type) -> Tensor:

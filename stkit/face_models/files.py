@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from stkit.errors import RequestError
 from stkit.face_models.canonical import MAX_DIRECTIONS, canonical
 from stkit.face_models.linear import LinearModel
 from stkit.face_models.transfer import carry_landmarks
@@ -98,7 +99,7 @@ def guo_expressions(path: Path) -> tuple[np.ndarray, np.ndarray]:
         values = np.frombuffer(data[4 : 4 + (len(data) - 4) // 4 * 4], "<f4")
         whole = (len(data) - 4) % 4 == 0
         if not 1 <= count <= MAX_DIRECTIONS or not whole or len(values) % (3 * (count + 1)):
-            raise ValueError(f"{len(data)} bytes do not hold a mean and {count} directions")
+            raise RequestError(f"{len(data)} bytes do not hold a mean and {count} directions")
         length = len(values) // (count + 1)
         return values[:length], values[length:].reshape(count, length)
 
@@ -179,7 +180,7 @@ def _basis(matrix: Any, vertices: int, count: int) -> np.ndarray:
     """The first columns of a matrix (3 V, n) as directions (count, V, 3)."""
     matrix = np.asarray(matrix, dtype=float)
     if matrix.ndim != 2 or len(matrix) != 3 * vertices:
-        raise ValueError(f"a basis is {matrix.shape}, expected ({3 * vertices}, directions)")
+        raise RequestError(f"a basis is {matrix.shape}, expected ({3 * vertices}, directions)")
     return np.ascontiguousarray(matrix[:, :count].T).reshape(-1, vertices, 3)
 
 
@@ -196,6 +197,6 @@ def named(path: Path, build: Callable[[], Loaded]) -> Loaded:
     except UnsafeFileError:
         raise
     except KeyError as e:
-        raise ValueError(f"{path}: has no {e}; is it the file of another model?") from e
+        raise RequestError(f"{path}: has no {e}; is it the file of another model?") from e
     except (ValueError, TypeError, IndexError, OSError) as e:
-        raise ValueError(f"{path}: {e}") from e
+        raise RequestError(f"{path}: {e}") from e

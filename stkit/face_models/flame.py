@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stkit.errors import RequestError
 from stkit.face_models.canonical import canonical
 from stkit.face_models.files import named
 from stkit.face_models.linear import LinearModel
@@ -142,13 +143,13 @@ def load_flame(path: Path) -> Flame:
 
 def _build(data: Any, folder: Path) -> Flame:
     if not isinstance(data, dict):
-        raise ValueError("holds no dictionary; is it a FLAME model?")
+        raise RequestError("holds no dictionary; is it a FLAME model?")
     mean = _array(data["v_template"])
     shapes = _array(data["shapedirs"])
     count = len(mean)
     if shapes.shape[:2] != (count, 3) or shapes.shape[2] < IDENTITIES + EXPRESSIONS:
         least = IDENTITIES + EXPRESSIONS
-        raise ValueError(f"shapedirs is {shapes.shape}, expected ({count}, 3, at least {least})")
+        raise RequestError(f"shapedirs is {shapes.shape}, expected ({count}, 3, at least {least})")
     is_whole = shapes.shape[2] >= ALL_IDENTITIES + EXPRESSIONS
     first = ALL_IDENTITIES if is_whole else shapes.shape[2] - EXPRESSIONS
     faces = np.asarray(_array(data["f"]), np.int64)
@@ -179,9 +180,9 @@ def _skeleton(data: dict, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """One of the skeleton's arrays, checked."""
     array = _array(data[name])
     if array.shape != shape:
-        raise ValueError(f"{name} is {array.shape}, expected {shape}")
+        raise RequestError(f"{name} is {array.shape}, expected {shape}")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} has values that are not finite")
+        raise RequestError(f"{name} has values that are not finite")
     return array
 
 
@@ -206,13 +207,13 @@ def landmarks68(folder: Path, faces: np.ndarray) -> np.ndarray:
     elif static.exists() and moving.exists():
         triangles, weights = _split_embedding(load_pickle(static), load_npy(moving))
     else:
-        raise ValueError(
+        raise RequestError(
             f"needs {whole.name}, or {static.name} and {moving.name}, beside it for the landmarks"
         )
     triangles = triangles.astype(np.int64)
     has_68 = len(triangles) == len(weights) == 68
     if not has_68 or triangles.min() < 0 or triangles.max() >= len(faces):
-        raise ValueError(f"the landmark embedding in {folder} does not fit this mesh")
+        raise RequestError(f"the landmark embedding in {folder} does not fit this mesh")
     return faces[triangles, weights.argmax(1)]
 
 
@@ -239,7 +240,7 @@ def _array(value: Any) -> np.ndarray:
         value = state.get("x", state.get("_data"))
     array = np.asarray(value)
     if array.dtype == object or array.ndim == 0:
-        raise ValueError("an array is stored in an unknown way")
+        raise RequestError("an array is stored in an unknown way")
     return array.astype(np.int64 if array.dtype.kind in "iu" else float)
 
 
@@ -249,11 +250,11 @@ def _dense(state: dict) -> np.ndarray:
     data, indices, pointers = (np.asarray(state[k]) for k in ("data", "indices", "indptr"))
     fits = len(pointers) == columns + 1 and len(data) == len(indices)
     if rows * columns > MAX_ENTRIES or not fits:
-        raise ValueError("a sparse matrix does not agree with itself")
+        raise RequestError("a sparse matrix does not agree with itself")
     counts = np.diff(pointers)
     outside = len(indices) and (indices.min() < 0 or indices.max() >= rows)
     if (counts < 0).any() or counts.sum() != len(data) or outside:
-        raise ValueError("a sparse matrix names entries outside itself")
+        raise RequestError("a sparse matrix names entries outside itself")
     out = np.zeros((rows, columns))
     np.add.at(out, (indices, np.repeat(np.arange(columns), counts)), data)
     return out

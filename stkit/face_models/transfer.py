@@ -8,6 +8,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from stkit.errors import RequestError
 from stkit.face_models.builtin_head import BuiltinHead, builtin
 from stkit.face_models.landmarks import EYE_CORNERS, KEPT_66
 from stkit.face_models.protocol import FaceModel
@@ -75,7 +76,9 @@ def _nose_tip(points: np.ndarray) -> np.ndarray:
     """The foremost point near the middle line of points (N, 3)."""
     middle = points[np.abs(points[:, 0] - np.median(points[:, 0])) < MIDDLE]
     if not len(middle):
-        raise ValueError("the mesh has no middle line: is it a face, upright and looking along +z?")
+        raise RequestError(
+            "the mesh has no middle line: is it a face, upright and looking along +z?"
+        )
     return middle[middle[:, 2].argmax()]
 
 

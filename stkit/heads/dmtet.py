@@ -13,6 +13,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from stkit.errors import RequestError
+
 EDGES = np.array([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)])  # of a tetrahedron, by corners
 
 
@@ -168,7 +170,7 @@ def marching_tetrahedra(
     nv, nf = _march(grid.tets, grid.tet_edges, active, value, edge_vertex, edge_list, faces, owner)
     if nf == 0:
         side = "outside" if value.min() >= 0 else "inside"
-        raise ValueError(
+        raise RequestError(
             f"marching tetrahedra: every grid point is {side} the surface, so there is no mesh. "
             "Usual causes: the fit's scale is off, or the SDF's learning rate is too high; look at "
             "notebook 02's grid picture"

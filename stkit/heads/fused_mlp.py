@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from stkit.errors import RequestError
 from stkit.render.threads import parallel
 
 ROWS = 2048  # points evaluated together: their hidden values fit a core's cache
@@ -117,7 +118,7 @@ def _forward(
         h = _linear_leaky(h, weight, bias)
         if keep:
             hidden.append(h)
-    raise ValueError("an MLP needs at least one layer")
+    raise RequestError("an MLP needs at least one layer")
 
 
 def _backward(

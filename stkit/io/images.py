@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from stkit.errors import RequestError
+
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 # Layout of a sheet, pixels
@@ -138,13 +140,13 @@ def jpeg(image, quality: int = 88) -> bytes:
 def show(image, alt: str, caption: str = "", width: int | None = None) -> None:
     """Display an image in a notebook with its alt text, and the caption below.
 
-    The alt text also travels in the output's metadata. Raises ValueError without one.
+    The alt text also travels in the output's metadata. Raises RequestError without one.
     """
     from IPython.display import Image as Displayed
     from IPython.display import Markdown, display
 
     if not alt.strip():
-        raise ValueError("show: every figure needs alt text that says what is to be seen")
+        raise RequestError("show: every figure needs alt text that says what is to be seen")
     display(Displayed(png(image), width=width, alt=alt), metadata={"image/png": {"alt": alt}})
     if caption:
         display(Markdown(f"*{caption}*"))

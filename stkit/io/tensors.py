@@ -12,6 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from stkit.errors import RequestError
+
 TENSOR, PAIRS = (
     "tensor",
     "pairs",
@@ -69,11 +71,11 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
             meta = json.loads((f.metadata() or {}).get("stkit", "{}"))
             tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as e:
-        raise ValueError(
+        raise RequestError(
             f"{path}: cannot be read as safetensors ({e}); delete its folder, run the stage again"
         ) from e
     if kind not in meta:
-        raise ValueError(
+        raise RequestError(
             f"{path}: holds {sorted(meta) or 'no stkit data'}, not a {kind}; "
             "was a file copied between stages?"
         )
@@ -95,7 +97,7 @@ def load_tree(path: Path) -> Any:
     try:
         return _decode(meta["tree"], tensors)
     except (KeyError, TypeError) as e:
-        raise ValueError(f"{path}: is damaged ({e!r})") from e
+        raise RequestError(f"{path}: is damaged ({e!r})") from e
 
 
 def _encode(value: object, tensors: dict[str, torch.Tensor]) -> object:

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from stkit.errors import MissingFileError, RequestError
+
 Data = TypeVar("Data")
 
 
-class UnsafeFileError(ValueError):
+class UnsafeFileError(RequestError):
     """The file is damaged, of another kind, or asks for something that is not data."""
 
 
@@ -18,7 +20,7 @@ def guard(path: Path, read: Callable[[], Data]) -> Data:
     instead of whatever exception a damaged or hostile file provokes in the reader.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise MissingFileError(f"{path}: no such file")
     try:
         return read()
     except UnsafeFileError as e:

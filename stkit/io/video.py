@@ -10,6 +10,8 @@ import av
 import numpy as np
 from PIL import Image
 
+from stkit.errors import RequestError
+
 LONG_SIDE = 1280  # pixels; frames are shrunk to this, so that a 4K phone clip fits in memory
 FOLDER_TYPES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 FOLDER_RATE = 25  # images a second; also assumed where a stream does not say
@@ -18,7 +20,7 @@ GAP_FACTOR = 4  # of the usual time between frames, from which on a jump is wort
 CODEC = {"crf": "18", "preset": "veryfast", "movflags": "+faststart"}  # H.264, visually lossless
 
 
-class VideoError(ValueError):
+class VideoError(RequestError):
     """A clip that cannot be used; the message says why and what to do."""
 
 
@@ -33,7 +35,7 @@ def frames_at(path: Path, times: list[float]) -> list[np.ndarray]:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             half = 0.5 / float(stream.average_rate or FOLDER_RATE)
-            last = None
+            last: Any = None
             for frame in container.decode(stream):
                 now = float(frame.time or 0.0)
                 while len(found) < len(times) and now >= times[len(found)] - half:

@@ -5,6 +5,8 @@ from functools import cache
 
 import torch
 
+from stkit.errors import RequestError
+
 DEVICES = ("auto", "cpu", "cuda")
 GPU_PACKAGES = ("gsplat", "kaolin")  # the Gaussian and the mesh renderer on CUDA
 
@@ -28,16 +30,16 @@ def pick_device(name: str = "auto", needs: Sequence[str] = GPU_PACKAGES) -> str:
     asked for and cannot be had.
     """
     if name not in DEVICES:
-        raise ValueError(f"device {name!r} is not one of {', '.join(DEVICES)}")
+        raise RequestError(f"device {name!r} is not one of {', '.join(DEVICES)}")
     for package in needs:
         if package not in GPU_PACKAGES:
-            raise ValueError(f"needs {package!r} is not one of {', '.join(GPU_PACKAGES)}")
+            raise RequestError(f"needs {package!r} is not one of {', '.join(GPU_PACKAGES)}")
     if name == "cpu":
         return "cpu"
     if not torch.cuda.is_available():
         if name == "auto":
             return "cpu"
-        raise ValueError(
+        raise RequestError(
             "device 'cuda': torch sees no GPU here; `stkit doctor` says more. "
             "Leave --device out to run on the CPU"
         )
@@ -47,7 +49,7 @@ def pick_device(name: str = "auto", needs: Sequence[str] = GPU_PACKAGES) -> str:
             continue
         if name == "auto":
             return "cpu"
-        raise ValueError(
+        raise RequestError(
             f"device 'cuda' needs {package}, which does not work here "
             f"({type(problem).__name__}: {problem}); environment.yml has the version that fits"
         ) from problem

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from stkit.errors import RequestError
+
 
 def check_inputs(
     means: Tensor,
@@ -25,7 +27,7 @@ def check_inputs(
     if backgrounds is not None:
         _check_shape("backgrounds", backgrounds, (cameras, colors.shape[-1]))
     if colors.ndim != 2 or len(colors) != n:
-        raise ValueError(
+        raise RequestError(
             f"rasterize: colors has shape {tuple(colors.shape)}, expected ({n}, channels)"
         )
     _check_rows("means", means)
@@ -41,7 +43,7 @@ def check_inputs(
 
 def _check_shape(name: str, x: Tensor, shape: tuple[int, ...]) -> None:
     if tuple(x.shape) != shape:
-        raise ValueError(f"rasterize: {name} has shape {tuple(x.shape)}, expected {shape}")
+        raise RequestError(f"rasterize: {name} has shape {tuple(x.shape)}, expected {shape}")
 
 
 def _check_rows(name: str, x: Tensor) -> None:
@@ -51,7 +53,7 @@ def _check_rows(name: str, x: Tensor) -> None:
         return
     bad = torch.nonzero(~torch.isfinite(x).reshape(len(x), -1).all(1))
     if len(bad):
-        raise ValueError(
+        raise RequestError(
             f"rasterize: {name}[{int(bad[0])}] is not finite ({len(bad)} of {len(x)} rows); "
             "check the step before"
         )
@@ -61,4 +63,4 @@ def _check_cameras(name: str, x: Tensor) -> None:
     finite = torch.isfinite(x.detach())
     if not finite.all():
         bad = int(torch.nonzero(~finite.flatten(1).all(1))[0])
-        raise ValueError(f"rasterize: {name}[{bad}] is not finite; check the camera")
+        raise RequestError(f"rasterize: {name}[{bad}] is not finite; check the camera")

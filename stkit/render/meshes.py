@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from stkit.cameras import Camera
+from stkit.errors import RequestError
 from stkit.render import meshes_cpu, meshes_kaolin
 from stkit.render.mesh_image import MeshImage
 
@@ -34,14 +35,14 @@ def render_mesh(
     al. 2019).
     """
     if backend not in BACKENDS:
-        raise ValueError(f"render_mesh: backend {backend!r} is not one of {', '.join(BACKENDS)}")
+        raise RequestError(f"render_mesh: backend {backend!r} is not one of {', '.join(BACKENDS)}")
     if len(faces) == 0:
-        raise ValueError(
+        raise RequestError(
             "render_mesh: the mesh has no faces; if it comes from marching tetrahedra, the SDF "
             "lost its sign change"
         )
     if not torch.isfinite(verts.detach().sum()):
-        raise ValueError(
+        raise RequestError(
             "render_mesh: a vertex is not finite; lower the learning rate of the step before"
         )
     if backend == "auto":

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stkit.errors import RequestError
 from stkit.render import gaussians_cpu, gaussians_gsplat, gaussians_reference
 from stkit.render.gaussians_checks import check_inputs
 from stkit.render.gaussians_constants import MIN_ALPHA_FOR_DEPTH
@@ -99,12 +100,14 @@ def rasterize(
 def _checked_mode(render_mode: str, rasterize_mode: str, backend: str) -> RenderMode:
     """The entry of MODES. Raises ValueError for a mode or backend that does not exist."""
     if render_mode not in MODES:
-        raise ValueError(f"rasterize: render_mode {render_mode!r} is not one of {', '.join(MODES)}")
+        raise RequestError(
+            f"rasterize: render_mode {render_mode!r} is not one of {', '.join(MODES)}"
+        )
     if rasterize_mode not in RASTERIZE_MODES:
         known = " or ".join(repr(name) for name in RASTERIZE_MODES)
-        raise ValueError(f"rasterize: rasterize_mode {rasterize_mode!r} is not {known}")
+        raise RequestError(f"rasterize: rasterize_mode {rasterize_mode!r} is not {known}")
     if backend not in BACKENDS:
-        raise ValueError(f"rasterize: backend {backend!r} is not one of {', '.join(BACKENDS)}")
+        raise RequestError(f"rasterize: backend {backend!r} is not one of {', '.join(BACKENDS)}")
     return MODES[render_mode]
 
 

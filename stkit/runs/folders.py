@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from stkit.assets import repository
+from stkit.errors import RequestError
 from stkit.io.tensors import read_json, write_json
 
 STORE = ".store"  # the folder beside the runs that holds every artifact
@@ -22,7 +23,7 @@ def run_folder(name: str) -> Path:
     """runs/NAME. Raises ValueError for names that are not plain folder names."""
     plain = name and not name.startswith(".") and len(name) <= LONGEST
     if not plain or set(name) & FORBIDDEN:
-        raise ValueError(
+        raise RequestError(
             f"run name {name!r}: use letters, digits, '-', '_' and '.', at most {LONGEST}, "
             "and begin with none of the dots"
         )

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from stkit.assets import repository
+from stkit.errors import MissingFileError, RequestError
 from stkit.runs.folders import runs_root
 from stkit.runs.page import write_page
 from stkit.runs.road import Road
@@ -17,7 +18,7 @@ from stkit.runs.source import Source
 ROAD = ("01", "02", "03", "04", "05", "06")
 
 
-class ParameterError(ValueError):
+class ParameterError(RequestError):
     """A notebook parameter that does not exist or has the wrong type."""
 
 
@@ -37,7 +38,7 @@ def find_notebook(name: str) -> Path:
     found = sorted((repository() / "notebooks").glob(f"{name}*.ipynb"))
     if len(found) != 1:
         there = ", ".join(p.stem for p in sorted((repository() / "notebooks").glob("*.ipynb")))
-        raise FileNotFoundError(f"{name!r} names {len(found)} notebooks; there are: {there}")
+        raise MissingFileError(f"{name!r} names {len(found)} notebooks; there are: {there}")
     return found[0]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jinja2
 
+from stkit.errors import RequestError
 from stkit.io.tensors import read_json, write_json, write_text
 from stkit.runs.folders import remembered, run_folder
 from stkit.runs.store import results
@@ -90,7 +91,7 @@ def write_page(name: str) -> Path:
     """
     folder = run_folder(name)
     if not (folder / "run.json").exists():
-        raise ValueError(
+        raise RequestError(
             f"no run {name!r} in {folder.parent}; `stkit run VIDEO --name {name}` makes one"
         )
     metrics = collect(name)

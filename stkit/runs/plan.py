@@ -12,6 +12,7 @@ from typing import Any
 from stkit.capture.preprocess import PreprocessSettings
 from stkit.diffusion.views import STAND_INS
 from stkit.editing.loop import EditSettings
+from stkit.errors import RequestError
 from stkit.heads.fit_gaussians import GaussianTraining
 from stkit.heads.mesh_training import MeshTraining
 from stkit.render import pick_device
@@ -55,7 +56,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:
-            raise ValueError(f"seed {self.seed}: a whole number from 0 to 2^63 - 1")
+            raise RequestError(f"seed {self.seed}: a whole number from 0 to 2^63 - 1")
         self.settings: Profile = get_profile(self.profile)
         self.profile = self.settings.name
 

@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass, field
 
 from stkit.capture.preprocess import PreprocessSettings
+from stkit.errors import RequestError
 from stkit.heads.fit_gaussians import GaussianTraining
 from stkit.heads.gaussian import GaussianSettings
 from stkit.heads.mesh import MeshSettings
@@ -143,5 +144,5 @@ def get_profile(name: str | None = None) -> Profile:
     """
     name = name or os.environ.get("STKIT_PROFILE") or "quick"
     if name not in PROFILES:
-        raise ValueError(f"profile {name!r} is not one of {', '.join(PROFILES)}")
+        raise RequestError(f"profile {name!r} is not one of {', '.join(PROFILES)}")
     return PROFILES[name]

@@ -11,6 +11,7 @@ from stkit.capture.rig import calibration_files
 from stkit.diffusion.editors import get_editor
 from stkit.editing.loop import EditSettings, check_request
 from stkit.editing.methods import get_method
+from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.tensors import read_json
 from stkit.io.video import VideoError
@@ -152,7 +153,7 @@ class Road(Reconstruction):
             road = Road(name, source.text, profile, seed, self.quiet, face_model=face_model)
         size, own = (r.plan.preprocess_settings().size for r in (road, self))
         if size != own:
-            raise ValueError(
+            raise RequestError(
                 f"driver {driver!r} was tracked at {size} pixels, this run is at {own}: "
                 "take the driver's video, or a run of the same profile"
             )

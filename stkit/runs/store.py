@@ -17,12 +17,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from stkit.errors import RequestError
 from stkit.io.images import u8
 from stkit.io.tensors import read_json, write_json
 from stkit.io.video import write_video
 from stkit.runs.digests import code_digest, digest_text, plain
 from stkit.runs.folders import STORE, runs_root
 from stkit.runs.machine import circumstances, machine, peak_gb, reset_peak
+from stkit.training import reproducible
 
 KEY_LENGTH = 20  # hex digits of a folder's name: 80 bits
 
@@ -132,7 +134,7 @@ class Artifact:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise ValueError(
+                raise RequestError(
                     f"{folder}: another process is making this; wait for it, then run the same "
                     "command: what it made is reused"
                 ) from None
@@ -140,7 +142,8 @@ class Artifact:
             work = Work(part)
             reset_peak()
             start = time.monotonic()
-            yield work
+            with reproducible():
+                yield work
             self._finish(work, time.monotonic() - start)
         lock.unlink(missing_ok=True)
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from stkit.capture import Capture
 from stkit.diffusion.views import get_views
+from stkit.errors import RequestError
 from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
 from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead, new_mesh_head
@@ -161,10 +162,10 @@ def check_request(sources: list[str], names: list[str]) -> None:
     """Raise ValueError for an unknown variant, or a source without true views."""
     for name in names:
         if name not in VARIANTS:
-            raise ValueError(f"variant {name!r} is unknown; there are: {', '.join(VARIANTS)}")
+            raise RequestError(f"variant {name!r} is unknown; there are: {', '.join(VARIANTS)}")
     for source in sources:
         if synthetic_seed(source) is None:
-            raise ValueError(
+            raise RequestError(
                 f"{source}: ablations need true side views, which only 'synthetic' and "
                 "'synthetic:SEED' have"
             )

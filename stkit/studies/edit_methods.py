@@ -13,6 +13,7 @@ from stkit.capture import Capture
 from stkit.diffusion.editors import get_editor
 from stkit.editing.loop import check_request
 from stkit.editing.methods import METHODS, get_method
+from stkit.errors import MissingFileError, RequestError
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import sheet, u8
 from stkit.io.tensors import write_json, write_text
@@ -67,7 +68,7 @@ def compare_run(
     run.
     """
     if not is_run(name):
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{run_folder(name)}: no run here; `stkit run VIDEO --name {name}` makes one"
         )
     return compare(Road(name, quiet=True), prompt, editor, methods, seeds, **change)
@@ -83,7 +84,7 @@ def compare(
     before any edit.
     """
     if seeds < 1:
-        raise ValueError(f"seeds {seeds}: at least one is needed")
+        raise RequestError(f"seeds {seeds}: at least one is needed")
     tool = get_editor(editor)
     for name in methods:
         settings = road.plan.edit_settings(prompt, method=name, **change)

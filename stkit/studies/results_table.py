@@ -1,5 +1,6 @@
 """The main numbers of several runs as one table. A new column is one line in COLUMNS."""
 
+from stkit.errors import RequestError
 from stkit.io.tensors import read_json
 from stkit.runs.folders import run_folder
 
@@ -27,7 +28,7 @@ def results_table(names: list[str]) -> str:
     for name in names:
         metrics = read_json(run_folder(name) / "metrics.json")
         if not metrics:
-            raise ValueError(
+            raise RequestError(
                 f"run {name!r} has no metrics.json in {run_folder(name)}; run it first"
             )
         lines.append("| " + " | ".join(_row(name, metrics)) + " |")

@@ -10,6 +10,7 @@ from torch.nn.functional import avg_pool2d
 
 from stkit import face_models
 from stkit.cameras import Camera, front_camera
+from stkit.errors import RequestError
 from stkit.geometry import generator
 from stkit.render import render_mesh
 from stkit.space import FramePose, to_world
@@ -66,7 +67,7 @@ class Subject:
             pose = own.pose if pose is None else pose
             return FramePose(beta, pose, own.torso, own.scale, own.rest)
         if beta is None or pose is None:
-            raise ValueError("without a frame number both beta and pose are needed")
+            raise RequestError("without a frame number both beta and pose are needed")
         return FramePose(beta, pose, torch.zeros(6), UNIT, rest_pose())
 
 
@@ -83,7 +84,7 @@ def synthetic_seed(text: str) -> int | None:
     try:
         return int(seed)
     except ValueError as e:
-        raise ValueError(
+        raise RequestError(
             f"{text!r}: write 'synthetic' or 'synthetic:SEED' with a whole number"
         ) from e
 
@@ -95,7 +96,7 @@ def named_subject(source: str, frames: int) -> Subject:
     """
     seed = synthetic_seed(source)
     if seed is None:
-        raise ValueError(f"{source!r} names no synthetic subject")
+        raise RequestError(f"{source!r} names no synthetic subject")
     return make_subject(seed, frames, seconds=NAMED_SECONDS)
 
 

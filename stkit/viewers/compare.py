@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from stkit.errors import RequestError
 from stkit.io.images import jpeg, png, sheet, u8
 from stkit.viewers.packet import Packet
 from stkit.viewers.viewer import Viewer
@@ -34,7 +35,7 @@ class Compare(Viewer):
         fps: float | None = None,
     ):
         if not alt.strip():
-            raise ValueError("Compare: say in alt what the two pictures show")
+            raise RequestError("Compare: say in alt what the two pictures show")
         rows = {f"beside{k}_": list(v) for k, v in enumerate((beside or {}).values())}
         several = isinstance(before, (list, tuple)) or getattr(before, "ndim", 3) == 4
         rows["before"] = list(before) if several else [before]
@@ -74,7 +75,7 @@ def _common_count(rows: dict[str, list], frames: list[int] | None) -> int:
     fit = counts[0] > 0 and len(set(counts)) == 1 and len(frames or range(counts[0])) == counts[0]
     if not fit:
         numbers = ", ".join(str(count) for count in counts)
-        raise ValueError(
+        raise RequestError(
             f"Compare: {numbers} pictures and {len(frames or [])} frame numbers do not fit together"
         )
     return counts[0]

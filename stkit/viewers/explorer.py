@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
+from stkit.errors import RequestError
 from stkit.io.images import png, show
 from stkit.progress import silent
 from stkit.viewers.interactive import show_interactive
@@ -55,12 +56,12 @@ def control(name: str, spec: Any) -> Any:
     if isinstance(spec, (list, tuple)) and spec and isinstance(spec[0], str):
         return w.Dropdown(options=list(spec), value=spec[0], **look)
     if not _is_range(spec):
-        raise ValueError(
+        raise RequestError(
             f"explore: {name}={spec!r} is neither (low, high, start) nor a list of words"
         )
     low, high, start = spec
     if not low <= start <= high:
-        raise ValueError(f"explore: {name} starts at {start}, outside {low} to {high}")
+        raise RequestError(f"explore: {name} starts at {start}, outside {low} to {high}")
     if all(isinstance(v, int) for v in spec):
         return w.IntSlider(min=low, max=high, value=start, **look)
     step = 10 ** round(math.log10((high - low) / SLIDER_STEPS)) if high > low else 0.1

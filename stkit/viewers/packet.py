@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from stkit.cameras import Camera
+from stkit.errors import RequestError
 
 ALIGNMENT = 8  # bytes; typed arrays in JavaScript must start at multiples of their item size
 
@@ -64,4 +65,4 @@ def require_square(camera: Camera) -> None:
     """The viewers' canvas is square. ValueError for other cameras."""
     if camera.width != camera.height:
         size = f"{camera.width} x {camera.height}"
-        raise ValueError(f"the viewers show square pictures; the camera's are {size}")
+        raise RequestError(f"the viewers show square pictures; the camera's are {size}")

@@ -16,6 +16,7 @@ from stkit.cameras import Camera
 from stkit.capture.capture import Capture
 from stkit.driving.motion import Motion, own_motion
 from stkit.editing.weights import landmark_set
+from stkit.errors import RequestError
 from stkit.geometry import axis_angle_to_quat, nearest, quat_multiply, so3_exp
 from stkit.heads.gaussian import GaussianHead
 from stkit.render.gaussians import Gaussians
@@ -79,10 +80,10 @@ def pack_head(
     """
     if edited is not None and len(edited.xyz) != len(head.xyz):
         points = f"the edited head has {len(edited.xyz)} Gaussians, the head {len(head.xyz)}"
-        raise ValueError(f"{points}: they are not of one run")
+        raise RequestError(f"{points}: they are not of one run")
     if components + len(sliders) > MAX_COMPONENTS:
         wanted = f"{components} components and {len(sliders)} sliders"
-        raise ValueError(f"{wanted}: the viewer holds {MAX_COMPONENTS} together")
+        raise RequestError(f"{wanted}: the viewer holds {MAX_COMPONENTS} together")
     motion = motion or own_motion(capture)
     index = clip_frames(len(motion), frames)
     twins = _Twins.of(head, edited, capture)
@@ -172,7 +173,7 @@ def _add_basis(packet: Packet, basis: MotionBasis, limit: int) -> None:
         size = len(gzip.compress(packet.bytes(), GZIP_LEVEL))
         if size <= limit:
             return
-    raise ValueError(
+    raise RequestError(
         f"{size / 1e6:.1f} MB at the coarsest rounding, more than {limit / 1e6:.1f}: "
         "give fewer frames or a larger limit"
     )

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from stkit.capture.capture import Capture
-from stkit.driving.motion import Motion, own_motion, part, play
+from stkit.driving.motion import Motion, own_motion, play
+from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead
 from stkit.metrics import psnr
 from stkit.viewers.browser_twin import browser_gaussians
@@ -75,7 +76,7 @@ def save_avatar(
     text = page(packet, title, prompt, editor, provenance)
     size = len(text.encode())
     if size > limit:
-        raise ValueError(
+        raise RequestError(
             f"{path}: {size / 1e6:.2f} MB, more than {limit / 1e6:.2f}: "
             "give fewer frames, shorter texts or a larger limit"
         )
@@ -97,7 +98,7 @@ def quality(
     index = clip_frames(len(motion), frames).tolist()
     look = len(packet.header["looks"]) - 1
     scores = []
-    for k, frame in enumerate(play(head, capture, part(motion, index))):
+    for k, frame in enumerate(play(head, capture, motion.subset(index))):
         shown = browser_gaussians(packet, k, look).render(capture.camera)[0].clamp(0, 1)
         scores.append(psnr(shown, torch.from_numpy(frame).float() / 255))
     return scores

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from stkit.errors import RequestError
 from stkit.face_models import FaceModel
 from stkit.face_models.transfer import named_expression
 
@@ -45,5 +46,5 @@ def slider_step(slider: str, face: FaceModel) -> Tensor:
     unknown names.
     """
     if slider not in SLIDERS:
-        raise ValueError(f"slider {slider!r} is not one of {', '.join(SLIDERS)}")
+        raise RequestError(f"slider {slider!r} is not one of {', '.join(SLIDERS)}")
     return named_expression(SLIDERS[slider].actions, face)

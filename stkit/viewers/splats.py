@@ -8,6 +8,7 @@ from torch import Tensor
 
 from stkit.cameras import Camera
 from stkit.capture.capture import Capture
+from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import u8
 from stkit.render.gaussians import Gaussians
@@ -69,7 +70,7 @@ class SplatViewer(Viewer):
 
 def _pack_head(head: GaussianHead, capture: Capture | None, edited: Any, **options: Any) -> Packet:
     if capture is None:
-        raise ValueError(
+        raise RequestError(
             "SplatViewer(head, capture): a head needs the capture that says how it stands and moves"
         )
     return pack_head(head, capture, edited, **options)
@@ -79,7 +80,7 @@ def _pack_gaussians(
     g: Gaussians, camera: Camera | None, distance: Tensor | None, edited: Any, alt: str
 ) -> Packet:
     if camera is None:
-        raise ValueError(
+        raise RequestError(
             "SplatViewer(gaussians, camera=...): still Gaussians need a camera to start from"
         )
     return pack_gaussians(g, camera, distance, edited, alt)

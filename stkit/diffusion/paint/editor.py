@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stkit.capture.detect import still_landmarks
 from stkit.diffusion.paint.canvas import Canvas
 from stkit.diffusion.paint.prompts import find_recipe
 from stkit.diffusion.regions import find_regions
+from stkit.errors import RequestError
 from stkit.face_models.landmarks import KEPT_66
 
 # The kit's, chosen by eye.
@@ -87,9 +87,11 @@ def detect_landmarks(image: Tensor) -> Tensor:
 
     ValueError where no face is found.
     """
+    from stkit.capture.detect import still_landmarks  # av and mediapipe
+
     points = still_landmarks([(image.clamp(0, 1) * 255).byte().numpy()])[0]
     if points is None:
-        raise ValueError(
+        raise RequestError(
             "the paint editor found no face in the image; pass landmarks, or use a frontal frame"
         )
     return torch.from_numpy(points).float()[KEPT_66]

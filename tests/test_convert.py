@@ -9,7 +9,8 @@ from mini_models import SVD_CONFIG, write_svd_folder
 from safetensors.torch import load_file
 
 from stkit.diffusion import convert
-from stkit.diffusion.convert import PREFIX, convert_v3d, name_map
+from stkit.diffusion.convert import PREFIX, convert_v3d
+from stkit.diffusion.sgm_names import name_map
 
 
 @pytest.fixture(scope="module")

@@ -186,7 +186,7 @@ def test_damaged_files_load_or_say_so(small, tmp_path, kind, cut, flips):
     try:
         face_models.get(f"{kind}:{path}")
     except ValueError as e:
-        assert path.name in str(e)
+        assert path.name in str(e)  # noqa: PT017  (many files load in spite of the damage)
 
 
 @pytest.fixture(scope="module")

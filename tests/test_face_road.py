@@ -12,8 +12,10 @@ from stkit.capture.capture import Capture
 from stkit.capture.face_fit import with_face_model
 from stkit.capture.preprocess import model_landmarks
 from stkit.cli import main
+from stkit.driving.live_link import write_live_link
+from stkit.driving.mm3d import write_3dmm
 from stkit.driving.motion import retarget, scripted
-from stkit.driving.tracked import read_tracked, write_3dmm, write_live_link
+from stkit.driving.tracked import read_tracked
 from stkit.editing.weights import landmark_set
 from stkit.face_models.landmarks import KEPT_66, mouth_opening
 from stkit.face_models.seated import Seated, first_seat

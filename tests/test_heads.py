@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stkit.capture.detect import seen_openings
-from stkit.driving.motion import own_motion, part, play, retarget, scripted
+from stkit.driving.motion import own_motion, play, retarget, scripted
 from stkit.export.ply import save_ply
 from stkit.face_models.landmarks import eye_opening
 from stkit.heads.alignment import align_frames, moved
@@ -212,7 +212,8 @@ def test_the_rendered_mouth_follows(gaussians, mesh):
     )
     from stkit.face_models.landmarks import mouth_opening
 
-    seen = seen_openings(play(gaussians, capture, part(own_motion(capture), list(range(24)))))[:, 0]
+    motion = own_motion(capture).subset(list(range(24)))
+    seen = seen_openings(play(gaussians, capture, motion))[:, 0]
     wanted = mouth_opening(capture.landmarks[..., :2])
     ok = torch.isfinite(seen)
     assert ok.sum() > 18 and correlation(seen[ok], wanted[ok]) > 0.5

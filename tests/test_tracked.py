@@ -11,20 +11,14 @@ from mini_models import write_flame
 
 from stkit import face_models
 from stkit.capture.capture import Capture
-from stkit.capture.preprocess import PreprocessSettings, preprocess
+from stkit.driving.arkit import ARKIT, IGNORED
+from stkit.driving.flame_sequence import read_flame_sequence
+from stkit.driving.live_link import write_live_link
+from stkit.driving.mm3d import write_3dmm
 from stkit.driving.motion import play, retarget
-from stkit.driving.tracked import (
-    ARKIT,
-    IGNORED,
-    SHARED,
-    is_tracked,
-    read_flame,
-    read_tracked,
-    write_3dmm,
-    write_live_link,
-)
+from stkit.driving.tracked import is_tracked, read_tracked, tracked_capture
 from stkit.face_models.landmarks import mouth_opening
-from stkit.geometry import so3_exp, yaw_pitch_roll
+from stkit.runs.source import Source
 
 HEAD = face_models.get()
 NAMES = HEAD.expression_names
@@ -52,19 +46,6 @@ def test_every_mapped_name_is_a_direction_and_arkit_is_covered():
         )
 
 
-def test_live_link_comes_back_as_it_was_written(capture, tmp_path):
-    write_live_link(capture, tmp_path / "talk.csv")
-    told = read_tracked(tmp_path / "talk.csv")
-    k = NAMES.index("jaw_open")
-    torch.testing.assert_close(told.beta[:, k], capture.beta[:, k].clamp(0, 3), atol=1e-4, rtol=0)
-    wide = NAMES.index(SHARED["mouthStretch"][0])
-    torch.testing.assert_close(
-        told.beta[:, wide], capture.beta[:, wide].clamp(0, 2), atol=1e-4, rtol=0
-    )
-    a, b = (yaw_pitch_roll(so3_exp(x)) for x in (told.rotation, capture.pose[:, :3]))
-    torch.testing.assert_close(torch.stack(a), torch.stack(b), atol=1e-4, rtol=0)
-
-
 def test_an_arkit_stream_moves_a_head_of_ours(capture, tmp_path):
     frames = 12
     jaw = np.abs(np.sin(np.arange(frames))) * 0.8
@@ -74,12 +55,8 @@ def test_an_arkit_stream_moves_a_head_of_ours(capture, tmp_path):
         "weightMat": np.stack([jaw, 0 * jaw, jaw], 1).tolist(),
     }
     (tmp_path / "talk.json").write_text(json.dumps(stream))
-    driver, losses = preprocess(
-        str(tmp_path / "talk.json"), PreprocessSettings(size=96, max_frames=frames)
-    )
-    assert (
-        losses == [] and len(driver) == frames and float(driver.times[1]) == pytest.approx(1 / 24)
-    )
+    driver = tracked_capture(tmp_path / "talk.json", 96, frames)
+    assert len(driver) == frames and float(driver.times[1]) == pytest.approx(1 / 24)
     assert alike(mouth_opening(driver.landmarks[..., :2]), torch.from_numpy(jaw).float()) > 0.98
     motion = retarget(driver, capture)
     assert alike(opening(motion.beta), torch.from_numpy(jaw).float()) > 0.95
@@ -101,13 +78,13 @@ def test_a_flame_sequence_opens_the_same_mouth(tmp_path):
         jaw_pose=jaw,
         rotation=rotation,
     )
-    told = read_flame(tmp_path / "walk.npz", model)
+    read = read_flame_sequence(tmp_path / "walk.npz", model)
     beta = torch.zeros(frames, 59)
     beta[:, 50:53] = torch.from_numpy(jaw)
     theirs = mouth_opening(model.points(model.landmarks, torch.zeros(100), beta))
-    assert alike(opening(told.beta), theirs) > 0.99
-    assert (opening(told.beta) - theirs).abs().max() < 0.03
-    assert float(told.rotation[0].norm()) < 1e-6 and float(told.rotation[-1, 1]) == pytest.approx(
+    assert alike(opening(read.beta), theirs) > 0.99
+    assert (opening(read.beta) - theirs).abs().max() < 0.03
+    assert float(read.rotation[0].norm()) < 1e-6 and float(read.rotation[-1, 1]) == pytest.approx(
         0.5, abs=1e-4
     )
 
@@ -115,9 +92,9 @@ def test_a_flame_sequence_opens_the_same_mouth(tmp_path):
 def test_three_dmm_folders_are_read_exactly_or_through_their_landmarks(capture, tmp_path):
     write_3dmm(capture, tmp_path / "ours")
     assert is_tracked(tmp_path / "ours")
-    told = read_tracked(tmp_path / "ours")
-    torch.testing.assert_close(told.beta, capture.beta)
-    torch.testing.assert_close(told.rotation, capture.pose[:, :3])
+    read = read_tracked(tmp_path / "ours")
+    torch.testing.assert_close(read.beta, capture.beta)
+    torch.testing.assert_close(read.rotation, capture.pose[:, :3])
     (tmp_path / "ours" / "stkit.json").unlink()
     theirs = read_tracked(tmp_path / "ours")
     still = capture.beta[
@@ -132,6 +109,18 @@ def test_three_dmm_folders_are_read_exactly_or_through_their_landmarks(capture, 
             "pose": (1, 6),
         }
     assert np.load(tmp_path / "ours" / "params" / "0000" / "lmk_3d.npy").shape == (66, 3)
+
+
+def test_a_genuine_three_dmm_folder_holds_nothing_but_params(capture, tmp_path):
+    write_3dmm(capture.subset([0, 4, 8, 12]), tmp_path / "theirs")
+    (tmp_path / "theirs" / "stkit.json").unlink()
+    for frame in (tmp_path / "theirs" / "params").iterdir():
+        (frame / "vertices.npy").unlink()  # only written on demand
+    assert is_tracked(tmp_path / "theirs")
+    assert Source.parse(str(tmp_path / "theirs")).kind == "coefficients"
+    assert len(tracked_capture(tmp_path / "theirs", 64, 8)) == 4
+    (tmp_path / "pictures").mkdir()
+    assert not is_tracked(tmp_path / "pictures")
 
 
 CSV = "Timecode,BlendshapeCount,JawOpen,HeadYaw\n"
@@ -149,7 +138,8 @@ WRONG = {
     "ragged.json": (b'{"facsNames": ["jawOpen"], "weightMat": [[1], [1, 2]]}', "ragged.json"),
     "wide.json": (b'{"facsNames": ["jawOpen"], "weightMat": [[1, 2]]}', "wide.json"),
     "rate.json": (b'{"facsNames": ["jawOpen"], "weightMat": [[1]], "exportFps": 0}', "rate.json"),
-    "huge.json": (b'{"facsNames": ["jawOpen"], "weightMat": [[1e300]]}', "bounds"),
+    "huge.json": (b'{"facsNames": ["jawOpen"], "weightMat": [[1e300]]}', "larger than 100"),
+    "film.mp4": (b"", "no known kind"),
     "text.npz": (b"no zip", "text.npz"),
     "empty.npz": (b"", "empty.npz"),
 }
@@ -160,7 +150,7 @@ def test_wrong_files_are_named(tmp_path, name):
     data, says = WRONG[name]
     (tmp_path / name).write_bytes(data)
     with pytest.raises(ValueError, match=f"(?s){name}.*|{says}") as e:
-        preprocess(str(tmp_path / name), PreprocessSettings(size=64, max_frames=8))
+        tracked_capture(tmp_path / name, 64, 8)
     assert says in str(e.value) and name in str(e.value)
 
 
@@ -193,8 +183,6 @@ def test_wrong_three_dmm_folders_are_named(capture, tmp_path, what):
 
 def test_a_head_plays_what_a_file_says(gaussians, capture, tmp_path):
     write_live_link(capture, tmp_path / "talk.csv")
-    driver, _ = preprocess(
-        str(tmp_path / "talk.csv"), PreprocessSettings(size=capture.size, max_frames=6)
-    )
+    driver = tracked_capture(tmp_path / "talk.csv", capture.size, 6)
     frames = play(gaussians, capture, retarget(driver, capture))
     assert frames.shape == (6, capture.size, capture.size, 3) and frames[0].std() > 10

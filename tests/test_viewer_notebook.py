@@ -12,7 +12,7 @@ from browser import as_float, decode_picture
 from nbclient import NotebookClient
 
 from stkit.cameras import orbit_camera
-from stkit.driving.motion import own_motion, part, play
+from stkit.driving.motion import own_motion, play
 from stkit.metrics import psnr
 from stkit.viewers import (
     SplatViewer,
@@ -48,7 +48,7 @@ def test_a_viewer_carries_a_poster_for_readers_without_a_kernel(gaussians, track
     data, metadata = viewer._repr_mimebundle_()
     assert WIDGET in data and metadata["image/png"]["alt"]
     poster = decode_picture(base64.b64decode(data["image/png"]))
-    truth = play(gaussians, tracked, part(own_motion(tracked), [0]))[0]
+    truth = play(gaussians, tracked, own_motion(tracked).subset([0]))[0]
     assert psnr(as_float(poster), as_float(truth)) > 35
 
 

@@ -1,136 +1,60 @@
-"""V3D's released checkpoint (sgm names) as a diffusers folder: V3D's UNet, and SVD-XT's other parts as they are.
+"""V3D's released checkpoint as a diffusers folder: V3D's UNet, and the other parts of SVD-XT.
 
-Both libraries build the same network under different names; the map is computed from a UNet's configuration, so that it
-holds for any width and depth. Nothing in the checkpoint is executed, and no more than one shard of it is in memory.
+Nothing in the checkpoint is executed, and no more than one shard of it is in memory.
 """
 
 import json
-import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from stkit.diffusion.sgm_names import name_map
 from stkit.errors import MissingFileError, RequestError
 from stkit.io.checkpoint import load_checkpoint
 from stkit.io.untrusted import UnsafeFileError
 
-PREFIX = "model.diffusion_model."
+PREFIX = "model.diffusion_model."  # of the UNet's tensors in an sgm checkpoint
+CONTAINERS = ("state_dict", "module", "model")  # keys under which trainers put the tensors
 SHARD = 500_000_000  # bytes
+WEIGHTS = "diffusion_pytorch_model"
+SVD = "stabilityai/stable-video-diffusion-img2vid-xt"
+SVD_FILES = (
+    "model_index.json",
+    "unet/config.json",
+    "vae/config.json",
+    "image_encoder/config.json",
+)
+NOT_COPIED = ("unet", "*.msgpack", "*.ckpt", ".git*", "svd*.safetensors")
 
-TOP = {
-    "conv_in": "input_blocks.0.0",
-    "time_embedding.linear_1": "time_embed.0",
-    "time_embedding.linear_2": "time_embed.2",
-    "add_embedding.linear_1": "label_emb.0.0",
-    "add_embedding.linear_2": "label_emb.0.2",
-    "conv_norm_out": "out.0",
-    "conv_out": "out.2",
-}
-RESNET = {
-    "norm1": "in_layers.0",
-    "conv1": "in_layers.2",
-    "time_emb_proj": "emb_layers.1",
-    "norm2": "out_layers.0",
-    "conv2": "out_layers.3",
-    "conv_shortcut": "skip_connection",
-}
-
-
-def sgm_name(name: str, layers: int, up_attention: list[bool]) -> str:
-    """The sgm name of a parameter of diffusers' UNetSpatioTemporalConditionModel.
-
-    layers: resnets in a down block (an up block has one more); up_attention: which up blocks have attention.
-    """
-    stem, _, leaf = name.rpartition(".")
-    if stem in TOP:
-        return f"{TOP[stem]}.{leaf}"
-    m = re.fullmatch(
-        r"(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)", name
-    )
-    if m:
-        side, block, kind, index, rest = m[1], int(m[2]), m[3], int(m[4]), m[5]
-        if kind == "downsamplers":
-            return (
-                f"input_blocks.{1 + block * (layers + 1) + layers}.0.{rest.replace('conv.', 'op.')}"
-            )
-        if kind == "upsamplers":
-            return f"output_blocks.{block * (layers + 1) + layers}.{2 if up_attention[block] else 1}.{rest}"
-        place = (
-            f"input_blocks.{1 + block * (layers + 1) + index}"
-            if side == "down"
-            else f"output_blocks.{block * (layers + 1) + index}"
-        )
-        return f"{place}.{0 if kind == 'resnets' else 1}.{_inner(kind, rest)}"
-    m = re.fullmatch(r"mid_block\.(resnets|attentions)\.(\d+)\.(.+)", name)
-    if m:
-        return f"middle_block.{2 * int(m[2]) if m[1] == 'resnets' else 1}.{_inner(m[1], m[3])}"
-    raise RequestError(f"{name!r} is not a parameter of UNetSpatioTemporalConditionModel")
-
-
-def _inner(kind: str, rest: str) -> str:
-    if kind == "attentions":
-        rest = rest.replace("temporal_transformer_blocks.", "time_stack.")
-        return rest.replace("time_pos_embed.linear_1", "time_pos_embed.0").replace(
-            "time_pos_embed.linear_2", "time_pos_embed.2"
-        )
-    part, _, inside = rest.partition(".")
-    if part == "time_mixer":
-        return rest
-    layer, _, leaf = inside.rpartition(".")
-    return ("time_stack." if part == "temporal_res_block" else "") + f"{RESNET[layer]}.{leaf}"
-
-
-def name_map(config: dict) -> dict[str, tuple[str, torch.Size]]:
-    """{diffusers name: (sgm name, shape)} of a UNet with this configuration; no memory is taken for its weights."""
-    from diffusers import UNetSpatioTemporalConditionModel
-
-    with torch.device("meta"):
-        unet = UNetSpatioTemporalConditionModel.from_config(config)
-    layers = unet.config.layers_per_block
-    layers = layers if isinstance(layers, int) else layers[0]
-    attention = ["CrossAttn" in t for t in unet.config.up_block_types]
-    return {k: (sgm_name(k, layers, attention), v.shape) for k, v in unet.state_dict().items()}
+NameMap = dict[str, tuple[str, torch.Size]]  # see `name_map`
 
 
 def convert_v3d(
-    checkpoint: Path, svd: Path, out: Path, half: bool = True, progress=lambda x, **k: x
+    checkpoint: Path,
+    svd: Path,
+    out: Path,
+    half: bool = True,
+    progress=lambda items, **_: items,
 ) -> Path:
-    """Write `out`, a StableVideoDiffusionPipeline folder: `checkpoint`'s UNet, all else from the diffusers folder `svd`.
+    """Write `out`, a StableVideoDiffusionPipeline folder.
 
-    Raises UnsafeFileError, ValueError or FileNotFoundError naming the file and what is wrong; `out` appears only when whole.
+    Its UNet is the checkpoint's, in half precision if `half`; all else is the diffusers folder
+    `svd`'s. `out` appears only when it is whole. Raises RequestError or MissingFileError naming the
+    file and what is wrong.
     """
     checkpoint, svd, out = Path(checkpoint), Path(svd), Path(out)
     if out.exists():
         raise RequestError(f"{out}: exists already; give another --out, or delete it")
-    for part in (
-        "model_index.json",
-        "unet/config.json",
-        "vae/config.json",
-        "image_encoder/config.json",
-    ):
-        if not (svd / part).is_file():
-            raise MissingFileError(
-                f"{svd}: {part} is missing; --svd must be the diffusers folder of stabilityai/stable-video-diffusion-img2vid-xt"
-            )
-    try:
-        config = json.loads((svd / "unet" / "config.json").read_text())
-        names = name_map(config)
-    except (ValueError, TypeError, KeyError) as e:
-        raise RequestError(
-            f"{svd}/unet/config.json: not the configuration of an SVD UNet ({e})"
-        ) from e
+    names = _names_of(svd)
     weights = unet_weights(checkpoint)
     _check(checkpoint, weights, names)
     work = out.with_name(out.name + ".part")
     shutil.rmtree(work, ignore_errors=True)
-    shutil.copytree(
-        svd,
-        work,
-        ignore=shutil.ignore_patterns("unet", "*.msgpack", "*.ckpt", ".git*", "svd*.safetensors"),
-    )
+    shutil.copytree(svd, work, ignore=shutil.ignore_patterns(*NOT_COPIED))
     (work / "unet").mkdir()
     shutil.copy(svd / "unet" / "config.json", work / "unet")
     _write_shards(work / "unet", weights, names, torch.float16 if half else None, progress)
@@ -138,10 +62,28 @@ def convert_v3d(
     return out
 
 
+def _names_of(svd: Path) -> NameMap:
+    """The parameters that an SVD folder's UNet has."""
+    for file in SVD_FILES:
+        if not (svd / file).is_file():
+            raise MissingFileError(
+                f"{svd}: {file} is missing; --svd must be the diffusers folder of {SVD}"
+            )
+    try:
+        return name_map(json.loads((svd / "unet" / "config.json").read_text()))
+    except (ValueError, TypeError, KeyError) as e:
+        raise RequestError(
+            f"{svd}/unet/config.json: not the configuration of an SVD UNet ({e})"
+        ) from e
+
+
 def unet_weights(checkpoint: Path) -> dict[str, Tensor]:
-    """The UNet's tensors of an sgm checkpoint by their sgm names, mapped from the disk."""
+    """The UNet's tensors of an sgm checkpoint by their sgm names, mapped from the disk.
+
+    Raises UnsafeFileError if there are none, or the file cannot be read as data.
+    """
     data = load_checkpoint(checkpoint)
-    for key in ("state_dict", "module", "model"):
+    for key in CONTAINERS:
         if isinstance(data, dict) and isinstance(data.get(key), dict):
             data = data[key]
     found = {}
@@ -155,55 +97,68 @@ def unet_weights(checkpoint: Path) -> dict[str, Tensor]:
     return found
 
 
-def _check(
-    checkpoint: Path, weights: dict[str, Tensor], names: dict[str, tuple[str, torch.Size]]
-) -> None:
+def _check(checkpoint: Path, weights: dict[str, Tensor], names: NameMap) -> None:
     wanted = dict(names.values())
     missing = sorted(set(wanted) - set(weights))
     unknown = sorted(set(weights) - set(wanted))
     if missing or unknown:
         first = ", ".join((missing or unknown)[:3])
         raise RequestError(
-            f"{checkpoint}: {len(missing)} tensors are missing and {len(unknown)} are unknown for this SVD configuration (first: {first})"
+            f"{checkpoint}: {len(missing)} tensors are missing and {len(unknown)} are unknown "
+            f"for this SVD configuration (first: {first})"
         )
     for name, shape in wanted.items():
         if weights[name].shape != shape:
             raise RequestError(
-                f"{checkpoint}: {name} has shape {tuple(weights[name].shape)}, the configuration asks for {tuple(shape)}"
+                f"{checkpoint}: {name} has shape {tuple(weights[name].shape)}, "
+                f"the configuration asks for {tuple(shape)}"
             )
 
 
 def _write_shards(
-    folder: Path, weights: dict[str, Tensor], names, dtype: torch.dtype | None, progress
+    folder: Path,
+    weights: dict[str, Tensor],
+    names: NameMap,
+    dtype: torch.dtype | None,
+    progress,
 ) -> None:
-    """diffusers' sharded safetensors with their index: tensors are read, converted and written one shard at a time."""
-    plan, room = [[]], 0
-    for name, (_, shape) in names.items():
-        size = shape.numel() * (2 if dtype == torch.float16 else 4)
-        if plan[-1] and room + size > SHARD:
-            plan.append([])
-            room = 0
-        plan[-1].append(name)
-        room += size
-    stem, place, total = "diffusion_pytorch_model", {}, 0
-    for k, shard in enumerate(progress(plan, desc="converting")):
-        file = (
-            f"{stem}.safetensors"
-            if len(plan) == 1
-            else f"{stem}-{k + 1:05d}-of-{len(plan):05d}.safetensors"
-        )
-        tensors = {
-            n: weights[names[n][0]].to(dtype or weights[names[n][0]].dtype, copy=True).contiguous()
-            for n in shard
-        }
-        if not all(torch.isfinite(t).all() for t in tensors.values()):
-            raise RequestError(
-                "the checkpoint holds values that are not finite (or too large for half precision: use --full)"
-            )
+    """Write the sharded safetensors of diffusers with their index, one shard at a time."""
+    shards = list(_plan(names, 2 if dtype == torch.float16 else 4))
+    place: dict[str, str] = {}
+    total = 0
+    for k, shard in enumerate(progress(shards, desc="converting")):
+        file = f"{WEIGHTS}.safetensors"
+        if len(shards) > 1:
+            file = f"{WEIGHTS}-{k + 1:05d}-of-{len(shards):05d}.safetensors"
+        tensors = {name: _converted(weights[names[name][0]], dtype) for name in shard}
         save_file(tensors, folder / file, metadata={"format": "pt"})
         place |= dict.fromkeys(shard, file)
-        total += sum(t.numel() * t.element_size() for t in tensors.values())
-    if len(plan) > 1:
-        (folder / f"{stem}.safetensors.index.json").write_text(
-            json.dumps({"metadata": {"total_size": total}, "weight_map": place}, indent=1)
+        total += sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if len(shards) > 1:
+        index = {"metadata": {"total_size": total}, "weight_map": place}
+        (folder / f"{WEIGHTS}.safetensors.index.json").write_text(json.dumps(index, indent=1))
+
+
+def _plan(names: NameMap, element_size: int) -> Iterator[list[str]]:
+    """The names in shards of at most `SHARD` bytes, or of one tensor."""
+    shard: list[str] = []
+    used = 0
+    for name, (_, shape) in names.items():
+        size = shape.numel() * element_size
+        if shard and used + size > SHARD:
+            yield shard
+            shard, used = [], 0
+        shard.append(name)
+        used += size
+    yield shard
+
+
+def _converted(value: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """A copy in memory, in another precision if asked for. RequestError if it is not finite."""
+    tensor = value.to(dtype or value.dtype, copy=True).contiguous()
+    if not torch.isfinite(tensor).all():
+        raise RequestError(
+            "the checkpoint holds values that are not finite "
+            "(or too large for half precision: use --full)"
         )
+    return tensor

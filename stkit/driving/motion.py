@@ -1,4 +1,4 @@
-"""Stage 06: make a head do what another clip does, look at it from anywhere, write video and ply."""
+"""Motions of a head, from its own clip, another clip or a script, and playing them."""
 
 from dataclasses import dataclass, replace
 
@@ -12,11 +12,15 @@ from stkit.capture.capture import Capture
 from stkit.face_models.transfer import carry_expressions
 from stkit.geometry import so3_exp, so3_log
 from stkit.heads.gaussian import GaussianHead
+from stkit.synthetic.performance import perform
+
+SWAY = 4.0  # degrees that an orbit's cameras rise and sink
+SWAY_PERIOD = 30.0  # degrees of the swing per radian of the sway
 
 
 @dataclass(frozen=True)
 class Motion:
-    """beta (F, 64), pose (F, 6) and torso (F, 6) in the head's own world: all that animates a head."""
+    """What animates a head, in its own world: beta (F, 64), pose (F, 6) and torso (F, 6)."""
 
     beta: Tensor
     pose: Tensor
@@ -25,6 +29,10 @@ class Motion:
     def __len__(self) -> int:
         return len(self.beta)
 
+    def subset(self, indices: list[int]) -> "Motion":
+        """Some frames of the motion."""
+        return Motion(self.beta[indices], self.pose[indices], self.torso[indices])
+
 
 def own_motion(capture: Capture) -> Motion:
     """What the head did in its own clip."""
@@ -32,37 +40,36 @@ def own_motion(capture: Capture) -> Motion:
 
 
 def retarget(driver: Capture, subject: Capture, expression: float = 1.0) -> Motion:
-    """The driver's motion for another head: changes since the driver's neutral frame, added to the subject's neutral frame.
+    """The driver's motion for another head.
 
-    Shapes differ between people and the fit splits them from expression imperfectly; changes transfer better than values.
-    Where the two were tracked with different face models, the driver's expressions are carried over by their landmarks.
-    Translations are rescaled by the two scales. `expression` exaggerates (> 1) or calms (< 1) the face.
+    What changed since the driver's neutral frame is added to the subject's neutral frame: shapes
+    differ between people and the fit splits them from expression imperfectly, so changes transfer
+    better than values. Where the two were tracked with different face models, expressions are
+    carried over by the landmarks. Translations are rescaled by the two scales. `expression`
+    exaggerates (> 1) or calms (< 1) the face.
     """
-    n, m = driver.neutral, subject.neutral
+    n = driver.neutral
+    m = subject.neutral
     ratio = subject.scale / driver.scale
-    told = carry_expressions(driver.beta, driver.face(), subject.face())
-    beta = subject.beta[m] + expression * (told - told[n])
+    carried = carry_expressions(driver.beta, driver.face(), subject.face())
+    beta = subject.beta[m] + expression * (carried - carried[n])
     R = so3_exp(driver.pose[:, :3]) @ so3_exp(driver.pose[n, :3]).T @ so3_exp(subject.pose[m, :3])
     T = subject.pose[m, 3:] + ratio * (driver.pose[:, 3:] - driver.pose[n, 3:])
-    # the chest turns about the world's origin, so its translation is carried over as it is, to scale
+    # the chest turns about the world's origin, so its translation is carried over to scale
     torso = torch.cat([driver.torso[:, :3], ratio * driver.torso[:, 3:]], 1)
-    torso[:, 4] = torso[:, 4].clamp_max(
-        0.0
-    )  # a lifted chest would show where the picture, and so the head, ends
+    # a lifted chest would show where the picture, and so the head, ends
+    torso[:, 4] = torso[:, 4].clamp_max(0.0)
     return Motion(beta, torch.cat([so3_log(R), T], 1), torso)
 
 
 def scripted(subject: Capture, frames: int = 75, seed: int = 0) -> Motion:
     """A scripted performance (speech, blinks, turns) for a head, from a seed."""
-    from stkit.synthetic.subject import perform
-
-    p = perform(seed, frames)
+    performance = perform(seed, frames)
+    moves = performance.pose[:, 3:] - performance.pose[:, 3:].mean(0)
     rest = subject.pose[subject.neutral]
-    pose = torch.cat(
-        [p.pose[:, :3], rest[3:] + subject.scale * (p.pose[:, 3:] - p.pose[:, 3:].mean(0))], 1
-    )
-    told = carry_expressions(p.beta, face_models.get("builtin"), subject.face())
-    return Motion(subject.beta[subject.neutral] + told, pose, p.torso)
+    pose = torch.cat([performance.pose[:, :3], rest[3:] + subject.scale * moves], 1)
+    carried = carry_expressions(performance.beta, face_models.builtin(), subject.face())
+    return Motion(subject.beta[subject.neutral] + carried, pose, performance.torso)
 
 
 @torch.no_grad()
@@ -71,28 +78,34 @@ def play(
     subject: Capture,
     motion: Motion,
     cameras: list[Camera] | Camera | None = None,
-    progress=lambda x, **k: x,
+    progress=lambda items, **_: items,
 ) -> np.ndarray:
-    """Frames (F, H, W, 3) uint8 of the head in motion, over white, from one camera or one for each frame."""
-    fixed = subject.frame_pose(subject.neutral)
+    """Frames (F, H, W, 3) uint8 of the head in motion, over white.
+
+    `cameras` is one for all frames (default: the tracking camera) or one for each frame.
+    """
+    neutral = subject.frame_pose(subject.neutral)
     frames = []
     for t in progress(range(len(motion)), desc="rendering"):
         camera = cameras[t] if isinstance(cameras, list) else cameras or subject.camera
-        place = replace(fixed, beta=motion.beta[t], pose=motion.pose[t], torso=motion.torso[t])
+        place = replace(neutral, beta=motion.beta[t], pose=motion.pose[t], torso=motion.torso[t])
         image, _ = head.render(camera, place)
         frames.append((image.clamp(0, 1) * 255).round().byte().numpy())
     return np.stack(frames)
 
 
-def orbit(subject: Capture, frames: int, swing: float = 45.0) -> list[Camera]:
-    """Cameras that swing to +-`swing` degrees and back around the head."""
+def orbit_path(subject: Capture, frames: int, swing: float = 45.0) -> list[Camera]:
+    """Cameras that swing to +-`swing` degrees around the head and back, swaying a little."""
     centre = subject.head_centre(subject.neutral)
     angles = swing * np.sin(np.linspace(0, 2 * np.pi, frames, endpoint=False))
-    return [orbit_camera(subject.camera, float(a), 4.0 * np.sin(a / 30), centre) for a in angles]
+    return [
+        orbit_camera(subject.camera, float(angle), SWAY * np.sin(angle / SWAY_PERIOD), centre)
+        for angle in angles
+    ]
 
 
-def still(subject: Capture, frames: int) -> Motion:
-    """The neutral frame held for `frames` frames."""
+def hold_neutral(subject: Capture, frames: int) -> Motion:
+    """The neutral frame, held for `frames` frames."""
     m = subject.neutral
     return Motion(
         subject.beta[m].expand(frames, -1),
@@ -101,14 +114,7 @@ def still(subject: Capture, frames: int) -> Motion:
     )
 
 
-def part(motion: Motion, indices: list[int]) -> Motion:
-    """Some frames of a motion."""
-    return replace(
-        motion, beta=motion.beta[indices], pose=motion.pose[indices], torso=motion.torso[indices]
-    )
-
-
 def side_by_side(*clips: np.ndarray) -> np.ndarray:
     """Clips (F, H, W, 3) next to each other; the shortest decides the length."""
-    n = min(len(c) for c in clips)
-    return np.concatenate([c[:n] for c in clips], 2)
+    length = min(len(clip) for clip in clips)
+    return np.concatenate([clip[:length] for clip in clips], 2)

@@ -1,1 +1,1 @@
-"""Experiments over many runs: the paper's ablations, editing methods side by side, the shipped models judged."""
+"""Experiments over many runs: ablations, editing methods side by side, shipped models judged."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stkit.capture import Capture
 from stkit.capture.detect import seen_points, still_landmarks
-from stkit.driving.motion import own_motion, part, play
+from stkit.driving.motion import own_motion, play
 from stkit.face_models.landmarks import MEDIAPIPE_68, mouth_opening
 from stkit.heads.gaussian import GaussianHead
 from stkit.metrics import correlation, same_person
@@ -42,7 +42,7 @@ class Performance:
 
 def perform(head: GaussianHead, capture: Capture, test: list[int]) -> Performance:
     """Render, detect and fit once what several numbers need."""
-    pictures = play(head, capture, part(own_motion(capture), test))
+    pictures = play(head, capture, own_motion(capture).subset(test))
     points = seen_points(pictures)
     return Performance(pictures, points, *refitted_beta(points, capture))
 

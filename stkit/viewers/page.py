@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from stkit.capture.capture import Capture
-from stkit.driving.motion import Motion, own_motion, part, play
+from stkit.driving.motion import Motion, own_motion, play
 from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead
 from stkit.metrics import psnr
@@ -98,7 +98,7 @@ def quality(
     index = clip_frames(len(motion), frames).tolist()
     look = len(packet.header["looks"]) - 1
     scores = []
-    for k, frame in enumerate(play(head, capture, part(motion, index))):
+    for k, frame in enumerate(play(head, capture, motion.subset(index))):
         shown = browser_gaussians(packet, k, look).render(capture.camera)[0].clamp(0, 1)
         scores.append(psnr(shown, torch.from_numpy(frame).float() / 255))
     return scores

@@ -13,7 +13,7 @@ from stkit.driving import motion as moves
 from stkit.driving.motion import Motion, play
 from stkit.export.ply import save_ply
 from stkit.heads.gaussian import GaussianHead
-from stkit.io.images import figure, sheet, spread
+from stkit.io.images import evenly, figure, sheet
 from stkit.runs.scores import Follows, follows
 from stkit.runs.store import Work
 from stkit.viewers.page import save_avatar
@@ -63,8 +63,8 @@ def animation(
     driver = performers.driver or subject
     motion = moves.own_motion(subject) if own else moves.retarget(driver, subject)
     what = "its own clip" if own else "another clip"
-    indices = spread(list(range(len(motion))), count)
-    motion, source = moves.part(motion, indices), driver.subset(indices)
+    indices = evenly(list(range(len(motion))), count)
+    motion, source = motion.subset(indices), driver.subset(indices)
     clips = _driven(work, performers, motion, source, what, progress)
     _from_a_moving_camera(work, performers, count, progress)
     script = moves.scripted(subject, count, seed)
@@ -79,7 +79,7 @@ def animation(
     _avatar(work, performers, motion, words, what)
     _what_follows(work, performers, motion, source)
     work.fact("driver", what)
-    keys = spread(list(range(len(indices))), 5)
+    keys = evenly(list(range(len(indices))), 5)
     work.figure(
         "driven",
         sheet(
@@ -117,7 +117,8 @@ def _driven(
 
 def _from_a_moving_camera(work: Work, performers: Performers, count: int, progress) -> None:
     subject = performers.subject
-    cameras, motion = moves.orbit(subject, count), moves.still(subject, count)
+    cameras = moves.orbit_path(subject, count)
+    motion = moves.hold_neutral(subject, count)
     turned = [play(head, subject, motion, cameras, progress) for head in performers.heads]
     work.video(
         "orbit",

@@ -12,7 +12,7 @@ from stkit.editing.shots import make_shots, shot_landmarks
 from stkit.editing.strength import sample_strength
 from stkit.geometry import generator
 from stkit.heads.gaussian import GaussianHead
-from stkit.io.images import figure, sheet, spread
+from stkit.io.images import evenly, figure, sheet
 from stkit.runs.scores import edit_change
 from stkit.runs.store import Work
 
@@ -49,7 +49,7 @@ def edit(
     _, test = capture.split()
     for name, value in edit_change(original, edited, capture, test).items():
         work.record(name, value)
-    _before_and_after(work, original, edited, capture, request, spread(test, 5))
+    _before_and_after(work, original, edited, capture, request, evenly(test, 5))
     if not request.editor.wants_depth:
         _strengths(work, original, capture, request)
     work.figure(

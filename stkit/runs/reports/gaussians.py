@@ -4,7 +4,7 @@ losses.
 
 from stkit.capture import Capture
 from stkit.heads.gaussian import GaussianHead
-from stkit.io.images import curves, sheet, spread
+from stkit.io.images import curves, evenly, sheet
 from stkit.runs.scores import held_out_scores, novel_view_score
 from stkit.runs.store import Work
 from stkit.views import Views
@@ -62,7 +62,7 @@ def _views_figure(work: Work, views: Views) -> None:
 
 
 def _held_out_figure(work: Work, head: GaussianHead, capture: Capture, test: list[int]) -> None:
-    frames = spread(test, 5)
+    frames = evenly(test, 5)
     truth = [capture.image(t) for t in frames]
     ours = [head.render_frame(capture, t) for t in frames]
     error = [1 - 3 * (a - b).abs() for a, b in zip(truth, ours)]

@@ -2,7 +2,7 @@
 
 from stkit.capture import Capture
 from stkit.heads.mesh import MeshHead
-from stkit.io.images import curves, sheet, spread
+from stkit.io.images import curves, evenly, sheet
 from stkit.runs.scores import mesh_scores
 from stkit.runs.store import Work
 
@@ -14,7 +14,7 @@ def mesh(work: Work, head: MeshHead, capture: Capture, history: dict[str, list[f
     train, test = capture.split()
     for name, value in mesh_scores(head, capture, train, test).items():
         work.record(name, value)
-    frames = spread(train, 3) + spread(test, 2)
+    frames = evenly(train, 3) + evenly(test, 2)
     names = [f"frame {t}" + (" (held out)" if t in test else "") for t in frames]
     shown = [head.render_frame(capture, t).image for t in frames]
     work.figure(

@@ -10,7 +10,7 @@ from stkit.capture import Capture
 from stkit.capture.preprocess import model_landmarks
 from stkit.face_models.landmarks import KEPT_66
 from stkit.geometry import vertex_normals
-from stkit.io.images import figure, marked, sheet, spread
+from stkit.io.images import evenly, figure, marked, sheet
 from stkit.render import render_mesh
 from stkit.runs.store import Work
 from stkit.space import to_world
@@ -29,7 +29,7 @@ def tracking(work: Work, capture: Capture, losses: dict[str, list[float]]) -> No
     time.
     """
     _numbers(work, capture)
-    frames = spread(list(range(len(capture))), 5)
+    frames = evenly(list(range(len(capture))), 5)
     rows: list[list] = [
         [landmarks_picture(capture, t) for t in frames],
         [capture.image(t) for t in frames],

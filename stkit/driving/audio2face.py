@@ -1,0 +1,43 @@
+"""Audio2Face's JSON: ARKit's actions of every frame, without a head that turns."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stkit.driving.arkit import ARKIT, arkit_name, beta_of_arkit
+from stkit.driving.parameters import Tracked, even_times
+from stkit.errors import RequestError
+from stkit.io.untrusted import guard
+
+RATE = 30.0  # frames a second where the file does not say
+
+
+def read_audio2face(path: Path) -> Tracked:
+    """Read facsNames, weightMat (frames x names) and exportFps. ValueError naming the file."""
+    actions, rate = guard(path, lambda: _read(path))
+    beta = beta_of_arkit(path, actions)
+    return Tracked(
+        beta,
+        rotation=torch.zeros(len(beta), 3),
+        times=even_times(len(beta), rate),
+        source=str(path),
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], float]:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    labels = data["facsNames"]
+    weights = np.asarray(data["weightMat"], float)
+    rate = float(data.get("exportFps", RATE))
+    if weights.ndim != 2 or weights.shape[1] != len(labels) or not len(weights):
+        raise RequestError(f"weightMat is {weights.shape} for {len(labels)} names")
+    if not rate > 0:
+        raise RequestError(f"exportFps is {rate:g}")
+    actions = {
+        arkit_name(label): weights[:, k]
+        for k, label in enumerate(labels)
+        if arkit_name(label) in ARKIT
+    }
+    return actions, rate

@@ -16,7 +16,7 @@ from mini_models import write_svd_folder
 from stkit.cli import main
 from stkit.diffusion.convert import PREFIX, unet_weights
 from stkit.io.checkpoint import load_checkpoint
-from stkit.io.safe_pickle import Inert
+from stkit.io.pickled_objects import Inert
 from stkit.io.untrusted import UnsafeFileError
 
 

@@ -74,10 +74,10 @@ def test_round_trip_is_exact_and_runs(released, tmp_path):
     for name, value in unet.state_dict().items():
         assert torch.equal(again.state_dict()[name], value), name
     x, t = torch.randn(1, 3, 8, 8, 8), torch.tensor([0.5])
-    told = {"encoder_hidden_states": torch.randn(1, 1, 16), "added_time_ids": torch.ones(1, 3)}
+    context = {"encoder_hidden_states": torch.randn(1, 1, 16), "added_time_ids": torch.ones(1, 3)}
     with torch.no_grad():
         torch.testing.assert_close(
-            again(x, t, **told).sample, unet(x, t, **told).sample, rtol=1e-3, atol=1e-4
+            again(x, t, **context).sample, unet(x, t, **context).sample, rtol=1e-3, atol=1e-4
         )
     assert (out / "model_index.json").exists() and not (tmp_path / "v3d.part").exists()
 

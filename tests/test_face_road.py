@@ -152,7 +152,7 @@ def test_stage_two_starts_from_the_same_hull_and_learns_the_other_models_motion(
     assert float(teacher.loss(theirs).detach()) < 0.6 * before
     start, ones = theirs.landmarks, torch.ones(66)
     with torch.no_grad():
-        said = torch.stack(
+        learned = torch.stack(
             [
                 start + theirs.deformation(start, ones, brought.beta[t], brought.pose[t])
                 for t in train
@@ -166,7 +166,7 @@ def test_stage_two_starts_from_the_same_hull_and_learns_the_other_models_motion(
 
     face = brought.face()
     true = face.points(face.landmarks[KEPT_66], brought.identity, brought.beta[train])
-    assert alike(lips(said), lips(true)) > 0.9 and lips(said).std() > 0.5 * lips(true).std()
+    assert alike(lips(learned), lips(true)) > 0.9 and lips(learned).std() > 0.5 * lips(true).std()
 
 
 def test_landmark_sets_and_names_exist_for_it(brought):
@@ -202,10 +202,10 @@ def test_sliders_and_streams_speak_the_other_models_language(brought, capture, t
     assert opened > closed + 0.05
     torch.testing.assert_close(carry_expressions(capture.beta, BUILTIN, BUILTIN), capture.beta)
     write_live_link(brought, tmp_path / "talk.csv")
-    told = read_tracked(tmp_path / "talk.csv")
+    back = read_tracked(tmp_path / "talk.csv")
     assert (
         alike(
-            mouth_opening(BUILTIN.points(BUILTIN.landmarks, torch.zeros(80), told.beta)),
+            mouth_opening(BUILTIN.points(BUILTIN.landmarks, torch.zeros(80), back.beta)),
             own_mouth(capture),
         )
         > 0.9
@@ -257,17 +257,13 @@ def test_notebooks_refuse_it(capsys, tmp_path):
 
 
 def test_a_page_names_the_stand_ins_that_a_run_used():
-    numbers = {"computed_on": {"views": "mesh-prior (stand-in for V3D)"}, "face_model": "builtin"}
-    assert len(stand_ins(numbers, "paint (rule-based stand-in)")) == 3
-    said = stand_ins(
-        {"computed_on": {"views": "tiny orbit (stand-in for V3D)"}, "face_model": "flame"},
-        "tiny InstructPix2Pix (stand-in)",
-    )
-    assert len(said) == 2 and "tiny orbit" in said[0] and "Basel" not in "".join(said)
-    assert (
-        stand_ins(
-            {"computed_on": {"views": "V3D (folder)"}, "face_model": "flame"},
-            "InstructPix2Pix (folder)",
-        )
-        == []
-    )
+    context = {"source": "clip.mp4"}
+    facts = {
+        "face_model": "builtin",
+        "views_stand_in": "mesh-prior views instead of V3D",
+        "stand_in": "paint instead of InstructPix2Pix",
+    }
+    assert len(stand_ins({"facts": facts, "computed_on": context})) == 3
+    words = stand_ins({"facts": {**facts, "face_model": "flame"}, "computed_on": context})
+    assert len(words) == 2 and "Basel" not in "".join(words)
+    assert stand_ins({"facts": {"face_model": "flame"}, "computed_on": context}) == []

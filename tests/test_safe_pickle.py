@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from stkit import face_models
-from stkit.io.safe_pickle import Inert, load_npy, load_pickle
+from stkit.io.pickled_objects import Inert
+from stkit.io.safe_pickle import load_npy, load_pickle
 from stkit.io.untrusted import UnsafeFileError
 
 DOUBLINGS = 40  # of a value: 2^40 elements from some 250 bytes; read one by one they take hours

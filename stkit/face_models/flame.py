@@ -18,7 +18,8 @@ from stkit.face_models.canonical import canonical
 from stkit.face_models.files import named
 from stkit.face_models.linear import LinearModel
 from stkit.geometry import so3_exp
-from stkit.io.safe_pickle import Inert, load_npy, load_pickle
+from stkit.io.pickled_objects import Inert
+from stkit.io.safe_pickle import load_npy, load_pickle
 
 IDENTITIES, EXPRESSIONS = 100, 50
 ALL_IDENTITIES = 300  # in the file; expressions follow them

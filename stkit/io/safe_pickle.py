@@ -11,21 +11,18 @@ pickle may share and nest until 200 bytes stand for 2^30 elements.
 import builtins
 import collections
 import io
-import math
 import pickle
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
 import numpy as np
 
+from stkit.io.pickled_objects import MAX_ARRAY, Array, ArrayType, Inert, scalar
 from stkit.io.untrusted import UnsafeFileError, guard
 
-MAX_ARRAY = 2**31  # elements of one array, bytes of one bytearray
 MAX_TUPLES = 10**4  # tuples inside a tuple, each counted as often as it occurs
 MAX_ELEMENTS = 10**7  # elements of nested containers, each counted as often as it occurs
-ARRAY_TYPE = re.compile(r"[?biufcOSUVMm]\d*")  # a type code of numpy such as f8, O or U3
 
 
 def load_pickle(path: Path) -> Any:
@@ -60,96 +57,6 @@ def _read_npy(path: Path) -> Any:
     return value.item() if is_one_object else value
 
 
-class Inert:
-    """Stands for an object of a class that is not rebuilt.
-
-    `state` is what the file stored for the object, `arguments` what its class was called with.
-    """
-
-    arguments: tuple
-    state: Any
-
-    def __new__(cls, *arguments, **_):
-        """Make the object from anything."""
-        self = object.__new__(cls)
-        self.arguments = arguments
-        self.state = None
-        return self
-
-    def __init__(self, *arguments, **_):
-        pass
-
-    def __setstate__(self, state):
-        self.state = state
-
-    def __call__(self, *arguments, **_):
-        """Take the place of a function that a file names."""
-        return Inert(*arguments)
-
-    def __setitem__(self, *_):
-        pass
-
-    def append(self, _):
-        """Ignore what the file appends."""
-
-    def extend(self, _):
-        """Ignore what the file appends."""
-
-
-class _ArrayType:
-    """A numpy dtype as a pickle describes it: a type code and a byte order."""
-
-    def __init__(self, code, *_):
-        self.code = code
-        self.order = "="
-        if not isinstance(code, str) or not ARRAY_TYPE.fullmatch(code):
-            raise UnsafeFileError("holds an array of an unknown type")
-
-    def __setstate__(self, state):
-        if len(state) < 5 or state[2] is not None or state[3] is not None:
-            raise UnsafeFileError("holds structured arrays")
-        self.order = state[1]
-
-    def dtype(self) -> np.dtype:
-        kind = np.dtype(self.code)
-        return kind.newbyteorder(self.order) if self.order in ("<", ">") else kind
-
-
-class _Array:
-    """A numpy array under construction; numpy's own unpickling never sees the file's bytes."""
-
-    def __init__(self, *_):
-        self.state = None
-
-    def __setstate__(self, state):
-        self.state = state
-
-    def value(self, resolve: Callable[[Any], Any]) -> np.ndarray:
-        """The array; `resolve` finishes the elements of an array of objects."""
-        if self.state is None:
-            raise UnsafeFileError("holds an array without contents")
-        _, shape, kind, fortran, content = self.state
-        if not all(isinstance(n, int) and n >= 0 for n in shape):
-            raise UnsafeFileError("holds an array whose shape is not made of numbers")
-        if math.prod(shape) > MAX_ARRAY:
-            raise UnsafeFileError("asks for an array of impossible size")
-        if kind.code.startswith("O"):
-            if len(content) != math.prod(shape):
-                raise UnsafeFileError("holds an array of objects with the wrong length")
-            out = np.empty(len(content), object)
-            for k, element in enumerate(content):
-                out[k] = resolve(element)
-        else:
-            data = content if isinstance(content, bytes) else content.encode("latin1")
-            out = np.frombuffer(data, kind.dtype()).copy()
-        return out.reshape(shape, order="F" if fortran else "C")
-
-
-def _scalar(kind: _ArrayType, content: bytes | str = b""):
-    data = content if isinstance(content, bytes) else content.encode("latin1")
-    return np.frombuffer(data, kind.dtype())[0]
-
-
 def _encode(text: str, encoding: str) -> bytes:
     if encoding != "latin1":
         raise UnsafeFileError("uses another codec than latin1")
@@ -167,12 +74,12 @@ def _bytearray(content=b"", *encoding) -> bytearray:
 ALLOWED: dict[tuple[str, str], Callable] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("_codecs", "encode"): _encode,
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _ArrayType,
-    ("numpy.core.multiarray", "_reconstruct"): _Array,
-    ("numpy.core.multiarray", "scalar"): _scalar,
-    ("numpy._core.multiarray", "_reconstruct"): _Array,
-    ("numpy._core.multiarray", "scalar"): _scalar,
+    ("numpy", "ndarray"): Array,
+    ("numpy", "dtype"): ArrayType,
+    ("numpy.core.multiarray", "_reconstruct"): Array,
+    ("numpy.core.multiarray", "scalar"): scalar,
+    ("numpy._core.multiarray", "_reconstruct"): Array,
+    ("numpy._core.multiarray", "scalar"): scalar,
 }
 ALLOWED_BUILTINS: dict[str, Callable] = {
     "bytearray": _bytearray,
@@ -254,7 +161,7 @@ class Unpickler(pickle._Unpickler):
         """Hand a state to the object before it; others, such as OrderedDict, ignore theirs."""
         state = self.stack.pop()
         target = self.stack[-1]
-        if isinstance(target, (Inert, _Array, _ArrayType)):
+        if isinstance(target, (Inert, Array, ArrayType)):
             target.__setstate__(state)
 
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
@@ -281,7 +188,7 @@ class _Resolver:
 
     def resolve(self, value: Any) -> Any:
         """The value with arrays built, through lists, tuples, dicts and inert objects."""
-        if not isinstance(value, (_Array, Inert, dict, list, tuple)):
+        if not isinstance(value, (Array, Inert, dict, list, tuple)):
             self.elements += 1
             return value
         known = self.done.get(id(value))
@@ -311,7 +218,7 @@ class _Resolver:
         return value
 
     def _resolve_container(self, value: Any) -> Any:
-        if isinstance(value, _Array):
+        if isinstance(value, Array):
             return value.value(self.resolve)
         if isinstance(value, dict):
             for key in list(value):

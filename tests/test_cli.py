@@ -84,7 +84,9 @@ def test_a_full_disk_is_told_with_the_remedy(monkeypatch, capsys):
 
 def test_notebooks_are_run_on_the_device_that_was_asked_for(monkeypatch):
     calls = []
-    monkeypatch.setattr(cli, "run_road", lambda road, *words: calls.append(road.plan.device))
+    monkeypatch.setattr(
+        "stkit.cli.run.run_road", lambda road, *words: calls.append(road.plan.device)
+    )
     assert cli.main(["run", "synthetic", "--notebooks", "--device", "cpu"]) == 0
     assert calls == ["cpu"]
 

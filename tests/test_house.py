@@ -19,6 +19,7 @@ KERNELS = {
 }
 # the procedural head and its looks, which a scanned head will replace
 PROCEDURAL = {
+    "face_models/builtin_landmarks.py",
     "face_models/builtin_shape.py",
     "face_models/builtin_motion.py",
     "synthetic/appearance.py",

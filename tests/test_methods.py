@@ -11,7 +11,14 @@ from stkit.editing import generations, methods
 from stkit.editing.loop import EditSettings, edit_head
 from stkit.editing.region import region_mask, trace_region
 from stkit.editing.shots import make_shots, shot_landmarks
-from stkit.studies import edit_methods as compare
+from stkit.studies.edit_methods import methods_table
+from stkit.studies.edit_scores import (
+    COLUMNS,
+    Performance,
+    edit_scores,
+    expression_kept,
+    perform,
+)
 
 
 class Recorder:
@@ -147,7 +154,7 @@ def test_gaussian_editor_splits_where_it_is_pulled_and_goes_on_from_a_checkpoint
     n = len(gaussians.xyz)
     assert n < len(whole.xyz) <= n + 2 * (n // 100 + 1)
     assert all(len(getattr(whole, name)) == len(whole.xyz) for name in generations.POINTS) and len(
-        whole.shared
+        whole.share
     ) == len(whole.xyz)
 
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
@@ -221,13 +228,13 @@ def test_a_split_keeps_the_middle_and_ages_the_rest(gaussians):
 
 def test_expression_is_kept_by_the_same_clip_and_lost_by_another(gaussians, mesh):
     capture, frames = mesh[1], list(range(10))
-    there, back = (compare.watch(gaussians, capture, f) for f in (frames, frames[::-1]))
-    assert compare.expression_kept(there, there) == pytest.approx(1, abs=1e-4)
-    assert compare.expression_kept(there, back) < 0.8
-    nobody = compare.Watched(
+    there, back = (perform(gaussians, capture, f) for f in (frames, frames[::-1]))
+    assert expression_kept(there, there) == pytest.approx(1, abs=1e-4)
+    assert expression_kept(there, back) < 0.8
+    nobody = Performance(
         there.pictures, there.points, torch.zeros(0, 64), torch.zeros(10, dtype=torch.bool)
     )
-    assert np.isnan(compare.expression_kept(there, nobody))
+    assert expression_kept(there, nobody) is None
 
 
 def test_what_cannot_be_is_refused(gaussians, mesh):
@@ -239,30 +246,13 @@ def test_what_cannot_be_is_refused(gaussians, mesh):
         run(gaussians, mesh, "gaussian-editor", region="nose tip")
 
 
-def test_comparison_writes_table_and_picture(gaussians, mesh, tmp_path):
-    capture = mesh[1]
-    gaussians.save(tmp_path / "head.safetensors")
-    settings = EditSettings("turn him into a clown", steps=8, frames=2)
-    numbers, rows = compare.compare(
-        tmp_path / "head.safetensors",
-        capture,
-        None,
-        get_editor("paint"),
-        settings,
-        ["ours", "E2"],
-        2,
-    )
-    assert (
-        set(numbers) == {"ours", "E2"}
-        and all(len(v) == 2 for v in numbers.values())
-        and len(rows) == 3
-    )
-    path = compare.write(
-        tmp_path / "out", numbers, rows, capture, ["ours", "E2"], settings, get_editor("paint")
-    )
-    text = path.read_text()
-    assert "rule-based stand-in" in text and "| ours: strong edits" in text and "±" in text
-    assert (tmp_path / "out" / "compare.png").stat().st_size > 10_000
+def test_an_edit_has_its_numbers(gaussians, mesh):
+    edited = run(gaussians, mesh, "ours")[0]
+    found = edit_scores(gaussians, edited, mesh[1])
+    assert set(found) == set(COLUMNS) and found["inside"] > found["outside"] > 0
+    assert found["identity"] is None, "no weights here"
+    table = methods_table({"ours": [found, found], "E2": [found]})
+    assert "| ours: strong edits" in table and "±" in table and "SFace" not in table
 
 
 def test_gaussctrls_views_agree_more_than_in2ns_first_edits(gaussians, mesh):

@@ -87,15 +87,8 @@ def preprocess(
     landmarks = torch.cat([points68, scores[..., None]], -1)
     capture = _capture(found, times, name, fit, landmarks, torso, rest, bias, neutral)
     if settings.face_model != "builtin":
-        capture, curve = with_face_model(
-            capture,
-            settings.face_model,
-            len(train),
-            settings.fit_steps,
-            settings.seed,
-            progress,
-        )
-        losses[settings.face_model] = curve
+        name, steps, seed = settings.face_model, settings.fit_steps, settings.seed
+        capture, losses[name] = with_face_model(capture, name, len(train), steps, seed, progress)
     return capture, losses
 
 

@@ -17,7 +17,13 @@ FOLDER_TYPES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 FOLDER_RATE = 25  # images a second; also assumed where a stream does not say
 MIN_FRAMES = 8  # of a clip that an avatar can be learned from
 GAP_FACTOR = 4  # of the usual time between frames, from which on a jump is worth a note
-CODEC = {"crf": "18", "preset": "veryfast", "movflags": "+faststart"}  # H.264, visually lossless
+# H.264, visually lossless; without x264's macroblock tree, whose bytes differ from run to run
+CODEC = {
+    "crf": "18",
+    "preset": "veryfast",
+    "movflags": "+faststart",
+    "x264-params": "mbtree=0",
+}
 
 
 class VideoError(RequestError):
@@ -169,10 +175,10 @@ def write_video(path: Path, frames: np.ndarray, fps: float = FOLDER_RATE) -> Non
         stream.height = height
         stream.pix_fmt = "yuv420p"
         stream.options = CODEC
-        for image in frames:
+        for k, image in enumerate(frames):
             rgb = np.ascontiguousarray(image[:height, :width])
-            # converted here: the encoder's own conversion gives other bytes now and then
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+            frame.pts = k  # in units of 1 / rate
             for packet in stream.encode(frame):
                 container.mux(packet)
         for packet in stream.encode():

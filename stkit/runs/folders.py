@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from stkit.assets import repository
+from stkit.assets import in_checkout, repository
 from stkit.errors import RequestError
 from stkit.io.tensors import read_json, write_json
 
@@ -16,7 +16,10 @@ def runs_root() -> Path:
     """`STKIT_RUNS`, or runs/ in the checkout; in an installed package, runs/ in the working
     directory.
     """
-    return Path(os.environ.get("STKIT_RUNS") or repository() / "runs")
+    given = os.environ.get("STKIT_RUNS")
+    if given:
+        return Path(given)
+    return (repository() if in_checkout() else Path.cwd()) / "runs"
 
 
 def run_folder(name: str) -> Path:

@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from stkit.assets import repository
+from stkit.assets import notebooks_dir
 from stkit.errors import MissingFileError, RequestError
 from stkit.runs.folders import runs_root
 from stkit.runs.page import write_page
@@ -35,9 +35,9 @@ def find_notebook(name: str) -> Path:
     path = Path(name)
     if path.suffix == ".ipynb" and path.exists():
         return path
-    found = sorted((repository() / "notebooks").glob(f"{name}*.ipynb"))
+    found = sorted(notebooks_dir().glob(f"{name}*.ipynb"))
     if len(found) != 1:
-        there = ", ".join(p.stem for p in sorted((repository() / "notebooks").glob("*.ipynb")))
+        there = ", ".join(p.stem for p in sorted(notebooks_dir().glob("*.ipynb")))
         raise MissingFileError(f"{name!r} names {len(found)} notebooks; there are: {there}")
     return found[0]
 

@@ -74,15 +74,11 @@ def collect(name: str) -> dict:
 
 def stand_ins(metrics: dict) -> list[str]:
     """What takes the place of the paper's models in a run, in words."""
-    facts, context = metrics["facts"], metrics["computed_on"]
-    found = []
-    if facts.get("face_model", "builtin") == "builtin":
-        found.append("the built-in face model instead of Basel 2009")
-    if facts.get("views_stand_in"):
-        found.append(facts["views_stand_in"])
-    if facts.get("stand_in"):
-        found.append(facts["stand_in"])
-    return found if context else []
+    facts = metrics["facts"]
+    head = facts.get("face_model", "builtin") == "builtin"
+    face_model = "the built-in face model instead of Basel 2009" if head else ""
+    found = [face_model, facts.get("views_stand_in", ""), facts.get("stand_in", "")]
+    return [text for text in found if text]
 
 
 def write_page(name: str) -> Path:

@@ -1,0 +1,86 @@
+"""The `stkit` command. Exit codes: 0 done, 1 something failed, 2 the request was wrong, 130
+interrupted.
+
+In its modules one function adds a command's options, the next carries it out.
+"""
+
+import argparse
+import errno
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from stkit import assets
+from stkit.cli.run import add_notebook, add_pages, add_run
+from stkit.cli.stock import add_assets
+from stkit.cli.studies import add_ablate, add_compare
+from stkit.diffusion.convert import convert_v3d
+from stkit.errors import MissingFileError, RequestError
+from stkit.progress import bar
+from stkit.runs.doctor import doctor
+from stkit.runs.folders import run_folder
+from stkit.runs.notebooks import NotebookError, execute, find_notebook, parse_parameters, run_road
+from stkit.runs.page import write_page
+from stkit.runs.profiles import PROFILES
+from stkit.runs.road import Road
+from stkit.runs.store import clean
+from stkit.studies import ablations, edit_methods, results_table
+
+EXAMPLES = """examples:
+  stkit run synthetic --name demo
+  stkit run me.mp4 --name me --profile laptop --prompt "turn him into a bronze statue"
+  stkit run me.mp4 --name me --profile laptop --prompt "give her red hair" --driver other.mp4
+  stkit doctor
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands with their options; each sets `call`, the function that carries it out."""
+    parser = argparse.ArgumentParser(
+        prog="stkit",
+        description="From a talking-head video to an edited, animated 3D head.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for add in (add_run, add_pages, add_compare, add_ablate, add_assets, add_notebook):
+        add(commands)
+    what = "what this machine can do, what is missing, and what to do about it"
+    commands.add_parser("doctor", help=what).set_defaults(call=lambda _: 0 if doctor() else 1)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Carry out one command; its exit code."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        return arguments.call(arguments)
+    except KeyboardInterrupt:
+        print("\ninterrupted; run the same command again to go on from here", file=sys.stderr)
+        return 130
+    except RequestError as e:
+        print(f"stkit: {e}", file=sys.stderr)
+        return 2
+    except NotebookError as e:
+        print(f"stkit: {e}", file=sys.stderr)
+        return 1
+    except OSError as e:
+        print(f"stkit: {system_fault(e)}", file=sys.stderr)
+        return 1
+    except Exception as e:
+        traceback.print_exc()
+        print(f"stkit: this is a fault of the kit, not of your request: {e}", file=sys.stderr)
+        return 1
+
+
+def system_fault(error: OSError) -> str:
+    """What the system refused, where, and what to do; everything finished before it is kept."""
+    where = f"{error.filename}: " if error.filename else ""
+    remedies = {
+        errno.ENOSPC: "make room, or set STKIT_RUNS to a folder with more",
+        errno.EACCES: "set STKIT_RUNS to a folder you may write to",
+        errno.EROFS: "set STKIT_RUNS to a folder you may write to",
+    }
+    remedy = remedies.get(error.errno or 0, "mend it")
+    return f"{where}{error.strerror or error}; {remedy}, then run the same command: it goes on"

@@ -1,0 +1,7 @@
+"""`python -m stkit.cli` is `stkit`."""
+
+import sys
+
+from stkit.cli import main
+
+sys.exit(main())

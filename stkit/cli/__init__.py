@@ -7,25 +7,14 @@ In its modules one function adds a command's options, the next carries it out.
 import argparse
 import errno
 import sys
-import time
 import traceback
-from pathlib import Path
 
-from stkit import assets
 from stkit.cli.run import add_notebook, add_pages, add_run
 from stkit.cli.stock import add_assets
 from stkit.cli.studies import add_ablate, add_compare
-from stkit.diffusion.convert import convert_v3d
-from stkit.errors import MissingFileError, RequestError
-from stkit.progress import bar
+from stkit.errors import RequestError
 from stkit.runs.doctor import doctor
-from stkit.runs.folders import run_folder
-from stkit.runs.notebooks import NotebookError, execute, find_notebook, parse_parameters, run_road
-from stkit.runs.page import write_page
-from stkit.runs.profiles import PROFILES
-from stkit.runs.road import Road
-from stkit.runs.store import clean
-from stkit.studies import ablations, edit_methods, results_table
+from stkit.runs.notebooks import NotebookError
 
 EXAMPLES = """examples:
   stkit run synthetic --name demo

@@ -53,11 +53,9 @@ test-long: $(ready)
 viewer:
 	cd stkit/viewers && npm ci && npm run lint && npm run build
 
-# README's pictures, from: stkit run synthetic --name subject --profile laptop --driver synthetic:7, then the stkit compare of README
+# README's pictures, from: stkit run synthetic --name subject --profile laptop --driver synthetic:7
 figures: $(ready)
-	mkdir -p notebooks/figures
-	cp runs/subject/pictures/edit/before_after.png runs/subject/pictures/weights/weight_map.png notebooks/figures/
-	cp runs/subject/compare/compare.png notebooks/figures/methods.png
+	.venv/bin/python benchmarks/figures.py subject
 
 bench: $(ready)
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -W ignore benchmarks/bench.py --write

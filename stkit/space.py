@@ -3,12 +3,14 @@
 from dataclasses import dataclass, fields
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from stkit.geometry import so3_exp
 
 # canonical decimetres: above NECK_TOP points follow the head, below NECK_BOTTOM the chest
 NECK_TOP, NECK_BOTTOM = -1.00, -1.60
+NAPE_SLOPE, NAPE = 0.30, 0.55  # how much lower towards the back, and from where (decimetres)
 HEAD_CENTRE = torch.tensor([[0.0, 0.1, -0.35]])  # canonical decimetres
 
 
@@ -16,9 +18,8 @@ def skin_weight(points: Tensor) -> Tensor:
     """How much canonical points (..., 3) follow the head: 1 above the jaw, 0 on the chest, smooth
     in between (..., 1).
     """
-    h = points[..., 1:2] + 0.30 * (
-        points[..., 2:3] + 0.55
-    )  # the nape turns with the head a little lower than the throat
+    # the nape turns with the head a little lower than the throat
+    h = points[..., 1:2] + NAPE_SLOPE * (points[..., 2:3] + NAPE)
     t = ((h - NECK_BOTTOM) / (NECK_TOP - NECK_BOTTOM)).clamp(0, 1)
     return t * t * (3 - 2 * t)
 
@@ -33,18 +34,20 @@ class FramePose:
     chest was at rest.
     """
 
-    beta: Tensor
-    pose: Tensor
-    torso: Tensor
-    scale: Tensor
-    rest: Tensor
+    beta: Float[Tensor, " betas"]
+    pose: Float[Tensor, "6"]
+    torso: Float[Tensor, "6"]
+    scale: Float[Tensor, ""]
+    rest: Float[Tensor, "6"]
 
     def to(self, device: torch.device | str) -> "FramePose":
         """The same with its tensors on another device."""
         return FramePose(*(getattr(self, f.name).to(device) for f in fields(self)))
 
 
-def to_world(points: Tensor, frame: FramePose, follow: Tensor | None = None) -> Tensor:
+def to_world(
+    points: Float[Tensor, "n 3"], frame: FramePose, follow: Tensor | None = None
+) -> Float[Tensor, "n 3"]:
     """World points (N, 3), decimetres, of canonical points (N, 3).
 
     The head moves by x_world = S R x + T (lineage.md 1.1). Shoulders do not turn with the head, so
@@ -59,6 +62,8 @@ def to_world(points: Tensor, frame: FramePose, follow: Tensor | None = None) -> 
     return w * head + (1 - w) * chest
 
 
-def canonical_points(world: Tensor, pose: Tensor, scale: Tensor) -> Tensor:
+def canonical_points(
+    world: Float[Tensor, "n 3"], pose: Float[Tensor, "6"], scale: Tensor
+) -> Float[Tensor, "n 3"]:
     """x_can = R^T (x_world - T) / S of points (N, 3) that move with the head."""
     return (world - pose[3:]) @ so3_exp(pose[:3]) / scale

@@ -15,6 +15,7 @@ class PromptError(RequestError):
     """The editor cannot follow this instruction; the message says which it can."""
 
 
+@runtime_checkable
 class Editor(Protocol):
     """Edits one picture by a sentence.
 
@@ -67,6 +68,7 @@ class JointEditor(Protocol):
         ...
 
 
+@runtime_checkable
 class ViewProvider(Protocol):
     """Makes views of a capture's neutral frame.
 

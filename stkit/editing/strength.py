@@ -6,6 +6,7 @@ Drawing again (truncate) comes out almost uniform.
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from stkit.errors import RequestError
@@ -20,7 +21,7 @@ def sample_strength(
     sampler: str = "truncate",
     mean: float = 0.5,
     std: float = 1.0,
-) -> Tensor:
+) -> Float[Tensor, " count"]:
     """`count` strengths (count,) in [0.02, 0.98].
 
     truncate: N(mean, std), draws outside are drawn again (default). clip: they are moved to the

@@ -5,6 +5,7 @@ alpha = 5, w is 1 at a landmark, 0.5 at 2.2 cm, 0.15 at 5 cm and 0.013 at 10 cm.
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from stkit.cameras import Camera
@@ -18,12 +19,12 @@ ALPHA = 5.0
 LANDMARK_SETS = ("66", "dense")
 
 
-def weight(d: Tensor, alpha: float = ALPHA) -> Tensor:
+def weight(d: Float[Tensor, "*n"], alpha: float = ALPHA) -> Float[Tensor, "*n"]:
     """w = 2 sigmoid(-alpha d) of distances d >= 0 (any shape), decimetres; paper Eq. 8."""
     return 2 * torch.sigmoid(-alpha * d)
 
 
-def landmark_set(capture: Capture, name: str = "66") -> Tensor:
+def landmark_set(capture: Capture, name: str = "66") -> Float[Tensor, "landmarks 3"]:
     """Canonical landmarks (K, 3) of the neutral frame: '66', or 'dense', which adds the face
     model's denser points.
     """
@@ -33,7 +34,9 @@ def landmark_set(capture: Capture, name: str = "66") -> Tensor:
     return sparse if name == "66" else torch.cat([sparse, capture.dense_landmarks(capture.neutral)])
 
 
-def point_weights(head: GaussianHead, landmarks: Tensor, alpha: float = ALPHA) -> Tensor:
+def point_weights(
+    head: GaussianHead, landmarks: Float[Tensor, "landmarks 3"], alpha: float = ALPHA
+) -> Float[Tensor, " n"]:
     """w (N,) of every Gaussian, detached: otherwise moving points away from landmarks would lower
     the loss.
     """
@@ -41,14 +44,21 @@ def point_weights(head: GaussianHead, landmarks: Tensor, alpha: float = ALPHA) -
 
 
 @torch.no_grad()
-def weight_image(head: GaussianHead, w: Tensor, camera: Camera, frame: FramePose) -> Tensor:
+def weight_image(
+    head: GaussianHead, w: Float[Tensor, " n"], camera: Camera, frame: FramePose
+) -> Float[Tensor, "h w 1"]:
     """w (N,) splatted with the colours' own blending weights: (H, W, 1), 0 where no Gaussian is
     (reading 3).
     """
     return head.gaussians(frame).splat(w[:, None], camera)
 
 
-def eq8(difference: Tensor, w: Tensor, b: float, b_boundary: float = 0.5) -> Tensor:
+def eq8(
+    difference: Float[Tensor, "h w c"],
+    w: Float[Tensor, "h w 1"],
+    b: float,
+    b_boundary: float = 0.5,
+) -> Float[Tensor, "h w c"]:
     """Eq. 8 per pixel: a strong edit (b >= boundary) weighs w, a weak one 1 - w. No normalisation
     (reading 22).
     """

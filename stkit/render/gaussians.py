@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from stkit.cameras import Camera
@@ -18,11 +19,11 @@ class Gaussians:
     them says.
     """
 
-    means: Tensor
-    quats: Tensor
-    scales: Tensor
-    opacities: Tensor
-    colors: Tensor
+    means: Float[Tensor, "n 3"]
+    quats: Float[Tensor, "n 4"]
+    scales: Float[Tensor, "n 3"]
+    opacities: Float[Tensor, " n"]
+    colors: Float[Tensor, "n d"]
 
     def __len__(self) -> int:
         return len(self.means)

@@ -49,6 +49,10 @@ print("w drawn for alpha", viewer.state["alpha"])
 
 DRAWN = "() => document.querySelector('.stkit').stkit.stage.drawn"
 BOOK = "jupyterapp.shell.currentWidget.content"
+KERNEL_ANSWERS = """
+  const context = jupyterapp.shell.currentWidget.sessionContext;
+  await context.ready;
+  await context.session.kernel.info;"""
 PICTURE = """() => {
   const s = document.querySelector('.stkit').stkit;
   s.stage.draw();
@@ -169,6 +173,7 @@ class LabTab:
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
         idle = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
         self.page.wait_for_selector(idle, timeout=60_000)
+        self.execute(KERNEL_ANSWERS)
 
     def run_cell(self, k: int) -> None:
         """Run cell k; asked again where JupyterLab, still starting, did not listen."""
@@ -179,6 +184,7 @@ class LabTab:
             self.page.wait_for_timeout(1500)
             if cell.locator(".jp-InputPrompt").first.inner_text() != "[ ]:":
                 return
+        raise AssertionError(f"JupyterLab did not run cell {k}")
 
     def execute(self, script: str) -> None:
         self.page.evaluate(f"async () => {{ {script} }}")
@@ -221,12 +227,13 @@ def test_notebook_04_in_jupyterlab_weighs_as_python_does(lab, labtab, tmp_path):
     labtab.open(f"{lab}/lab/tree/lesson.ipynb?reset")
     labtab.run_cell(1)
     labtab.execute("await jupyterapp.commands.execute('notebook:run-all-cells');")
+    saved = tmp_path / "w.npy"
+    wait_for(saved.exists)
     at = page.evaluate(FIND_VIEWER)
     labtab.execute(f"{BOOK}.activeCellIndex = {at}; await {BOOK}.scrollToItem({at}, 'start');")
     labtab.wait_for_viewer(timeout=60_000)
     page.evaluate(SHOW_RAW_WEIGHTS)
     before = labtab.picture()[..., 0] / 255
-    saved = tmp_path / "w.npy"
     saved.unlink()
     page.get_by_label("alpha (1/dm)").first.fill("12")
     after = labtab.picture()[..., 0] / 255

@@ -6,5 +6,6 @@ PROFILE_HELP = (
 )
 EDITOR_HELP = (
     "'paint' (rules) or 'tiny' (a small diffusion model), stand-ins that come with the kit, or "
-    "an InstructPix2Pix folder or hub id (default: paint)"
+    "the folder or hub id of a pipeline: InstructPix2Pix, or Stable Diffusion with a depth "
+    "ControlNet, joined by '+' (default: paint)"
 )

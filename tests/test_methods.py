@@ -248,7 +248,9 @@ def test_what_cannot_be_is_refused(gaussians, mesh):
 
 def test_an_edit_has_its_numbers(gaussians, mesh):
     edited = run(gaussians, mesh, "ours")[0]
-    found = edit_scores(gaussians, edited, mesh[1])
+    capture = mesh[1]
+    before = perform(gaussians, capture, capture.split()[1])
+    found = edit_scores(gaussians, edited, capture, before)
     assert set(found) == set(COLUMNS) and found["inside"] > found["outside"] > 0
     assert found["identity"] is None, "no weights here"
     table = methods_table({"ours": [found, found], "E2": [found]})

@@ -3,6 +3,7 @@ numbers.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from stkit.runs.folders import is_run, run_folder
 from stkit.runs.road import Road
 from stkit.runs.scores import every
 from stkit.runs.store import Artifact, Recipe, Work, results
-from stkit.studies.edit_scores import COLUMNS, edit_scores
+from stkit.studies.edit_scores import COLUMNS, Performance, edit_scores, perform
 
 SHOWN = 3  # held-out frames in the picture
 
@@ -122,12 +123,22 @@ def _scores(
     )
 
     def make(work: Work) -> None:
-        for name, value in edit_scores(original, edited, capture).items():
+        before = _unedited_performance(road, road.plan.coloured().key)
+        for name, value in edit_scores(original, edited, capture, before).items():
             work.record(name, value, "not measured")
 
     folder = road.made(artifact, f"edit-scores/{edit.key}", make)
     found = results(folder)["numbers"]
     return {name: found.get(name) for name in COLUMNS}
+
+
+@lru_cache(maxsize=1)
+def _unedited_performance(road: Road, key: str) -> Performance:
+    """What a run's head does before any edit, kept for the next edit of the same head; `key` is the
+    head's in the store.
+    """
+    capture = road.capture()
+    return perform(road.gaussian_head(), capture, capture.split()[1])
 
 
 def methods_table(numbers: Numbers) -> str:

@@ -48,15 +48,16 @@ def perform(head: GaussianHead, capture: Capture, test: list[int]) -> Performanc
 
 
 def edit_scores(
-    original: GaussianHead, edited: GaussianHead, capture: Capture
+    original: GaussianHead, edited: GaussianHead, capture: Capture, before: Performance
 ) -> dict[str, float | None]:
     """The numbers of COLUMNS on held-out frames; None where a face was not found or weights are not
     here.
 
-    A method that edits nothing has 0 inside; one that ruins the face moves its landmarks.
+    `before`: the original's performance of these frames. A method that edits nothing has 0 inside;
+    one that ruins the face moves its landmarks.
     """
     _, test = capture.split()
-    before, after = perform(original, capture, test), perform(edited, capture, test)
+    after = perform(edited, capture, test)
     change = edit_change(original, edited, capture, test)
     shift, likeness = portraits(before, after)
     return {

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,26 +25,26 @@ def artifact(stage="mesh", settings=None, inputs=None) -> Artifact:
 
 
 def make(a: Artifact, text: str = "x") -> Artifact:
-    with a.making() as work:
-        (work.folder / "file").write_text(text)
+    a.make(lambda work: (work.folder / "file").write_text(text))
     return a
 
 
 def test_what_fails_is_not_finished_and_is_kept_to_go_on_from():
     a = artifact()
 
-    def fail():
-        with a.making() as work:
-            (work.folder / "half.txt").write_text("half")
-            raise RuntimeError("lost power")
+    def fail(work):
+        (work.folder / "half.txt").write_text("half")
+        raise RuntimeError("lost power")
 
-    with pytest.raises(RuntimeError, match="lost power"):
-        fail()
-    assert not a.finished() and not a.folder.exists()
-    with a.making() as work:
+    def go_on(work):
         assert (work.folder / "half.txt").exists()
         work.record("a.b", 1.5)
         work.record("a.c", None, "not here")
+
+    with pytest.raises(RuntimeError, match="lost power"):
+        a.make(fail)
+    assert not a.finished() and not a.folder.exists()
+    a.make(go_on)
     assert a.finished()
     assert results(a.folder) == {
         "numbers": {"a.b": 1.5},
@@ -57,8 +58,9 @@ def test_a_killed_process_leaves_nothing_finished():
     code = (
         "import time\nfrom stkit.runs.store import Artifact, Recipe\n"
         f"a = Artifact(Recipe('edit', {{}}, {{}}, {CODE}))\n"
-        "with a.making() as w:\n    (w.folder / 'x').write_text('x')\n"
+        "def write(w):\n    (w.folder / 'x').write_text('x')\n"
         "    print('in', flush=True)\n    time.sleep(60)\n"
+        "a.make(write)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, env=dict(os.environ)
@@ -71,12 +73,24 @@ def test_a_killed_process_leaves_nothing_finished():
     assert not a.finished() and not a.folder.exists()
 
 
-def test_two_processes_do_not_make_one_artifact():
-    with artifact().making() as work:
+def test_who_comes_second_waits_and_takes_what_the_first_made():
+    second_waits, words, wrote = threading.Event(), [], []
+
+    def first(work):
         (work.folder / "file").write_text("x")
-        with pytest.raises(ValueError, match="another process is making this"), artifact().making():
-            pass
-    assert artifact().finished() and (artifact().folder / "file").exists()
+        wrote.append("first")
+        other.start()
+        assert second_waits.wait(20)
+
+    def say(text):
+        words.append(text)
+        second_waits.set()
+
+    other = threading.Thread(target=lambda: artifact().make(lambda _: wrote.append("second"), say))
+    artifact().make(first)
+    other.join(20)
+    assert words == ["mesh: another process is making this; waiting for it"]
+    assert wrote == ["first"] and (artifact().folder / "file").exists()
 
 
 def test_settings_inputs_and_stage_are_in_the_key():

@@ -100,8 +100,7 @@ class Run:
             what = artifact.key if found else self.settings.name
             self.say(f"{stage}: {how} {what}")
         if not found:
-            with artifact.making() as work:
-                make(work)
+            artifact.make(make, self.say)
         if not self._known:
             self.remember()
         link(self.run, place, artifact.folder)
@@ -116,8 +115,7 @@ class Run:
         modules = (f"stkit.runs.reports.{module}",)
         report = Artifact(Recipe(f"{stage}-report", settings, {"of": of.key}, modules))
         if not report.finished():
-            with report.making() as work:
-                write(work)
+            report.make(write, self.say)
         link(self.run, f"pictures/{stage}", report.folder)
 
     def results(self, stage: str) -> dict[str, dict]:

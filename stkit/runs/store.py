@@ -9,7 +9,7 @@ import fcntl
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stkit.errors import RequestError
 from stkit.io.images import u8
 from stkit.io.tensors import read_json, write_json
 from stkit.io.video import write_video
@@ -119,33 +118,44 @@ class Artifact:
             return False
         return all(_size(self.folder / name) == size for name, size in info["files"].items())
 
-    @contextmanager
-    def making(self) -> Iterator[Work]:
-        """Make the artifact in a folder of its own; on success it gets its name, else it is kept to
-        go on from.
+    def make(self, write: Callable[[Work], None], say: Callable[[str], None] = print) -> None:
+        """Make the artifact with `write`, unless it is there.
 
-        ValueError where another process makes it: they would write over each other.
+        Where another process is making it already, this one says so, waits, and takes what the
+        other made.
         """
-        folder = self.folder
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = folder.with_name(f".{folder.name}.part")
-        lock = folder.with_name(f".{folder.name}.lock")
-        with lock.open("w") as file:  # released with the file, or with the process
+        with self._alone(say):
+            if not self.finished():
+                with self._working() as work:
+                    write(work)
+
+    @contextmanager
+    def _alone(self, say: Callable[[str], None]) -> Iterator[None]:
+        """Hold the artifact's lock, which goes with the process."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = self.folder.with_name(f".{self.key}.lock")
+        with lock.open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise RequestError(
-                    f"{folder}: another process is making this; wait for it, then run the same "
-                    "command: what it made is reused"
-                ) from None
-            part.mkdir(exist_ok=True)
-            work = Work(part)
-            reset_peak()
-            start = time.monotonic()
-            with reproducible():
-                yield work
-            self._finish(work, time.monotonic() - start)
+                say(f"{self.recipe.stage}: another process is making this; waiting for it")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
         lock.unlink(missing_ok=True)
+
+    @contextmanager
+    def _working(self) -> Iterator[Work]:
+        """Work in a folder of its own; on success it gets the artifact's name, else it is kept to
+        go on from.
+        """
+        part = self.folder.with_name(f".{self.key}.part")
+        part.mkdir(exist_ok=True)
+        work = Work(part)
+        reset_peak()
+        start = time.monotonic()
+        with reproducible():
+            yield work
+        self._finish(work, time.monotonic() - start)
 
     def _finish(self, work: Work, seconds: float) -> None:
         work.checkpoint.unlink(missing_ok=True)

@@ -45,7 +45,7 @@ lint: $(ready)
 
 test: $(ready) lint
 	OMP_NUM_THREADS=1 STKIT_THREADS=1 .venv/bin/python -m pytest -q -n 2 --dist loadfile -m "not long" tests
-	STKIT_PROFILE=quick STKIT_RUNS="$(CURDIR)/runs/.nbval" .venv/bin/python -m pytest -q --nbval-lax --nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg -p no:warnings notebooks
+	OMP_NUM_THREADS=1 STKIT_THREADS=1 STKIT_PROFILE=quick STKIT_RUNS="$(CURDIR)/runs/.nbval" .venv/bin/python -m pytest -q -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg -p no:warnings notebooks
 
 test-long: $(ready)
 	OMP_NUM_THREADS=1 STKIT_THREADS=1 .venv/bin/python -m pytest -v -m long tests

@@ -24,6 +24,7 @@ from stkit.geometry import so3_exp
 from stkit.heads.fit_mesh import LandmarkTeacher, MeshTraining, warm_up
 from stkit.heads.mesh import MeshSettings, new_mesh_head
 from stkit.metrics import nme
+from stkit.runs.folders import runs_root
 from stkit.runs.page import stand_ins
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -237,7 +238,8 @@ def test_expressions_beyond_the_models_own_do_nothing():
 )
 def test_a_missing_face_model_is_named_before_anything_runs(spec, says, capsys):
     assert main(["run", "synthetic", "--name", "x", "--face-model", spec]) == 2
-    assert says in capsys.readouterr().err
+    output = capsys.readouterr()
+    assert says in output.err and output.out == "" and not runs_root().exists()
 
 
 def test_notebooks_refuse_it(capsys, tmp_path):

@@ -7,6 +7,7 @@ from, and which settings were changed.
 
 from pathlib import Path
 
+from stkit import face_models
 from stkit.capture.rig import calibration_files
 from stkit.diffusion.editors import get_editor
 from stkit.editing.loop import EditSettings, check_request
@@ -167,6 +168,7 @@ class Road(Reconstruction):
         settings, tool = self.plan.edit_settings(prompt), get_editor(editor, self.plan.device)
         check_request(get_method(settings.method), tool, settings)
         self.plan.source.digest()
+        face_models.get(self.plan.face_model)
         _ = self.provider
         if self.plan.rig and not calibration_files(self.plan.rig):
             raise VideoError(f"{self.plan.rig}: no calibrated cameras here; see `stkit run --help`")

@@ -1,5 +1,6 @@
 """What each stage writes: functions from inputs and settings to an artifact's files."""
 
+from stkit import face_models
 from stkit.capture import Capture
 from stkit.capture.preprocess import PreprocessSettings, preprocess
 from stkit.capture.rig import Rig
@@ -30,6 +31,7 @@ def track(
     """
     if source.kind == "coefficients":
         return tracked_capture(source.text, settings.size, settings.max_frames), {}
+    face_models.get(settings.face_model)  # its errors come before the clip is read and tracked
     video, times = source.frames(settings.max_frames, settings.size, progress)
     return preprocess(video, times, source.clip_name, settings, progress)
 

@@ -35,6 +35,10 @@ def test_a_notebook_is_a_lesson(path: Path):
     ):
         assert word in text, f"{path.name} lacks {word!r}"
     assert max(len(c.splitlines()) for c in code) <= 25
+    imports = [
+        line for c in code for line in c.splitlines() if line.startswith(("from ", "import "))
+    ]
+    assert imports[0].startswith("from stkit"), "stkit first: it sets what torch reads at import"
     assert not any("!pip" in c or "import *" in c or "wget" in c for c in code)
     for cell in cells:
         if cell["cell_type"] == "code":

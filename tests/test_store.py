@@ -218,3 +218,14 @@ class Settings:
 
 def test_dataclasses_count_by_their_fields():
     assert plain(Settings()) == {"steps": 3} and plain((1, None, Path("a"))) == [1, None, "a"]
+
+
+def test_processes_that_write_one_file_at_once_do_not_disturb_each_other(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from stkit.io.tensors import write_json\n"
+        "for k in range(300): write_json(Path(sys.argv[1]), {'k': k})"
+    )
+    target = tmp_path / "run.json"
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(target)]) for _ in range(3)]
+    assert [w.wait(60) for w in writers] == [0, 0, 0]
+    assert read_json(target) == {"k": 299} and list(tmp_path.iterdir()) == [target]

@@ -6,6 +6,7 @@ import torch
 
 from stkit.capture.capture import Capture
 from stkit.heads.gaussian import GaussianHead
+from stkit.io.tensors import replace_file
 
 SH_C0 = 0.28209479177387814  # the constant spherical harmonic, 1 / (2 sqrt(pi))
 OPACITY_MARGIN = 1e-6  # keeps logits finite
@@ -39,7 +40,9 @@ def save_ply(head: GaussianHead, subject: Capture, path: Path, t: int | None = N
         "end_header",
     ]
     data = torch.stack(list(columns.values()), 1).numpy().astype("<f4")
-    temporary = Path(path).with_suffix(".tmp")
-    temporary.write_bytes(("\n".join(header) + "\n").encode() + data.tobytes())
-    temporary.replace(path)
+
+    def write(part: Path) -> None:
+        part.write_bytes(("\n".join(header) + "\n").encode() + data.tobytes())
+
+    replace_file(Path(path), write)
     return count

@@ -21,8 +21,10 @@ TENSOR, PAIRS = (
 
 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Let write(temporary) make a file, bring it to the disk, and only then give it its name."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    """Let write(temporary) make a file, bring it to the disk, and only then give it its name.
+    Processes that write the same file at the same time do not disturb each other: the last wins.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
         with temporary.open("rb") as f:

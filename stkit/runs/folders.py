@@ -61,7 +61,7 @@ def link(run: str, place: str, target: Path) -> Path:
     """
     path = run_folder(run) / place
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.link")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.link")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(os.path.relpath(target, path.parent))
     temporary.replace(path)

@@ -5,7 +5,10 @@ results keep their name.
 import ast
 import os
 import shutil
+import signal
 import sys
+from multiprocessing import get_context
+from multiprocessing.pool import AsyncResult
 from pathlib import Path
 
 from stkit.assets import notebooks_dir
@@ -15,7 +18,14 @@ from stkit.runs.page import write_page
 from stkit.runs.road import Road
 from stkit.runs.source import Source
 
-ROAD = ("01", "02", "03", "04", "05", "06")
+NOTEBOOKS_AFTER = {  # what may start when a stage is there; 05 makes its edit, or waits for ours
+    "preprocess": ["01"],
+    "mesh": ["02"],
+    "gaussians": ["05"],
+    "weights": ["03"],
+    "edit": ["04"],
+    "animate": ["06"],
+}
 
 
 class ParameterError(RequestError):
@@ -168,28 +178,43 @@ def _check_complete(part: Path, path: Path) -> None:
 
 
 def run_road(road: Road, prompt: str, editor: str, driver: str | None) -> Path:
-    """Notebooks 01 to 06 on a run; executed copies are in runs/NAME/notebooks/. Returns the run's
-    page.
+    """All stages, and notebooks 01 to 06 on them; executed copies are in runs/NAME/notebooks/.
+    Returns the run's page.
 
-    The kernels optimise on the road's device (`STKIT_DEVICE`).
+    A notebook starts in a process of its own as soon as its stage is there, and finds it in the
+    store, so that most of the notebooks' work is done while the later stages train. At most two
+    run at a time, and one on a GPU, whose memory they have to share with the training.
     """
-    road.check(prompt, editor, driver)
-    plan = road.plan
-    os.environ["STKIT_DEVICE"] = plan.device
-    resolved = Source.parse(driver, may_be_run=True).resolved().text if driver else ""
+    device = road.plan.device
+    at_once = 2 if road.plan.device_of("gaussians") == "cpu" else 1
     values = {
         "run": road.run,
-        "source": plan.source.text,
-        "profile": plan.settings.name,
-        "seed": plan.seed,
+        "source": road.plan.source.text,
+        "profile": road.settings.name,
+        "seed": road.plan.seed,
         "prompt": prompt,
         "editor": editor,
-        "driver": resolved,
+        "driver": Source.parse(driver, may_be_run=True).resolved().text if driver else "",
     }
-    for number in ROAD:
-        path = find_notebook(number)
-        known = declared(path)
-        parameters = {name: value for name, value in values.items() if name in known}
-        print(f"\n=== {path.stem}", flush=True)
-        execute(path, parameters, road.folder / "notebooks" / path.name)
+    running: list[AsyncResult[Path]] = []
+    with get_context("spawn").Pool(at_once, _prepare_worker, (at_once, device)) as pool:
+
+        def start(stage: str) -> None:
+            for path in map(find_notebook, NOTEBOOKS_AFTER[stage]):
+                known = declared(path)
+                parameters = {name: value for name, value in values.items() if name in known}
+                copy = road.folder / "notebooks" / path.name
+                running.append(pool.apply_async(execute, (path, parameters, copy)))
+
+        road.everything(prompt, editor, driver, after=start)
+        for notebook in running:
+            print(f"{notebook.get().stem}: all cells ran", flush=True)
     return write_page(road.run)
+
+
+def _prepare_worker(processes: int, device: str) -> None:
+    """Give a worker, and the kernels that it starts, its part of the cores; ^C is the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    share = max(1, len(os.sched_getaffinity(0)) // processes)
+    os.environ["OMP_NUM_THREADS"] = os.environ["STKIT_THREADS"] = str(share)
+    os.environ["STKIT_DEVICE"] = device

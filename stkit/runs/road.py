@@ -5,6 +5,7 @@ Notebooks, the command line and the studies call the same methods. A run remembe
 from, and which settings were changed.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from stkit import face_models
@@ -177,17 +178,28 @@ class Road(Reconstruction):
         if driver:
             self.driver_road(driver)
 
-    def everything(self, prompt: str, editor: str = "paint", driver: str | None = None) -> Path:
+    def everything(
+        self,
+        prompt: str,
+        editor: str = "paint",
+        driver: str | None = None,
+        after: Callable[[str], None] = lambda stage: None,
+    ) -> Path:
         """All stages in order with the profile's own settings, then the page. Returns
-        runs/NAME/index.html.
+        runs/NAME/index.html. `after` is called with each stage's name when it is there.
         """
         self.check(prompt, editor, driver)
         self.plan.changes = {}
         self.remember()
-        self.preprocess()
-        self.mesh()
-        self.gaussians()
-        self.weights()
-        self.edit(prompt, editor)
-        self.animate(driver)
+        stages_in_order: dict[str, Callable[[], object]] = {
+            "preprocess": self.preprocess,
+            "mesh": self.mesh,
+            "gaussians": self.gaussians,
+            "weights": self.weights,
+            "edit": lambda: self.edit(prompt, editor),
+            "animate": lambda: self.animate(driver),
+        }
+        for stage, make in stages_in_order.items():
+            make()
+            after(stage)
         return write_page(self.run)

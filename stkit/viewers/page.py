@@ -13,6 +13,7 @@ from stkit.capture.capture import Capture
 from stkit.driving.motion import Motion, own_motion, play
 from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead
+from stkit.io.tensors import write_text
 from stkit.metrics import psnr
 from stkit.viewers.browser_twin import browser_gaussians
 from stkit.viewers.packet import Packet
@@ -80,9 +81,7 @@ def save_avatar(
             f"{path}: {size / 1e6:.2f} MB, more than {limit / 1e6:.2f}: "
             "give fewer frames, shorter texts or a larger limit"
         )
-    temporary = Path(path).with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    write_text(Path(path), text)
     scores = quality(packet, edited or head, capture, motion, frames)
     return Avatar(Path(path), size, packet.header["rounding"], scores)
 

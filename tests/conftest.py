@@ -10,7 +10,13 @@ import pytest
 import torch
 
 
+LONGEST_FIRST = ("test_viewer_lab", "test_road", "test_cli")  # so that no worker ends alone
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take longest start first; all others keep their order."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST_FIRST)
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Reading and writing video with PyAV.
 
-Every fault names the file, what is wrong and what to do.
+Decoders keep PyAV's default of one frame at a time: with a thread a frame, closing a film before its
+end now and then waits for ever (PyAV holds Python's lock while it frees a decoder whose threads want
+it). Every fault names the file, what is wrong and what to do.
 """
 
 from pathlib import Path
@@ -39,7 +41,6 @@ def frames_at(path: Path, times: list[float]) -> list[np.ndarray]:
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
             half = 0.5 / float(stream.average_rate or FOLDER_RATE)
             last: Any = None
             for frame in container.decode(stream):
@@ -97,7 +98,6 @@ def _read_file(path: Path, max_frames: int, frames: list, times: list) -> None:
                     "record one face, talking, for 5 to 20 seconds"
                 )
             stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
             count = stream.frames or _count(path)
             wanted = np.linspace(0, max(count - 1, 0), min(max_frames, max(count, 1)))
             keep = set(wanted.round().astype(int).tolist())

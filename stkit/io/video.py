@@ -1,8 +1,8 @@
 """Reading and writing video with PyAV.
 
-Decoders keep PyAV's default of one frame at a time: with a thread a frame, closing a film before its
-end now and then waits for ever (PyAV holds Python's lock while it frees a decoder whose threads want
-it). Every fault names the file, what is wrong and what to do.
+Decoders keep PyAV's default of one frame at a time. With a thread for every frame, closing a film
+before its end now and then waits for ever: PyAV holds Python's lock while it frees a decoder whose
+threads want it. Every fault names the file, what is wrong and what to do.
 """
 
 from pathlib import Path

@@ -87,7 +87,7 @@ def test_one_fitter_serves_them_all_within_four_percent(files, kind):
 
 
 def test_unknown_and_missing_models_are_named():
-    with pytest.raises(ValueError, match="'smpl'.*builtin, bfm2009"):
+    with pytest.raises(ValueError, match="'smpl'.*builtin, makehuman, bfm2009"):
         face_models.get("smpl")
     with pytest.raises(FileNotFoundError, match="/nowhere/x.pkl"):
         face_models.get("flame:/nowhere/x.pkl")

@@ -19,8 +19,9 @@ RUN_OPTIONS = {
     "--rig": "a folder of more cameras around the same head, to learn from: a NeRSemble sequence "
     "(PARTICIPANT/sequences/NAME; VIDEO is one of its cam_SERIAL.mp4) or a folder in "
     "Gaussian-Head-Avatar's layout",
-    "--face-model": "whose expressions are tracked: 'builtin' (stand-in), or bfm2009, bfm2017, "
-    "flame, faceverse with files you obtained (`stkit assets where flame`)",
+    "--face-model": "whose expressions are tracked: 'builtin' (stand-in), 'makehuman' (a sculpted "
+    "head with ARKit's 52 actions), or bfm2009, bfm2017, flame, faceverse with files you obtained "
+    "(`stkit assets where flame`)",
     "--driver": "what moves the result: a video, tracked parameters (Live Link .csv, Audio2Face "
     ".json, FLAME .npz, a 3DMM-Fitting folder), 'synthetic:SEED', or another run's name "
     "(default: its own clip)",

@@ -1,6 +1,6 @@
 """Parametric face models behind one protocol.
 
-The built-in head is always there. The others need files that a person obtained.
+The built-in head and MakeHuman's are always there. The others need files that a person obtained.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from stkit.errors import MissingFileError, RequestError
 from stkit.face_models.builtin_head import BuiltinHead, builtin
 from stkit.face_models.files import load_basel2009, load_basel2017, load_faceverse
 from stkit.face_models.flame import load_flame
+from stkit.face_models.makehuman import makehuman
 from stkit.face_models.protocol import FaceModel
 
 __all__ = ["LOADERS", "BuiltinHead", "FaceModel", "builtin", "get"]
@@ -26,17 +27,21 @@ LOADERS: dict[str, Callable[[Path], FaceModel]] = {
 
 @lru_cache(maxsize=4)
 def get(name: str = "builtin") -> FaceModel:
-    """A face model by name: "builtin", or a kind and a path such as "flame:PATH".
+    """A face model by name: "builtin", "makehuman", or a kind and a path such as "flame:PATH".
 
     The kinds are those of `LOADERS`; without a path the asset of the manifest is taken. Raises
     ValueError with the known names, and FileNotFoundError with the way to get what is missing.
     """
     if name == "builtin":
         return builtin()
+    if name == "makehuman":
+        return makehuman()
     kind, _, given = name.partition(":")
     if kind not in LOADERS:
         known = ", ".join(f"{k}:PATH" for k in LOADERS)
-        raise RequestError(f"face model {name!r} is unknown; available: builtin, {known}")
+        raise RequestError(
+            f"face model {name!r} is unknown; available: builtin, makehuman, {known}"
+        )
     path = Path(given) if given else asset_path(kind)
     if path is None:
         raise MissingFileError(how_to_get(kind))

@@ -4,7 +4,7 @@
 # make bench  speed of the renderers and training steps here, into benchmarks/results.md
 # make budget where a step's time goes, into benchmarks/budget.md
 # make test   all checks: lint, pytest, then the notebooks through nbval
-# make lint   style, types and the order of the rooms: ruff, mypy, import-linter
+# make lint   style, types, and that imports run downwards only: ruff, mypy, import-linter
 # make test-long  what takes long: kills at scale, the wheel in empty environments
 # make viewer the browser's viewer bundled anew from stkit/viewers/src; needs node and npm
 # make hooks  once per clone, for contributors: checks before each commit (pre-commit), notebooks committed without outputs

@@ -10,7 +10,12 @@ import pytest
 import torch
 
 
-LONGEST_FIRST = ("test_viewer_lab", "test_road", "test_cli")  # so that no worker ends alone
+LONGEST_FIRST = (
+    "test_viewer_lab",
+    "test_viewer_pages",
+    "test_road",
+    "test_methods",
+)  # so that no worker ends alone
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 
 

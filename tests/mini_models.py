@@ -24,7 +24,7 @@ def parts(step: int = 1):
     return (
         m.mean.numpy(),
         m.faces.numpy(),
-        m.identity.numpy(),
+        m.identity[:IDS].numpy(),
         m.expression.numpy(),
         m.landmarks.numpy(),
     )
@@ -148,7 +148,7 @@ def write_flame(folder: Path, split_embedding: bool = False) -> Path:
     Ch.__module__, Ch.__qualname__, Ch.__name__ = "chumpy.ch", "Ch", "Ch"
     module.Ch = Ch
     names = face_models.get().expression_names
-    move = np.linalg.norm(expression[names.index("jaw_open")], axis=1)
+    move = np.linalg.norm(expression[names.index("jawOpen")], axis=1)
     jaw = np.clip(move / move.max() * 1.2, 0, 1)
     weights = np.zeros((V, 5))
     weights[:, 2], weights[:, 1] = jaw, 1 - jaw
@@ -160,7 +160,7 @@ def write_flame(folder: Path, split_embedding: bool = False) -> Path:
         regressor[j, ((mean - at) ** 2).sum(1).argmin()] = 1
     shapes = np.zeros((V, 3, 400), np.float64)
     shapes[..., :IDS] = np.moveaxis(identity, 0, 2) / 10
-    keep = [k for k, n in enumerate(names) if n != "jaw_open"][:50]
+    keep = [k for k, n in enumerate(names) if n != "jawOpen"][:50]
     shapes[..., 300:350] = np.moveaxis(expression[keep], 0, 2) / 10
     data = {
         "v_template": Ch(mean.astype(np.float64) / 10),
@@ -233,7 +233,12 @@ def clip_of_points(frames: int = 40):
     p, camera = subject.performance, front_camera(256)
     points = np.zeros((frames, 478, 2), np.float32)
     world = posed_points(
-        m, torch.cat([m.dense, m.landmarks]), subject.identity, torch.tensor(1.0), p.beta, p.pose
+        m,
+        torch.cat([m.dense, m.landmarks]),
+        torch.zeros(len(m.identity)),
+        torch.tensor(1.0),
+        p.beta,
+        p.pose,
     )
     at = camera.project(world).numpy()
     points[:, m.dense_mediapipe.numpy()] = at[:, : len(m.dense)]

@@ -16,7 +16,7 @@ from stkit.io.video import VideoError
 
 
 def mean_landmarks():
-    head = face_models.get("builtin")
+    head = face_models.get("makehuman")
     return head.mean[head.landmarks]
 
 
@@ -62,7 +62,7 @@ def test_a_fit_that_misses_the_landmarks_is_refused_with_its_number():
 
 def test_landmarks_in_a_wrong_order_are_no_fit(capture):
     """As where a detector takes something else for a face: no head explains the points."""
-    head = face_models.get("builtin")
+    head = face_models.get("makehuman")
     points = np.zeros((8, 478, 2), np.float32)
     points[:, head.dense_mediapipe.numpy()] = capture.dense[:8].numpy()
     settings = FitSettings(steps=60)

@@ -52,7 +52,7 @@ def test_mesh_head_learns_outline_and_landmarks(mesh):
         np.mean([iou(h.render_frame(capture, t).mask, capture.matte(t)) for t in test])
         for h in (untrained, head)
     )
-    assert after > 0.9 and 1 - after < 0.8 * (1 - before), "a fifth of what was missed is found"
+    assert after > max(0.95, before)
     t = int(torch.argmax((capture.beta - capture.beta[capture.neutral]).norm(dim=1)))
     goal = capture.canonical_landmarks(t)
     with torch.no_grad():

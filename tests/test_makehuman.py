@@ -9,24 +9,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stkit import face_models
-from stkit.face_models.landmarks import eye_opening, mouth_opening
-from stkit.face_models.makehuman import population, shape_targets
+from stkit.face_models.landmarks import KEPT_66, eye_opening, mouth_opening
+from stkit.face_models.makehuman import makehuman, population, shape_targets
+from stkit.face_models.makehuman.hair_shell import outermost
 from stkit.face_models.makehuman.head import (
     ARKIT,
     EXPRESSIONS_FILE,
     FOLDER,
     HEAD_FILE,
+    IDENTITIES,
     TARGETS_FILE,
 )
 from stkit.face_models.makehuman.people import random_shape
 from stkit.face_models.makehuman.splitting import split_at
+from stkit.geometry import vertex_normals
 
 SCULPTED = 5831  # vertices of MakeHuman's; the landmarks' come after them
 
 
 @pytest.fixture(scope="module")
 def head():
-    return face_models.get("makehuman")
+    return makehuman()
 
 
 def act(head, **actions):
@@ -34,7 +37,7 @@ def act(head, **actions):
     beta = torch.zeros(64)
     for name, value in actions.items():
         beta[head.expression_names.index(name)] = value
-    return head.verts(torch.zeros(80), beta)
+    return head.verts(torch.zeros(IDENTITIES), beta)
 
 
 def test_sizes_and_names(head):
@@ -44,6 +47,38 @@ def test_sizes_and_names(head):
     assert len(head.dense) == len(head.dense_mediapipe) == 468
     assert {"jawOpen", "mouthClose", "tongueOut"} <= set(head.expression_names[:ARKIT])
     assert len(shape_targets().base) == V and int(head.faces.max()) == V - 1
+
+
+def test_the_built_in_head_is_loaded_once_and_others_are_named():
+    assert face_models.get() is face_models.builtin() is face_models.get("makehuman")
+    assert len(KEPT_66) == 66 and not {48, 54} & set(KEPT_66.tolist())
+    with pytest.raises(ValueError, match="makehuman"):
+        face_models.get("basel")
+
+
+def test_the_hair_shell_moves_apart_from_the_face():
+    """Its directions leave the sculpted head alone, and identity carries it along."""
+    head, bare = face_models.builtin(), makehuman()
+    V = len(bare.mean)
+    assert torch.equal(head.mean[:V], bare.mean)
+    assert torch.equal(head.identity[:IDENTITIES, :V], bare.identity)
+    assert head.identity[IDENTITIES:, :V].abs().max() == 0
+    assert head.identity[IDENTITIES:, V:].norm(dim=2).amax(1).min() > 0.1
+    carried = head.identity[:IDENTITIES, V:] - head.identity[:IDENTITIES, head.shell_parent]
+    assert carried.norm(dim=2).median() < 1e-5
+
+
+def test_hair_hides_the_skin_below_it_and_the_bald_show_their_scalp():
+    head = face_models.builtin()
+    crown = int(head.mean[:SCULPTED, 1].argmax())
+    for volume, bald in ((1.0, False), (-1.0, True)):
+        shape = torch.zeros(len(head.identity))
+        shape[IDENTITIES] = volume
+        verts = head.verts(shape)
+        seen = outermost(head, verts, vertex_normals(verts, head.faces))
+        assert bool(seen[crown]) == bald
+        assert bool(seen[len(makehuman().mean) :][head.shell_parent == crown]) != bald
+    assert seen[head.landmarks[17:]].all(), "hair never hides the face"
 
 
 def test_landmarks_lie_where_their_names_say(head):

@@ -71,7 +71,7 @@ def test_true_pictures_pass_and_carry_their_cameras(folder, mesh):
     provider.orbit = lambda image, matte: torch.stack(shots)
     views = provider(capture, head)
     assert views.azimuths == (20.0, 40.0, 60.0, -60.0, -40.0, -20.0)
-    assert min(s["iou"] for s in provider.scores) > 0.97
+    assert min(s["iou"] for s in provider.scores) > 0.96
     assert float(views.trust.min()) > 0.9 and views.source.startswith("V3D")
     assert psnr(views.images[0], shots[1]) > 28
 

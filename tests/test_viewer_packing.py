@@ -34,7 +34,8 @@ def test_expression_sliders_are_directions_of_the_head(packet, gaussians, tracke
     """At position 1 a slider gives the head's own answer to that expression."""
     m, name = tracked.neutral, "jaw"
     beta = tracked.beta[m].clone()
-    beta[0] += SLIDERS[name].actions["jaw_open"]
+    k = tracked.face().expression_names.index("jawOpen")
+    beta[k] += SLIDERS[name].actions["jawOpen"]
     frames = np.linspace(0, len(tracked) - 1, 12).round().astype(int).tolist()
     k = min(range(12), key=lambda i: abs(frames[i] - m))
     with torch.no_grad():

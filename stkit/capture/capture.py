@@ -159,7 +159,7 @@ class Track(Arrays):
     rest: Tensor
     landmarks3d: Tensor
     neutral: int
-    face_model: str = "builtin"
+    face_model: str = "makehuman"
     seat: Tensor | None = None
     hull: Tensor | None = None
 

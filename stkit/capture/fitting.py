@@ -45,14 +45,24 @@ MAX_NME = 0.08
 class Pointed(Protocol):
     """What a landmark fit needs of a face model: see `stkit.face_models.FaceModel.points`."""
 
+    @property
+    def units(self) -> Tensor | float:
+        """A usual change of each expression coefficient."""
+
+    @property
+    def bounded(self) -> int:
+        """How many of the first coefficients lie in [0, 1] by nature."""
+
     def points(self, ids: Tensor, identity: Tensor, beta: Tensor) -> Tensor:
         """Vertices `ids` (N,) for identity (I,) and every row of beta (F, E): (F, N, 3)."""
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Weights of the fit; errors are in units of the eye distance. Nothing in it is random: `seed`
-    changes nothing.
+    """Weights of the fit; errors are in units of the eye distance, expressions in the face model's.
+
+    w_bounds holds coefficients in [0, 1] that lie there by nature: softly, so that a face which the
+    model lacks can still be met. Nothing in the fit is random: `seed` changes nothing.
     """
 
     steps: int = 500
@@ -60,6 +70,7 @@ class FitSettings:
     w_gap: float = 12.0
     w_identity: float = 1e-4
     w_expression: float = 1.5e-5
+    w_bounds: float = 1e-3
     w_smooth: float = 2e-3
     w_depth: float = 2e-3
     seed: int = 0
@@ -132,20 +143,20 @@ def fit_clip(
     marks, mean_face = targets.pixels[:, :68].numpy(), model.mean[model.landmarks].numpy()
     first_pose, first_scale = initial_poses(marks, mean_face, camera)
     identity = torch.zeros(len(model.identity), requires_grad=True)
-    beta = torch.zeros(len(points), model.betas, requires_grad=True)
+    steps = torch.zeros(len(points), model.betas, requires_grad=True)  # beta in the model's units
     pose = first_pose.clone().requires_grad_()
     log_scale = torch.tensor(np.log(first_scale), dtype=torch.float32, requires_grad=True)
     groups = [
         {"params": [pose], "lr": LR_POSE},
         {"params": [log_scale], "lr": LR_SCALE},
-        {"params": [identity, beta], "lr": LR_SHAPE},
+        {"params": [identity, steps], "lr": LR_SHAPE},
     ]
     optimiser, schedule = falling_adam(groups, lambda k: falling_rate(k, settings.steps))
     weighing_steps = (settings.steps // 3, 2 * settings.steps // 3)
     scores = torch.ones(len(points), 68)
     losses = []
     for step in progress(range(settings.steps), desc="fit"):
-        motion = HeadMotion(identity, log_scale.exp(), beta, pose)
+        motion = HeadMotion(identity, log_scale.exp(), steps * model.units, pose)
         terms = landmark_objective(model, targets, camera, motion, settings)
         losses.append(descend(terms.data + terms.prior, optimiser, schedule))
         if step in weighing_steps:  # points that face away are guesses: weigh them down
@@ -162,7 +173,7 @@ def fit_clip(
     return Fit(
         identity.detach(),
         log_scale.detach().exp(),
-        beta.detach(),
+        steps.detach() * model.units,
         pose.detach(),
         scores,
         terms.nme(),
@@ -235,11 +246,15 @@ def landmark_objective(
     error = miss.square().sum(-1)
     gaps = (miss[:, GAPS[:, 0]] - miss[:, GAPS[:, 1]]).square().sum(-1)
     prior = settings.w_identity * motion.identity.square().sum()
-    prior = prior + settings.w_expression * beta.square().sum(1).mean()
+    steps = beta / model.units
+    prior = prior + settings.w_expression * steps.square().sum(1).mean()
+    if model.bounded:
+        beyond = ((beta - beta.clamp(0, 1)) / model.units)[:, : model.bounded]
+        prior = prior + settings.w_bounds * beyond.square().sum(1).mean()
     # depth shows only as size
     prior = prior + settings.w_depth * (pose[:, 5] - pose[:, 5].mean()).square().mean()
     if len(beta) > 2:
-        smooth_beta = SMOOTH_BETA * beta.diff(n=2, dim=0).square().mean()
+        smooth_beta = SMOOTH_BETA * steps.diff(n=2, dim=0).square().mean()
         smooth_pose = SMOOTH_POSE * pose.diff(n=2, dim=0).square().mean()
         prior = prior + settings.w_smooth * (smooth_beta + smooth_pose)
     gap_weight = settings.w_gap * (weight[:, GAPS].amin(-1) * gaps).sum(1)

@@ -35,7 +35,7 @@ class PreprocessSettings:
     max_frames: int = 200
     fit_steps: int = 500
     refine_steps: int = 460
-    face_model: str = "builtin"
+    face_model: str = "makehuman"
     seed: int = 0
 
 
@@ -86,7 +86,7 @@ def preprocess(
     check_fit(fit.nme, name)
     landmarks = torch.cat([points68, scores[..., None]], -1)
     capture = _capture(found, times, name, fit, landmarks, torso, rest, bias, neutral)
-    if settings.face_model != "builtin":
+    if settings.face_model != "makehuman":
         name, steps, seed = settings.face_model, settings.fit_steps, settings.seed
         capture, losses[name] = with_face_model(capture, name, len(train), steps, seed, progress)
     return capture, losses

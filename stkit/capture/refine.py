@@ -57,7 +57,7 @@ class RefineSettings:
     lr_shape: float = 2e-2
     lr_paint: float = 2e-2
     w_silhouette: float = 16.0
-    w_missing: float = 2.0
+    w_missing: float = 5.0
     w_landmarks: float = 18.0
     w_bias: float = 30.0
     landmarks: FitSettings = field(default_factory=FitSettings)
@@ -88,13 +88,14 @@ class _Unknowns:
     """What is refined: the fit, the chest's motion, its rest pose, the light (9,), and constant
     offsets (N, 3).
 
-    Of frames from `train_count` on only beta, pose and torso may learn. `biased` (N, 1): 1 for
-    points with an offset.
+    `steps` (F, E) are expressions in the model's units. Of frames from `train_count` on only these,
+    pose and torso may learn. `biased` (N, 1): 1 for points with an offset.
     """
 
     identity: Tensor
     log_scale: Tensor
-    beta: Tensor
+    steps: Tensor
+    units: Tensor | float
     pose: Tensor
     torso: Tensor
     rest: Tensor
@@ -102,6 +103,11 @@ class _Unknowns:
     bias: Tensor
     biased: Tensor
     train_count: int
+
+    @property
+    def beta(self) -> Tensor:
+        """Expressions (F, E), as the face model takes them."""
+        return self.steps * self.units
 
     def verts(self, model: FaceModel, t: int) -> Tensor:
         """The head's vertices (V, 3) in the world at frame t."""
@@ -181,7 +187,8 @@ def _unknowns(
     return _Unknowns(
         identity=_learned(fit.identity),
         log_scale=_learned(fit.scale.log()),
-        beta=_learned(fit.beta),
+        steps=_learned(fit.beta / model.units),
+        units=model.units,
         pose=_learned(fit.pose),
         torso=_learned(torso),
         rest=_learned(rest),
@@ -218,7 +225,7 @@ def _groups(unknowns: _Unknowns, albedo: Tensor, settings: RefineSettings) -> li
     return [
         {"params": poses, "lr": settings.lr_pose},
         {"params": [unknowns.log_scale], "lr": LR_SCALE},
-        {"params": [unknowns.identity, unknowns.beta], "lr": settings.lr_shape},
+        {"params": [unknowns.identity, unknowns.steps], "lr": settings.lr_shape},
         {"params": [albedo], "lr": settings.lr_paint},
         {"params": [unknowns.light], "lr": LR_LIGHT},
         {"params": [unknowns.bias], "lr": LR_BIAS},
@@ -252,8 +259,7 @@ def _picture_loss(
     photometric = (both * miss).sum() / both.sum().clamp_min(1)
     excess = out.mask - matte
     loss = photometric + settings.w_silhouette * excess.clamp_min(0).mean()
-    missing = (-excess).clamp_min(0) * pictures.hairless_rows[t]
-    return loss + settings.w_missing * missing.mean()
+    return loss + settings.w_missing * (-excess).clamp_min(0).mean()
 
 
 def _refined(

@@ -1,6 +1,6 @@
 """Texts that several commands share."""
 
-CLOWN = "turn him into a clown"
+CLOWN = "turn her into a clown"
 PROFILE_HELP = (
     "quick: minutes; laptop: under 20 min; paper: one GPU (default: STKIT_PROFILE or quick)"
 )

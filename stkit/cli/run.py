@@ -19,8 +19,8 @@ RUN_OPTIONS = {
     "--rig": "a folder of more cameras around the same head, to learn from: a NeRSemble sequence "
     "(PARTICIPANT/sequences/NAME; VIDEO is one of its cam_SERIAL.mp4) or a folder in "
     "Gaussian-Head-Avatar's layout",
-    "--face-model": "whose expressions are tracked: 'builtin' (stand-in), 'makehuman' (a sculpted "
-    "head with ARKit's 52 actions), or bfm2009, bfm2017, flame, faceverse with files you obtained "
+    "--face-model": "whose expressions are tracked: 'makehuman' (the built-in head, with ARKit's "
+    "52 actions; a stand-in), or bfm2009, bfm2017, flame, faceverse with files you obtained "
     "(`stkit assets where flame`)",
     "--driver": "what moves the result: a video, tracked parameters (Live Link .csv, Audio2Face "
     ".json, FLAME .npz, a 3DMM-Fitting folder), 'synthetic:SEED', or another run's name "
@@ -69,7 +69,7 @@ def call_run(arguments) -> int:
         arguments.seed,
         views=arguments.views or "mesh-prior",
         rig=arguments.rig or "",
-        face_model=arguments.face_model or "builtin",
+        face_model=arguments.face_model or "makehuman",
         device=arguments.device,
     )
     request = (arguments.prompt, arguments.editor, arguments.driver)

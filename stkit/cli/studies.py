@@ -1,10 +1,10 @@
-"""`stkit compare` and `stkit ablate`."""
+"""`stkit compare`, `stkit ablate` and `stkit people`."""
 
 from pathlib import Path
 
 from stkit.cli.options import CLOWN, EDITOR_HELP, PROFILE_HELP
 from stkit.runs.profiles import PROFILES
-from stkit.studies import ablations, edit_methods
+from stkit.studies import ablations, edit_methods, made_up_people
 
 
 def add_compare(commands) -> None:
@@ -62,4 +62,24 @@ def call_ablate(arguments) -> int:
     print("\n" + ablations.table(found))
     if arguments.write:
         ablations.write(Path(arguments.write), found)
+    return 0
+
+
+def add_people(commands) -> None:
+    """`stkit people`."""
+    what = "sheets of made-up people and their expressions; how often a detector finds their faces"
+    people = commands.add_parser("people", help=what)
+    people.set_defaults(call=call_people)
+    where = "folder for people.jpg, expressions.jpg and people.json (default: %(default)s)"
+    people.add_argument("--write", metavar="FOLDER", default="people", help=where)
+    count = "random frames in which MediaPipe looks for the face, 10 of each person (default: none)"
+    people.add_argument("--frames", type=int, default=0, help=count)
+
+
+def call_people(arguments) -> int:
+    """Write the sheets, print the count."""
+    record = made_up_people.write(Path(arguments.write), arguments.frames)
+    for name, value in record.items():
+        print(f"{name}: {value}")
+    print(f"pictures: {arguments.write}")
     return 0

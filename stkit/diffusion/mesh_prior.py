@@ -15,7 +15,8 @@ from torch import Tensor
 from stkit import face_models
 from stkit.cameras import Camera
 from stkit.capture.capture import Capture
-from stkit.face_models.builtin_head import BuiltinHead
+from stkit.face_models.builtin import BuiltinHead
+from stkit.face_models.makehuman.hair_shell import outermost
 from stkit.geometry import nearest, vertex_normals
 from stkit.heads.mesh import MeshHead, PosedMesh
 from stkit.render import render_mesh
@@ -29,7 +30,6 @@ MATTE_INSET = 5  # pixels; the matte is eroded by half of that
 TRUST_MIRRORED, TRUST_FILLED, TRUST_BACKGROUND = 0.6, 0.4, 0.5
 NEIGHBOURS = 12  # known points that an unknown one is coloured by
 SMOOTHING_NEIGHBOURS, SMOOTHING_ROUNDS = 9, 30
-HAIR_GROWS = 0.3  # of the built-in head's hair map, from which on a vertex counts as hair
 NUDGE = 0.01  # decimetres along a normal, to carry its direction into the world
 
 
@@ -165,10 +165,10 @@ def mirror_to_world(points: Tensor, normals: Tensor, frame: FramePose) -> tuple[
 
 def in_hair(capture: Capture, points: Tensor) -> Tensor:
     """Which canonical points (V, 3) lie where the fitted head grows hair (V,) bool."""
-    model = cast(BuiltinHead, face_models.builtin())
-    outer = model.part("skin", "hair", "ear_l", "ear_r")
-    hair = torch.from_numpy(model.surface.hair > HAIR_GROWS)[outer]
-    return hair[nearest(points, capture.hull_verts()[outer])[1][:, 0]]
+    model, verts = cast(BuiltinHead, face_models.builtin()), capture.hull_verts()
+    outer = outermost(model, verts, vertex_normals(verts, model.faces))
+    hair = model.part("hair")[outer]
+    return hair[nearest(points, verts[outer])[1][:, 0]]
 
 
 def fill_colours(points: Tensor, colours: Tensor, known: Tensor, label: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stkit.driving.arkit import ARKIT, arkit_name, beta_of_arkit
+from stkit.driving.arkit import arkit_name, arkit_names, beta_of_arkit
 from stkit.driving.parameters import Tracked, even_times
 from stkit.errors import RequestError
 from stkit.io.untrusted import guard
@@ -38,6 +38,6 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], float]:
     actions = {
         arkit_name(label): weights[:, k]
         for k, label in enumerate(labels)
-        if arkit_name(label) in ARKIT
+        if arkit_name(label) in arkit_names()
     }
     return actions, rate

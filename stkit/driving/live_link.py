@@ -16,7 +16,7 @@ from torch import Tensor
 
 from stkit import face_models
 from stkit.capture.capture import Capture
-from stkit.driving.arkit import ARKIT, arkit_name, arkit_of_beta, beta_of_arkit
+from stkit.driving.arkit import arkit_name, arkit_names, arkit_of_beta, beta_of_arkit
 from stkit.driving.parameters import Tracked, checked, even_times
 from stkit.errors import RequestError
 from stkit.face_models.transfer import carry_expressions
@@ -61,7 +61,7 @@ def _read(path: Path) -> _Sheet:
     rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
     if not rows:
         raise RequestError("has a header and no rows, or nothing at all")
-    labels = [label for label in rows[0] if label and arkit_name(label) in ARKIT]
+    labels = [label for label in rows[0] if label and arkit_name(label) in arkit_names()]
     return _Sheet(
         actions={arkit_name(label): _column(rows, label) for label in labels},
         turn=[_column(rows, label) for label in TURN],

@@ -55,7 +55,7 @@ def read_3dmm(folder: Path) -> Tracked:
     if len({len(frame.coefficients) for frame in frames}) > 1:
         raise RequestError(f"{folder}: exp_coeff has another length in some frames")
     coefficients = torch.stack([frame.coefficients for frame in frames])
-    if read_json(folder / ABOUT).get("face_model") == "builtin":
+    if read_json(folder / ABOUT).get("face_model") == "makehuman":
         beta = coefficients
         if beta.shape[1] != BETAS:
             raise RequestError(

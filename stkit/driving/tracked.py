@@ -21,8 +21,9 @@ from stkit.driving.mm3d import is_3dmm, read_3dmm
 from stkit.driving.parameters import Tracked
 from stkit.errors import MissingFileError, RequestError
 from stkit.face_models.landmarks import KEPT_66
-from stkit.synthetic.appearance import random_style
+from stkit.face_models.makehuman import makehuman
 from stkit.synthetic.performance import Performance, rest_pose
+from stkit.synthetic.person import random_person
 from stkit.synthetic.subject import Subject
 
 __all__ = ["READERS", "Tracked", "is_tracked", "read_tracked", "tracked_capture"]
@@ -34,6 +35,7 @@ READERS: dict[str, Callable[[Path], Tracked]] = {  # by the ending of the file's
     ".npz": read_flame_sequence,
     FOLDER: read_3dmm,
 }
+MODEL = 11  # the made-up person whose looks the mean head gets
 MIN_FRAMES = 3  # fewer are no motion
 
 
@@ -75,20 +77,20 @@ def tracked_capture(path: str | Path, size: int, max_frames: int) -> Capture:
     rotation = tracked.rotation[frames]
     pose = torch.cat([rotation, rest_pose()[3:].expand(len(frames), -1)], 1)
     performance = Performance(beta, pose, torch.zeros(len(frames), 6), tracked.times[frames])
-    subject = Subject(0, torch.zeros(80), random_style(0), performance)
+    subject = Subject(random_person(MODEL), performance, shape=makehuman().mean)
     camera = front_camera(size)
     shots = [subject.render(t, camera) for t in range(len(frames))]
     head = face_models.builtin()
-    scale = torch.tensor(1.0)
-    world = posed_points(head, head.landmarks, subject.identity, scale, beta, pose)
-    dense = posed_points(head, head.dense, subject.identity, scale, beta, pose)
+    identity, scale = torch.zeros(len(head.identity)), torch.tensor(1.0)
+    world = posed_points(head, head.landmarks, identity, scale, beta, pose)
+    dense = posed_points(head, head.dense, identity, scale, beta, pose)
     landmarks = torch.cat([camera.project(world), torch.ones(len(frames), 68, 1)], -1)
     return Capture(
         frames=_bytes([image for image, _ in shots]),
         mattes=_bytes([matte for _, matte in shots])[..., 0],
         landmarks=landmarks,
         dense=camera.project(dense),
-        identity=subject.identity,
+        identity=identity,
         scale=scale,
         beta=beta,
         pose=pose,

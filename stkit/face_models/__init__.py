@@ -1,6 +1,6 @@
 """Parametric face models behind one protocol.
 
-The built-in head and MakeHuman's are always there. The others need files that a person obtained.
+The built-in head, MakeHuman's, is always there. The others need files that a person obtained.
 """
 
 from collections.abc import Callable
@@ -9,15 +9,14 @@ from pathlib import Path
 
 from stkit.assets import asset_path, how_to_get
 from stkit.errors import MissingFileError, RequestError
-from stkit.face_models.builtin_head import BuiltinHead, builtin
+from stkit.face_models.builtin import BuiltinHead, builtin
 from stkit.face_models.files import load_basel2009, load_basel2017, load_faceverse
 from stkit.face_models.flame import load_flame
-from stkit.face_models.makehuman import makehuman
 from stkit.face_models.protocol import FaceModel
 
 __all__ = ["LOADERS", "SHIPPED", "BuiltinHead", "FaceModel", "builtin", "get"]
 
-SHIPPED: dict[str, Callable[[], FaceModel]] = {"builtin": builtin, "makehuman": makehuman}
+SHIPPED: dict[str, Callable[[], FaceModel]] = {"makehuman": builtin}
 
 LOADERS: dict[str, Callable[[Path], FaceModel]] = {
     "bfm2009": load_basel2009,
@@ -28,7 +27,7 @@ LOADERS: dict[str, Callable[[Path], FaceModel]] = {
 
 
 @lru_cache(maxsize=4)
-def get(name: str = "builtin") -> FaceModel:
+def get(name: str = "makehuman") -> FaceModel:
     """A face model by a name of `SHIPPED`, or by a kind and a path such as "flame:PATH".
 
     The kinds are those of `LOADERS`; without a path the asset of the manifest is taken. Raises

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from stkit.errors import RequestError
-from stkit.face_models.builtin_head import builtin
+from stkit.face_models.builtin import builtin
 from stkit.face_models.landmarks import EYE_CORNERS
 from stkit.face_models.linear import LinearModel
 

@@ -49,6 +49,8 @@ class Flame:
     name = "flame"
     betas = EXPRESSIONS + 3 * len(TURNING)
 
+    bounded = 0
+
     @property
     def units(self) -> Tensor:
         """A usual change (59,): one standard deviation, and `UNIT_ANGLE` for angles."""

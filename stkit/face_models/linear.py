@@ -23,7 +23,12 @@ class LinearModel:
     dense: Tensor
     dense_mediapipe: Tensor
     expression_names: tuple[str, ...]
-    units = 1.0  # coefficients are standard deviations already
+    bounded = 0  # no coefficient has natural limits
+
+    @property
+    def units(self) -> Tensor | float:
+        """A usual change of each coefficient: they are standard deviations already."""
+        return 1.0
 
     @property
     def betas(self) -> int:

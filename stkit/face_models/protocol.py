@@ -15,7 +15,7 @@ class FaceModel(Protocol):
 
     @property
     def name(self) -> str:
-        """The kind of model, such as "builtin" or "flame"."""
+        """The kind of model, such as "makehuman" or "flame"."""
 
     @property
     def mean(self) -> Tensor:
@@ -48,6 +48,10 @@ class FaceModel(Protocol):
     @property
     def units(self) -> Tensor | float:
         """A usual change of each expression coefficient."""
+
+    @property
+    def bounded(self) -> int:
+        """How many of the first coefficients lie in [0, 1] by nature, as ARKit's actions do."""
 
     @property
     def expression_names(self) -> tuple[str, ...]:

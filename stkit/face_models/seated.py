@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stkit.face_models.builtin_head import builtin
+from stkit.face_models.builtin import builtin
 from stkit.face_models.protocol import FaceModel
 from stkit.geometry import so3_exp, so3_log, umeyama
 
@@ -32,6 +32,7 @@ class Seated:
 
     betas = BETAS
     units = 1.0
+    bounded = 0
 
     @property
     def name(self) -> str:

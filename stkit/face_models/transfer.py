@@ -9,11 +9,11 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from stkit.errors import RequestError
-from stkit.face_models.builtin_head import BuiltinHead, builtin
+from stkit.face_models.builtin import BuiltinHead, builtin
 from stkit.face_models.landmarks import EYE_CORNERS, KEPT_66
 from stkit.face_models.protocol import FaceModel
 from stkit.face_models.seated import BETAS
-from stkit.geometry import umeyama
+from stkit.geometry import nearest, umeyama, vertex_normals
 
 NOSE_TIP = 30  # iBUG
 STIFFNESS = 2e-4  # of the ridge regression per landmark; the kit's, chosen on synthetic faces
@@ -21,6 +21,8 @@ STIFFNESS = 2e-4  # of the ridge regression per landmark; the kit's, chosen on s
 # `carry_landmarks`: the kit's numbers, chosen on the built-in head and miniatures of the others
 ROUNDS = 40
 SIMILARITY_ROUNDS = 10  # before the identity directions may move too
+NEAR_LANDMARKS = 0.15  # decimetres: skin as near as this to a dense landmark belongs to the face
+FORWARD = 0.1  # least z of a unit normal that looks forward
 SAMPLES = 3000  # vertices of the built-in face that are fitted to the mesh
 MIDDLE = 0.3  # decimetres from the middle line within which the nose tip is looked for
 FIRST_REACH = 0.5  # decimetres within which a vertex follows its nearest point, in the first round
@@ -65,10 +67,10 @@ def carry_landmarks(mean: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def _face_samples(head: BuiltinHead) -> np.ndarray:
-    """About `SAMPLES` vertices of the built-in face's skin, without the edges of the lips."""
-    surface = head.surface
-    skin = (surface.front > 0.3) & (surface.part == 0) & (np.abs(surface.above_mouth) > 0.02)
-    ids = np.flatnonzero(skin)
+    """About `SAMPLES` vertices of the built-in face's skin, in front."""
+    near = nearest(head.mean, head.mean[head.dense]).distances[:, 0] < NEAR_LANDMARKS
+    forward = vertex_normals(head.mean, head.faces)[:, 2] > FORWARD
+    ids = torch.nonzero(near & forward & head.part("skin"))[:, 0].numpy()
     return ids[:: max(1, len(ids) // SAMPLES)]
 
 
@@ -129,7 +131,7 @@ def carry_expressions(beta: Tensor, source: FaceModel, target: FaceModel) -> Ten
 def named_expression(moves: dict[str, float], face: FaceModel) -> Tensor:
     """The expression (64,) of `face` for named directions of the built-in head.
 
-    For example {"jaw_open": 2.0}. Raises ValueError for a name that the built-in head lacks.
+    For example {"jawOpen": 0.7}. Raises ValueError for a name that the built-in head lacks.
     """
     head = builtin()
     beta = torch.zeros(1, BETAS)

@@ -13,7 +13,6 @@ from stkit.training import cosine
 
 FACE_REACH = 0.45  # decimetres: skin this near to a landmark belongs to the face
 FORWARD = 0.2  # least z of a unit normal that counts as looking forward
-IN_FRONT = 0.5  # least share by which the built-in head's skin counts as front
 WARM_RATE = 2e-3  # Adam's rate while the deformation learns from landmarks alone
 
 
@@ -79,8 +78,7 @@ def front_of_face(face: FaceModel, rest: Tensor, landmarks: Tensor) -> Tensor:
     """
     near = nearest(rest, landmarks)[0][:, 0] < FACE_REACH
     if isinstance(face, BuiltinHead):
-        front = torch.from_numpy(face.surface.front > IN_FRONT)
-        return torch.nonzero(near & face.part("skin") & front)[:, 0]
+        near = near & face.part("skin")
     forward = vertex_normals(rest, face.faces)[:, 2] > FORWARD
     return torch.nonzero(near & forward)[:, 0]
 

@@ -16,19 +16,18 @@ from stkit import face_models
 from stkit.cameras import DISTANCE, Camera
 from stkit.capture.capture import Capture
 from stkit.face_models import BuiltinHead
-from stkit.geometry import nearest, search_tree
+from stkit.face_models.makehuman.hair_shell import outermost
+from stkit.geometry import nearest, search_tree, vertex_normals
 from stkit.heads.dmtet import TetGrid, active_tets, make_grid, marching_tetrahedra
 from stkit.heads.networks import MLP, ColorNet, Deformation, expression_share, gamma, geometry_net
 from stkit.io.tensors import load_tensors, save_tensors
 from stkit.render import MeshImage, render_mesh
 from stkit.space import FramePose, to_world
-from stkit.synthetic.appearance import normals_of
 
 GRID_BATCH = 65536  # grid nodes evaluated at once
 # the grid's box, canonical decimetres: beyond the picture to the left, right, below and above
 MARGINS = (0.25, 0.25, 0.35, 0.1)
 BACK, FRONT, TOP = -1.95, 1.05, 2.0
-HAIRY = 0.25  # from which a vertex of the built-in head shows its hair shell
 EYE_FRONT = 0.6  # least z of the normals of an eyeball's front
 
 
@@ -250,10 +249,9 @@ def new_mesh_head(capture: Capture, settings: MeshSettings) -> MeshHead:
 def outer_surface(model: BuiltinHead, verts: Tensor) -> Tensor:
     """Points and outward normals (P, 6) of what one sees of the built-in head (V, 3).
 
-    Skin, hair shell, ears, and the fronts of the eyes.
+    Skin, hair shell, and the fronts of the eyes.
     """
-    normals = normals_of(verts, model.faces)
-    hairy = torch.from_numpy(model.surface.hair > HAIRY)
-    keep = model.part("skin") & ~hairy | model.part("hair") & hairy | model.part("ear_l", "ear_r")
+    normals = vertex_normals(verts, model.faces)
+    keep = outermost(model, verts, normals)
     keep |= model.part("eye_l", "eye_r") & (normals[:, 2] > EYE_FRONT)
     return torch.cat([verts, normals], 1)[keep].float()

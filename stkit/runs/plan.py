@@ -50,7 +50,7 @@ class Plan:
     seed: int = 0
     views: str = "mesh-prior"
     rig: str = ""
-    face_model: str = "builtin"
+    face_model: str = "makehuman"
     device: str = "auto"
     changes: dict[str, dict] = field(default_factory=dict)
 

@@ -45,7 +45,7 @@ class Run:
             seed=known["seed"] or 0,
             views=known["views"] or "mesh-prior",
             rig=known["rig"] or "",
-            face_model=known["face_model"] or "builtin",
+            face_model=known["face_model"] or "makehuman",
             device=device or os.environ.get("STKIT_DEVICE") or "auto",
         )
         self.settings = self.plan.settings

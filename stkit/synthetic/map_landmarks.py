@@ -134,7 +134,7 @@ def _paint(head: MakeHumanHead) -> Tensor:
     )
     colours[lips > 0.25 * lips.max()] = torch.tensor([0.64, 0.36, 0.34])
     across = (x[:, 0].abs() - 0.10) / 0.38
-    ridge = 0.385 + 0.03 * torch.sin(across.clamp(0, 1) * 2.4)
+    ridge = 0.31 + 0.03 * torch.sin(across.clamp(0, 1) * 2.4)  # where browDown acts most
     brow = (across > 0) & (across < 1) & ((x[:, 1] - ridge).abs() < 0.035) & (x[:, 2] > 0)
     colours[brow & head.part("skin")] = torch.tensor([0.25, 0.16, 0.12])
     for side in ("eye_l", "eye_r"):

@@ -22,22 +22,21 @@ class ExpressionSlider:
 
 # the kit's, chosen by eye: position 1 is a clear expression, the upper end a little more
 SLIDERS = {
-    "jaw": ExpressionSlider({"jaw_open": 2.0}, 0.0, 1.2),
-    "smile": ExpressionSlider({"smile_left": 1.5, "smile_right": 1.5}, 0.0, 1.2),
-    "pucker": ExpressionSlider({"pucker": 1.5}, -0.3, 1.2),
-    "wide": ExpressionSlider({"mouth_wide": 1.5}, -0.3, 1.2),
-    "frown": ExpressionSlider({"frown_left": 1.5, "frown_right": 1.5}, 0.0, 1.2),
+    "jaw": ExpressionSlider({"jawOpen": 0.8}, 0.0, 1.2),
+    "smile": ExpressionSlider({"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8}, 0.0, 1.2),
+    "pucker": ExpressionSlider({"mouthPucker": 0.8}, -0.3, 1.2),
+    "wide": ExpressionSlider({"mouthStretchLeft": 0.8, "mouthStretchRight": 0.8}, -0.3, 1.2),
+    "frown": ExpressionSlider({"mouthFrownLeft": 0.8, "mouthFrownRight": 0.8}, 0.0, 1.2),
     "brows": ExpressionSlider(
         {
-            "brow_outer_up_left": 1.5,
-            "brow_outer_up_right": 1.5,
-            "brow_inner_up_left": 1.2,
-            "brow_inner_up_right": 1.2,
+            "browOuterUpLeft": 0.8,
+            "browOuterUpRight": 0.8,
+            "browInnerUp": 0.8,
         },
         -0.3,
         1.2,
     ),
-    "blink": ExpressionSlider({"blink_left": 2.5, "blink_right": 2.5}, 0.0, 1.2),
+    "blink": ExpressionSlider({"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}, 0.0, 1.2),
 }
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -11,12 +10,10 @@ from torch import Tensor
 from stkit.cameras import Camera, front_camera
 from stkit.diffusion.orbit import SIZE
 from stkit.diffusion.v3d_cameras import FRAMES, STEP, cameras_around, recentre
-from stkit.face_models import BuiltinHead, builtin
 from stkit.geometry import euler_yxz
-from stkit.render import render_mesh
 from stkit.space import HEAD_CENTRE, FramePose, to_world
-from stkit.synthetic.appearance import albedo, normals_of, shade
 from stkit.synthetic.performance import UNIT
+from stkit.synthetic.picture import Picture, draw
 from stkit.synthetic.subject import Subject, make_subject, rest_pose
 
 
@@ -33,15 +30,10 @@ class Turn:
 
 @dataclass(frozen=True)
 class _Scene:
-    """A person in the world, and how they are filmed.
+    """A person in a frame, and how they are filmed: the camera, tint (3,) and gamma of its film."""
 
-    world (V, 3) decimetres, faces (F, 3), colours (V, 3), filming: the camera of the picture,
-    tint (3,) and gamma of its film.
-    """
-
-    world: Tensor
-    faces: Tensor
-    colours: Tensor
+    subject: Subject
+    frame: FramePose
     filming: Camera
     tint: Tensor
     gamma: float
@@ -51,14 +43,21 @@ class _Scene:
 
         What the filming camera cuts off below stays off from every side.
         """
-        values = torch.cat([self.colours, self.world], 1)
-        out = render_mesh(self.world, self.faces, values, camera)
-        figure = (out.image / out.mask.clamp_min(1e-3)).clamp(-100, 100)
-        height = self.filming.project(figure[..., 3:].reshape(-1, 3))[:, 1]
-        within = height.reshape(*out.mask.shape) < self.filming.height
-        alpha = out.mask * within
-        graded = (figure[..., :3].clamp(0, 1) * self.tint).clamp(0, 1) ** self.gamma
+        seen = draw(self.subject.body, self.frame, camera)
+        alpha = seen.matte * self._within(seen, camera)
+        figure = seen.image / seen.matte.clamp_min(1e-3)
+        graded = (figure.clamp(0, 1) * self.tint).clamp(0, 1) ** self.gamma
         return graded * alpha + 1 - alpha, alpha
+
+    def _within(self, seen: Picture, camera: Camera) -> Tensor:
+        """Which pixels (H, W, 1) show what the filming camera has in its picture too."""
+        y, x = torch.meshgrid(
+            torch.arange(camera.height) + 0.5, torch.arange(camera.width) + 0.5, indexing="ij"
+        )
+        ray = torch.stack([x, y, torch.ones_like(x)], -1) @ torch.linalg.inv(camera.K).T
+        in_camera = ray * seen.depth[..., None] - camera.viewmat[:3, 3]
+        world = in_camera @ camera.viewmat[:3, :3]
+        return self.filming.project(world)[..., 1:] < self.filming.height
 
 
 def turn(seed: int) -> Turn:
@@ -90,12 +89,7 @@ def _pose(rng: np.random.Generator) -> Tensor:
 def _scene(subject: Subject, frame: FramePose, rng: np.random.Generator) -> _Scene:
     filming = zoomed(front_camera(2 * SIZE), float(rng.uniform(0.9, 1.3)))
     tint = torch.tensor(rng.uniform(0.9, 1.1, 3), dtype=torch.float32)
-    gamma = float(rng.uniform(0.8, 1.2))
-    head = cast(BuiltinHead, builtin())
-    world = to_world(head.verts(subject.identity, frame.beta), frame)
-    skin = albedo(head.surface, subject.style)
-    colours = shade(skin, normals_of(world, head.faces), head.surface, subject.style)
-    return _Scene(world, head.faces, colours, filming, tint, gamma)
+    return _Scene(subject, frame, filming, tint, float(rng.uniform(0.8, 1.2)))
 
 
 def zoomed(camera: Camera, zoom: float) -> Camera:

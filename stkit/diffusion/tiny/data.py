@@ -13,8 +13,8 @@ from stkit.cameras import Camera, front_camera
 from stkit.diffusion.paint import PaintEditor
 from stkit.diffusion.tiny import SIZE
 from stkit.diffusion.tiny.vocabulary import names
-from stkit.face_models import builtin
 from stkit.face_models.landmarks import KEPT_66
+from stkit.face_models.makehuman import makehuman
 from stkit.geometry import euler_yxz
 from stkit.space import FramePose, to_world
 from stkit.synthetic.performance import UNIT
@@ -43,9 +43,8 @@ def sit(seed: int) -> Sitting:
     pose = _pose(rng)
     camera = _camera(rng)
     image, matte = subject.render(None, camera, beta, pose)
-    head = builtin()
     points = to_world(
-        head.verts(subject.identity, beta)[head.landmarks],
+        subject.body.canonical(beta)[makehuman().landmarks],
         FramePose(beta, pose, torch.zeros(6), UNIT, rest_pose()),
     )
     return Sitting(image, matte, camera.project(points)[KEPT_66])

@@ -20,19 +20,40 @@ HEAD_FILE, EXPRESSIONS_FILE = "head.safetensors", "expressions.safetensors"
 TARGETS_FILE = "targets.safetensors"
 KIND = "makehuman head"
 POINTS_FILE = "landmark_points.json"  # where the 468 points lie, by stkit.synthetic.map_landmarks
-PARTS = ("skin", "mouth", "eye_l", "eye_r", "teeth_upper", "teeth_lower", "tongue", "lashes")
-ARKIT = 52  # of the 64 expressions
+PARTS = (
+    "skin",
+    "mouth",
+    "eye_l",
+    "eye_r",
+    "teeth_upper",
+    "teeth_lower",
+    "tongue",
+    "lashes",
+    "hair",
+)
+SKIN, LASHES, HAIR = 0, 7, 8  # numbers of parts
+IDENTITIES = 80  # directions of a person's shape; a hair shell's come after them
+ARKIT = 52  # of the 64 expressions: 0 at rest, 1 in full
+ARKIT_UNIT = 0.35  # a usual change of an action
 
 
 @dataclass(frozen=True)
 class MakeHumanHead(LinearModel):
     """A linear model whose first 52 expression coefficients are ARKit's, 0 at rest and 1 in full.
 
-    face_part (F,) and vertex_part (V,): numbers of `PARTS`.
+    face_part (F,) and vertex_part (V,): numbers of `PARTS`. The vertices of a hair shell come
+    last; they were copied from those that `shell_parent` (S,) names.
     """
 
     face_part: Tensor
     vertex_part: Tensor
+    shell_parent: Tensor
+    bounded = ARKIT
+
+    @property
+    def units(self) -> Tensor:
+        """A usual change of each expression coefficient (64,)."""
+        return torch.where(torch.arange(self.betas) < ARKIT, ARKIT_UNIT, 1.0)
 
     def part(self, *names: str) -> Tensor:
         """Mask (V,) of the vertices that belong to the named parts."""
@@ -42,7 +63,7 @@ class MakeHumanHead(LinearModel):
 
 @lru_cache(maxsize=1)
 def makehuman() -> MakeHumanHead:
-    """The head, loaded once in a process."""
+    """The head as it was sculpted, loaded once in a process."""
     data, _ = load_tensors(FOLDER / HEAD_FILE, KIND)
     expressions = Targets.load(FOLDER / EXPRESSIONS_FILE)
     faces, face_part = data["faces"].long(), data["face_part"].long()
@@ -60,6 +81,7 @@ def makehuman() -> MakeHumanHead:
         expression_names=expressions.names,
         face_part=face_part,
         vertex_part=vertex_part,
+        shell_parent=torch.zeros(0, dtype=torch.long),
     )
 
 

@@ -11,13 +11,12 @@ from stkit.face_models.makehuman import makehuman
 from stkit.face_models.makehuman.hairline import above_hairline, azimuth
 from stkit.geometry import generator, nearest
 from stkit.synthetic import chart
+from stkit.synthetic.combing import KNOT, Comb, Roots
 from stkit.synthetic.distance import DistanceGrid
 from stkit.synthetic.person import Person
 
-CROWN = torch.tensor([0.0, 1.15, -0.75])  # where hair starts to whirl, canonical decimetres
-KNOT = torch.tensor([0.0, 0.45, -1.45])  # where tied hair is gathered
-
-
+WIDTH = 0.55  # canonical decimetres from the middle to a parting at a temple
+BUN, BUN_HAIRS, BUN_RADIUS = torch.tensor([0.0, 0.05, -0.02]), 2600, 0.30
 # "hair" moves with its root, "short" hair also turns with the skin below; "wire" is metal
 KINDS = ("hair", "short", "wire")
 
@@ -43,9 +42,9 @@ class Style:
     """How a head of hair grows.
 
     length (decimetres) on the top, at the sides and in the back; lift: how steeply it leaves the
-    skin; comb: "out" from the crown, "side" from a parting, "back", or "tied"; fall: how much
-    gravity bends it; layers: decimetres that the hair is thick; curl: radius of curls, decimetres,
-    and turns for each decimetre; clumping 0 to 1.
+    skin; comb: a name of `COMBS`; fall: how much gravity bends it; layers: decimetres that the hair
+    is thick; curl: radius of curls, decimetres, and turns for each decimetre; clumping 0 to 1;
+    thick: radius of a strand at its root, decimetres.
     """
 
     length: tuple[float, float, float]
@@ -118,7 +117,8 @@ def grow_hair(
     normal = normalize((shares[..., None] * normals[roots]).sum(1), dim=1)
     length = _lengths(style, start, rng)
     layer = style.layers * (0.12 + 0.88 * torch.rand(len(start), generator=rng))
-    points = _comb(person, style, start, normal, length, layer, around, rng)
+    comb = Comb(style.comb, WIDTH * person.hair.part, style.lift, style.fall)
+    points = comb.grow(Roots(start, normal, length, layer), style.points, around, rng)
     points = _clumped(points, style, rng)
     points = _curled(points, style, length, rng)
     if style.comb == "tied":
@@ -135,80 +135,6 @@ def _lengths(style: Style, start: Tensor, rng: torch.Generator) -> Tensor:
     side = 1 - top - back
     length = top * style.length[0] + side * style.length[1] + back * style.length[2]
     return length * (1 + 0.10 * torch.randn(len(start), generator=rng)).clamp(0.6, 1.3)
-
-
-def _comb(
-    person: Person,
-    style: Style,
-    start: Tensor,
-    normal: Tensor,
-    length: Tensor,
-    layer: Tensor,
-    around: DistanceGrid,
-    rng: torch.Generator,
-) -> Tensor:
-    """Strands (N, P, 3) that follow the comb, hang, and stay outside of the head."""
-    steps = style.points - 1
-    step = (length / steps)[:, None]
-    wild = 0.22 * torch.randn(start.shape, generator=rng)
-    heading = normalize(
-        style.lift * normal + (1 - style.lift) * _flow(person, style, start, normal) + 0.5 * wild,
-        dim=1,
-    )
-    x, out = start, [start]
-    for k in range(steps):
-        distance, outward = around.at(x)
-        flow = _flow(person, style, x, outward)
-        along = (k + 1) / steps
-        pull = normalize(flow + style.fall * torch.tensor([0.0, -1.0, 0.0]) * (0.4 + along), dim=1)
-        turn = 0.42 if style.comb != "out" else 0.15
-        heading = normalize((1 - turn) * heading + turn * (pull + 0.5 * wild), dim=1)
-        if style.comb == "tied":  # every strand arrives
-            ahead = (KNOT - x) / (steps - k)
-            x = x + ahead + 0.02 * wild
-        else:
-            x = x + step * heading
-        distance, outward = around.at(x)
-        height = layer * min(1.0, 2.2 * along) * (1 - along**6 * (style.comb == "tied"))
-        lift = (height - distance).clamp_min(0)
-        sink = 0.35 * (distance - 1.3 * height - 0.03).clamp_min(0) * (style.fall > 0.2)
-        x = x + (lift - sink.clamp_max(0.05))[:, None] * outward
-        out.append(x)
-    return torch.stack(out, 1)
-
-
-def _flow(person: Person, style: Style, x: Tensor, outward: Tensor) -> Tensor:
-    """Where the comb leads at points (N, 3), along the surface, unit vectors (N, 3)."""
-    down = torch.tensor([0.0, -1.0, 0.0])
-    from_crown = x - CROWN
-    if style.comb == "back":
-        front = torch.sigmoid((x[:, 2:] + 0.6) / 0.3)
-        wanted = front * torch.tensor([0.0, 0.1, -1.0]) + (1 - front) * down
-    elif style.comb == "tied":
-        wanted = KNOT - x
-    elif style.comb == "side":
-        part = 0.55 * person.hair.part
-        away = torch.tanh((x[:, :1] - part) / 0.12)
-        on_top = torch.sigmoid((x[:, 1:2] - 0.75) / 0.12)
-        sideways = torch.cat([away, -0.25 + 0 * away, 0.12 * torch.sign(x[:, 2:] + 0.4)], 1)
-        wanted = on_top * sideways + (1 - on_top) * down
-        # hair of the front goes around the face
-        face = torch.sigmoid((x[:, 2:] + 0.12) / 0.06) * torch.sigmoid((0.80 - x[:, 1:2]) / 0.08)
-        aside = torch.cat([1.3 * torch.tanh(x[:, :1] / 0.1), 0 * away, -1.5 + 0 * away], 1)
-        wanted = wanted + 2.2 * face * aside
-        low = torch.sigmoid((-0.25 - x[:, 1:2]) / 0.12)
-        beside = 0.8 * torch.sign(x[:, :1]) * (0.72 - x[:, :1].abs()).clamp_min(0)
-        behind = -1.2 * torch.sigmoid((x[:, 2:] + 0.30) / 0.08)
-        wanted = wanted + low * torch.cat([beside, 0 * away, behind], 1)
-    elif style.comb == "forward":
-        sweep = torch.tensor([0.45 * (1 if person.hair.part >= 0 else -1), 0.0, 0.6])
-        on_top = torch.sigmoid((x[:, 1:2] - 0.6) / 0.15)
-        wanted = normalize(from_crown, dim=1) + on_top * sweep + (1 - on_top) * down
-    else:
-        wanted = normalize(from_crown, dim=1) + 0.3 * outward
-        return normalize(wanted, dim=1)
-    along = wanted - (wanted * outward).sum(1, keepdim=True) * outward
-    return normalize(along + 1e-4 * down, dim=1)
 
 
 def _clumped(points: Tensor, style: Style, rng: torch.Generator) -> Tensor:
@@ -243,21 +169,19 @@ def _with_bun(
     points: Tensor, roots: Tensor, shares: Tensor, rng: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The strands, which end at the knot, and a bun of rings around it."""
-    P, count = points.shape[1], 2600
-    turn = torch.rand(count, 1, generator=rng) * 2 * math.pi
-    tilt = torch.randn(count, 3, generator=rng) * 0.35 + torch.tensor([0.0, 0.2, -1.0])
+    tilt = 0.35 * torch.randn(BUN_HAIRS, 3, generator=rng) + torch.tensor([0.0, 0.2, -1.0])
     axis = normalize(tilt, dim=1)
     a = normalize(torch.linalg.cross(axis, torch.tensor([1.0, 0.1, 0.0]).expand_as(axis)), dim=1)
     b = torch.linalg.cross(axis, a)
-    angle = turn + torch.linspace(0, 2.6, P)
-    radius = 0.30 * (0.35 + 0.65 * torch.rand(count, 1, generator=rng).sqrt())
-    depth = 0.17 * (1 - (radius / 0.31) ** 2).clamp_min(0).sqrt()
-    side = torch.where(torch.rand(count, 1, generator=rng) < 0.85, -depth, depth)
-    ring = radius[..., None] * (
-        angle.cos()[..., None] * a[:, None] + angle.sin()[..., None] * b[:, None]
-    )
-    bun = KNOT + torch.tensor([0.0, 0.05, -0.02]) - side[..., None] * axis[:, None] * -1 + ring
-    at = torch.randint(len(points), (count,), generator=rng)
+    turn = 2 * math.pi * torch.rand(BUN_HAIRS, 1, generator=rng)
+    angle = turn + torch.linspace(0, 2.6, points.shape[1])
+    share = 0.35 + 0.65 * torch.rand(BUN_HAIRS, 1, generator=rng).sqrt()  # of the radius
+    depth = 0.17 * (1 - (0.97 * share).square()).sqrt()
+    behind = torch.where(torch.rand(BUN_HAIRS, 1, generator=rng) < 0.85, depth, -depth)
+    circle = angle.cos()[..., None] * a[:, None] + angle.sin()[..., None] * b[:, None]
+    ring = BUN_RADIUS * share[..., None] * circle
+    bun = KNOT + BUN + behind[..., None] * axis[:, None] + ring
+    at = torch.randint(len(points), (BUN_HAIRS,), generator=rng)
     return torch.cat([points, bun]), torch.cat([roots, roots[at]]), torch.cat([shares, shares[at]])
 
 

@@ -53,7 +53,7 @@ test-long: $(ready)
 viewer:
 	cd stkit/viewers && npm ci && npm run lint && npm run build
 
-# README's pictures, from: stkit run synthetic --name subject --profile laptop --driver synthetic:7
+# README's pictures, from: stkit run synthetic --name subject --profile laptop --driver synthetic:sami
 figures: $(ready)
 	.venv/bin/python benchmarks/figures.py subject
 

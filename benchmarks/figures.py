@@ -1,6 +1,6 @@
 """The README's pictures from a run: `python benchmarks/figures.py subject`.
 
-The run: `stkit run synthetic --name subject --profile laptop --driver synthetic:7`.
+The run: `stkit run synthetic --name subject --profile laptop --driver synthetic:sami`.
 """
 
 import shutil

@@ -110,8 +110,8 @@ def _shaded(
     depth = lamp.depth(points)[:, None]
     direct = lit[:, None] * key
     body = colour * (0.75 * diffuse[:, None] * direct + sky * depth)
-    shine = direct * (0.020 * first[:, None] + 0.35 * second[:, None] * colour)
-    gleam = 0.008 * sky * depth * first[:, None]
+    shine = direct * (0.011 * first[:, None] + 0.35 * second[:, None] * colour)
+    gleam = 0.004 * sky * depth * first[:, None]
     return (body + shine + gleam) * light.exposure(lamp.env)
 
 

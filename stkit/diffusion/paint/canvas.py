@@ -18,6 +18,8 @@ Region = str | np.ndarray  # a name among the regions, or a mask (H, W)
 LUMA = np.array([0.299, 0.587, 0.114])  # brightness of RGB, ITU-R BT.601
 # What follows is the kit's, chosen by eye.
 LEAST_LEVEL = 0.12  # brightness a dyed region is taken to have at least, lest dark hair glow
+FORM = 0.12  # eye distances: the size of forms that a glossy substance brings out
+SHINES_FROM = 0.7  # brightness from which on a glossy substance shines
 FOREHEAD_LINES = (0.16, 0.25, 0.34)  # heights of the wrinkles above the brows, eye distances
 CROWS_FEET = (-0.10, 0.0, 0.08)  # rise of the three lines at each eye, eye distances
 WRINKLE_WIDTH = 0.018  # eye distances
@@ -62,16 +64,25 @@ class Canvas:
         dyed = np.asarray(colour) * (self.grey / level)[..., None]
         self.mix(amount * mask, np.clip(dyed, 0, 1))
 
-    def material(self, region: Region, ramp: Ramp, amount: float = 1.0) -> None:
-        """Another substance: brightness looked up in a ramp of colours."""
+    def material(self, region: Region, ramp: Ramp, amount: float = 1.0, gloss: float = 0.0) -> None:
+        """Another substance: brightness looked up in a ramp of colours.
+
+        gloss in [0, 1]: how strongly it mirrors the light. Forms stand out more, and what is bright
+        for its surroundings gets a white highlight.
+        """
         mask = self._mask(region)
         inside = self.grey[mask > 0.5]
         low, high = np.percentile(inside, [2, 98]) if len(inside) > 10 else (0.0, 1.0)
         smooth = cv2.GaussianBlur(self.grey.astype(np.float32), (0, 0), 0.012 * self.eye + 0.3)
         level = np.clip((smooth - low) / max(high - low, 0.05), 0, 1)
+        around = cv2.GaussianBlur(level, (0, 0), FORM * self.eye + 0.5)
+        level = np.clip(level + gloss * (level - around), 0, 1)
         stops = np.linspace(0, 1, len(ramp))
         channels = [np.interp(level, stops, [colour[k] for colour in ramp]) for k in range(3)]
-        self.mix(amount * mask, np.stack(channels, -1))
+        shine = np.clip((level - SHINES_FROM) / (1 - SHINES_FROM), 0, 1) ** 2
+        shine = gloss * shine * np.clip(0.5 + 4 * (level - around), 0, 1)
+        picture = np.stack(channels, -1)
+        self.mix(amount * mask, picture + shine[..., None] * (1 - picture))
 
     def strokes(
         self,

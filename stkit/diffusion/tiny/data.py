@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stkit.cameras import Camera, front_camera
 from stkit.diffusion.paint import PaintEditor
+from stkit.diffusion.paint.editor import FULL
 from stkit.diffusion.tiny import SIZE
 from stkit.diffusion.tiny.vocabulary import names
 from stkit.face_models.landmarks import KEPT_66
@@ -77,7 +78,7 @@ def paint(sitting: Sitting, name: str, seed: int) -> Tensor:
         return sitting.image
     generator = torch.Generator().manual_seed(seed)
     return PaintEditor().edit(
-        sitting.image, name, 0.5, sitting.image, generator, landmarks=sitting.landmarks
+        sitting.image, name, FULL, sitting.image, generator, landmarks=sitting.landmarks
     )
 
 

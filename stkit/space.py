@@ -9,7 +9,7 @@ from torch import Tensor
 from stkit.geometry import so3_exp
 
 # canonical decimetres: above NECK_TOP points follow the head, below NECK_BOTTOM the chest
-NECK_TOP, NECK_BOTTOM = -1.00, -1.60
+NECK_TOP, NECK_BOTTOM = -0.75, -1.15
 NAPE_SLOPE, NAPE = 0.30, 0.55  # how much lower towards the back, and from where (decimetres)
 HEAD_CENTRE = torch.tensor([[0.0, 0.1, -0.35]])  # canonical decimetres
 

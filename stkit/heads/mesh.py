@@ -28,6 +28,7 @@ GRID_BATCH = 65536  # grid nodes evaluated at once
 # the grid's box, canonical decimetres: beyond the picture to the left, right, below and above
 MARGINS = (0.25, 0.25, 0.35, 0.1)
 BACK, FRONT, TOP = -1.95, 1.05, 2.0
+SPACING, MOST_CUTS = 0.07, 6  # decimetres between points of the starting surface; cuts of an edge
 EYE_FRONT = 0.6  # least z of the normals of an eyeball's front
 
 
@@ -254,4 +255,31 @@ def outer_surface(model: BuiltinHead, verts: Tensor) -> Tensor:
     normals = vertex_normals(verts, model.faces)
     keep = outermost(model, verts, normals)
     keep |= model.part("eye_l", "eye_r") & (normals[:, 2] > EYE_FRONT)
-    return torch.cat([verts, normals], 1)[keep].float()
+    points = torch.cat([verts, normals], 1)
+    return _filled(points, model.faces[keep[model.faces].all(1)]).float()
+
+
+def _filled(points: Tensor, faces: Tensor) -> Tensor:
+    """Points and unit normals (P, 6) all over triangles (F, 3), about `SPACING` apart.
+
+    points (V, 6): vertices and their normals. Triangles are cut into n^2 equal ones, whose middles
+    are taken.
+    """
+    corners = points[faces]
+    longest = (corners[..., :3] - corners[..., :3].roll(-1, 1)).norm(dim=2).amax(1)
+    cuts = (longest / SPACING).ceil().clamp(1, MOST_CUTS).long()
+    out = []
+    for n in range(1, MOST_CUTS + 1):
+        shares = _middles(n)
+        out.append(torch.einsum("sc,fcd->fsd", shares, corners[cuts == n]).reshape(-1, 6))
+    filled = torch.cat(out)
+    return torch.cat([filled[:, :3], torch.nn.functional.normalize(filled[:, 3:], dim=1)], 1)
+
+
+def _middles(n: int) -> Tensor:
+    """Shares (n^2, 3) of the corners in the middles of the n^2 parts of a triangle."""
+    upright = [(i, j) for i in range(n) for j in range(n - i)]
+    turned = [(i, j) for i in range(n - 1) for j in range(n - 1 - i)]
+    rows = [((i + 1 / 3) / n, (j + 1 / 3) / n) for i, j in upright]
+    rows += [((i + 2 / 3) / n, (j + 2 / 3) / n) for i, j in turned]
+    return torch.tensor([(a, b, 1 - a - b) for a, b in rows])

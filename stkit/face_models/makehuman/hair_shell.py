@@ -16,7 +16,8 @@ from torch.nn.functional import normalize
 from stkit.face_models.makehuman.hairline import above_hairline, axis_z, azimuth
 from stkit.face_models.makehuman.head import HAIR, LASHES, SKIN, MakeHumanHead
 
-SHORT, CLOSE = 0.07, 0.03  # decimetres over the skin at rest: on the scalp, and elsewhere
+# decimetres over the skin at rest: on the scalp, elsewhere, and along the shell's border
+SHORT, CLOSE, BELOW = 0.07, 0.03, -0.04
 LOWEST = -1.75  # decimetres: the height where long hair ends
 OUTSIDE = 0.02  # decimetres over the skin from which on the shell hides it
 EAR_X, EAR_LOW, EAR_HIGH = 0.62, -0.42, 0.30  # decimetres: skin that the shell passes over
@@ -38,7 +39,8 @@ def with_hair(head: MakeHumanHead) -> MakeHumanHead:
     base = weights @ x
     outward = _outward(base)
     scalp = above_hairline(azimuth(x[parent]), x[parent, 1])
-    shell = base + (CLOSE + (SHORT - CLOSE) * scalp)[:, None] * outward
+    over = torch.where(_border(len(parent), faces), BELOW, CLOSE + (SHORT - CLOSE) * scalp)
+    shell = base + over[:, None] * outward
     moves = _directions(base, outward, scalp)
     still = torch.zeros(len(moves), len(x), 3)
     keep = head.face_part != LASHES
@@ -98,6 +100,15 @@ def _span_ears(x: Tensor, parent: Tensor, faces: Tensor) -> Tensor:
     weights = torch.zeros(count, len(x))
     weights[:, parent[~free]] = share
     return weights.to_sparse()
+
+
+def _border(count: int, faces: Tensor) -> Tensor:
+    """Which of the shell's vertices lie on its border (S,)."""
+    edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(1).values
+    edges, uses = edges.unique(dim=0, return_counts=True)
+    out = torch.zeros(count, dtype=torch.bool)
+    out[edges[uses == 1].reshape(-1)] = True
+    return out
 
 
 def _followed(directions: Tensor, weights: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from stkit.studies.tiny_editor import card, change_at, distance_at, judge, peopl
 
 
 def test_every_phrase_means_its_instruction_to_the_teacher():
-    assert set(vocabulary.names()) - {"nothing"} == set(instructions())
+    assert set(vocabulary.names()) - {"nothing"} <= set(instructions())
     for name in vocabulary.names():
         phrases = vocabulary.phrases(name)
         assert len(phrases) >= 10 and len(set(phrases)) == len(phrases)

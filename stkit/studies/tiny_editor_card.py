@@ -71,6 +71,9 @@ def _series(values: dict[str, float]) -> str:
 
 CARD = """# Tiny InstructPix2Pix
 
+> **Trained on the former made-up people**, whose heads were made of formulas. Its scores were
+> measured on such people too. Training on today's made-up people is still to come.
+
 A stand-in for InstructPix2Pix that comes with stkit: a real
 `StableDiffusionInstructPix2PixPipeline` folder, {size} pixels, {parameters} million parameters,
 half precision. It learned what the kit's rule-based paint editor does, on made-up heads.

@@ -210,6 +210,9 @@ def report(a: argparse.Namespace, by_person: dict[str, Scores]) -> str:
 
 CARD = """# Tiny orbit
 
+> **Trained on the former made-up people**, whose heads were made of formulas. Its scores were
+> measured on such people too. Training on today's made-up people is still to come.
+
 A stand-in for V3D that comes with stkit: a real `StableVideoDiffusionPipeline` folder, {size}
 pixels, {frames} views, {parameters} million parameters, half precision. From one picture of a head
 it imagines the views around it. **It is not the paper's prior.**

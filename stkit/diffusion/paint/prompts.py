@@ -1,13 +1,13 @@
 """Which recipe a sentence means."""
 
-from stkit.diffusion.paint import recipes
+from stkit.diffusion.paint import face_paint, recipes
 from stkit.diffusion.paint.recipes import Recipe
 from stkit.diffusion.protocols import PromptError
 
 # (words that name it, the instruction's name, recipe); the first entry whose words all appear wins
 RECIPES: list[tuple[tuple[str, ...], str, Recipe]] = [
-    (("clown",), "clown", recipes.clown),
-    (("joker",), "joker", recipes.joker),
+    (("clown",), "clown", face_paint.clown),
+    (("joker",), "joker", face_paint.joker),
     (("bronze",), "bronze statue", recipes.statue(recipes.BRONZE, 0.7)),
     (("gold",), "golden statue", recipes.statue(recipes.GOLD, 0.8)),
     (("marble",), "marble statue", recipes.statue(recipes.MARBLE, 0.35)),
@@ -23,15 +23,15 @@ RECIPES: list[tuple[tuple[str, ...], str, Recipe]] = [
     (("black", "hair"), "black hair", recipes.hair_dye((0.07, 0.07, 0.08))),
     (("purple", "hair"), "purple hair", recipes.hair_dye((0.45, 0.22, 0.62))),
     (("grey", "hair"), "grey hair", recipes.hair_dye((0.72, 0.72, 0.74))),
-    (("moustache",), "moustache", recipes.moustache),
-    (("freckles",), "freckles", recipes.freckles),
-    (("glasses",), "glasses", recipes.glasses),
-    (("mime",), "mime", recipes.mime),
-    (("cat",), "cat", recipes.cat),
-    (("mask",), "masked hero", recipes.masked_hero),
-    (("hero",), "masked hero", recipes.masked_hero),
-    (("warrior",), "warrior", recipes.warrior),
-    (("lipstick",), "lipstick", recipes.lipstick),
+    (("moustache",), "moustache", face_paint.moustache),
+    (("freckles",), "freckles", face_paint.freckles),
+    (("glasses",), "glasses", face_paint.glasses),
+    (("mime",), "mime", face_paint.mime),
+    (("cat",), "cat", face_paint.cat),
+    (("mask",), "masked hero", face_paint.masked_hero),
+    (("hero",), "masked hero", face_paint.masked_hero),
+    (("warrior",), "warrior", face_paint.warrior),
+    (("lipstick",), "lipstick", face_paint.lipstick),
     (("zombie",), "zombie", recipes.zombie),
     (("modigliani",), "Modigliani painting", recipes.modigliani),
     (("sunburn",), "sunburn", recipes.sunburn),
@@ -46,11 +46,11 @@ RECIPES: list[tuple[tuple[str, ...], str, Recipe]] = [
     (("blue", "skin"), "blue skin", recipes.skin_colour((0.30, 0.50, 0.82))),
     (("tan",), "tan", recipes.skin_colour((0.70, 0.45, 0.28), 0.6)),
     (("pale",), "pale", recipes.skin_colour((0.93, 0.86, 0.84), 0.7)),
-    (("beard",), "beard", recipes.beard),
-    (("makeup",), "make-up", recipes.make_up),
-    (("make-up",), "make-up", recipes.make_up),
-    (("skull",), "skull", recipes.skull),
-    (("skeleton",), "skull", recipes.skull),
+    (("beard",), "beard", face_paint.beard),
+    (("makeup",), "make-up", face_paint.make_up),
+    (("make-up",), "make-up", face_paint.make_up),
+    (("skull",), "skull", face_paint.skull),
+    (("skeleton",), "skull", face_paint.skull),
     (("sketch",), "pencil sketch", recipes.pencil_sketch),
     (("drawing",), "pencil sketch", recipes.pencil_sketch),
 ]

@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from stkit import face_models
 from stkit.cameras import DISTANCE, Camera
 from stkit.capture.capture import Capture
-from stkit.face_models import BuiltinHead
-from stkit.face_models.makehuman.hair_shell import outermost
-from stkit.geometry import nearest, search_tree, vertex_normals
+from stkit.geometry import nearest, search_tree
 from stkit.heads.dmtet import TetGrid, active_tets, make_grid, marching_tetrahedra
 from stkit.heads.networks import MLP, ColorNet, Deformation, expression_share, gamma, geometry_net
+from stkit.heads.starting_surface import outer_surface
 from stkit.io.tensors import load_tensors, save_tensors
 from stkit.render import MeshImage, render_mesh
 from stkit.space import FramePose, to_world
@@ -28,8 +27,6 @@ GRID_BATCH = 65536  # grid nodes evaluated at once
 # the grid's box, canonical decimetres: beyond the picture to the left, right, below and above
 MARGINS = (0.25, 0.25, 0.35, 0.1)
 BACK, FRONT, TOP = -1.95, 1.05, 2.0
-SPACING, MOST_CUTS = 0.07, 6  # decimetres between points of the starting surface; cuts of an edge
-EYE_FRONT = 0.6  # least z of the normals of an eyeball's front
 
 
 @dataclass(frozen=True)
@@ -245,41 +242,3 @@ def new_mesh_head(capture: Capture, settings: MeshSettings) -> MeshHead:
     high = torch.tensor([half - x0 + right, min(half - y0 + above, TOP), FRONT])
     surface = outer_surface(face_models.builtin(), capture.hull_verts())
     return MeshHead(settings, capture.neutral_landmarks(), low, high, surface).to(device)
-
-
-def outer_surface(model: BuiltinHead, verts: Tensor) -> Tensor:
-    """Points and outward normals (P, 6) of what one sees of the built-in head (V, 3).
-
-    Skin, hair shell, and the fronts of the eyes.
-    """
-    normals = vertex_normals(verts, model.faces)
-    keep = outermost(model, verts, normals)
-    keep |= model.part("eye_l", "eye_r") & (normals[:, 2] > EYE_FRONT)
-    points = torch.cat([verts, normals], 1)
-    return _filled(points, model.faces[keep[model.faces].all(1)]).float()
-
-
-def _filled(points: Tensor, faces: Tensor) -> Tensor:
-    """Points and unit normals (P, 6) all over triangles (F, 3), about `SPACING` apart.
-
-    points (V, 6): vertices and their normals. Triangles are cut into n^2 equal ones, whose middles
-    are taken.
-    """
-    corners = points[faces]
-    longest = (corners[..., :3] - corners[..., :3].roll(-1, 1)).norm(dim=2).amax(1)
-    cuts = (longest / SPACING).ceil().clamp(1, MOST_CUTS).long()
-    out = []
-    for n in range(1, MOST_CUTS + 1):
-        shares = _middles(n)
-        out.append(torch.einsum("sc,fcd->fsd", shares, corners[cuts == n]).reshape(-1, 6))
-    filled = torch.cat(out)
-    return torch.cat([filled[:, :3], torch.nn.functional.normalize(filled[:, 3:], dim=1)], 1)
-
-
-def _middles(n: int) -> Tensor:
-    """Shares (n^2, 3) of the corners in the middles of the n^2 parts of a triangle."""
-    upright = [(i, j) for i in range(n) for j in range(n - i)]
-    turned = [(i, j) for i in range(n - 1) for j in range(n - 1 - i)]
-    rows = [((i + 1 / 3) / n, (j + 1 / 3) / n) for i, j in upright]
-    rows += [((i + 2 / 3) / n, (j + 2 / 3) / n) for i, j in turned]
-    return torch.tensor([(a, b, 1 - a - b) for a, b in rows])

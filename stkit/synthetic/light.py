@@ -109,7 +109,7 @@ def harmonics(directions: Tensor) -> Tensor:
 def radiance(name: str) -> Tensor:
     """An environment's light without its key (9, 3), as spherical harmonics."""
     env = ENVIRONMENTS[name]
-    directions = _sphere(SAMPLES)
+    directions = evenly_spread(SAMPLES)
     height = 0.5 + 0.5 * directions[:, 1:2]
     light = torch.lerp(torch.tensor(env.ground), torch.tensor(env.sky), height)
     for towards, colour, narrow in env.soft:
@@ -186,14 +186,14 @@ def openness(verts: Tensor, faces: Tensor, normals: Tensor, directions: int = 48
     """How much of the sky vertices (V, 3) see, weighted by the cosine, in [0, 1] (V,)."""
     seen, most = torch.zeros(len(verts)), torch.zeros(len(verts))
     middle = torch.tensor([0.0, -0.3, -0.3])
-    for towards in _sphere(directions):
+    for towards in evenly_spread(directions):
         cosine = (normals @ towards).clamp_min(0)
         seen += cosine * shadow_map(towards, verts, faces, middle).lit(verts + 0.02 * normals)
         most += cosine
     return seen / most.clamp_min(1e-6)
 
 
-def _sphere(count: int) -> Tensor:
+def evenly_spread(count: int) -> Tensor:
     """Unit directions (N, 3), evenly spread: a Fibonacci spiral."""
     k = torch.arange(count) + 0.5
     height = 1 - 2 * k / count

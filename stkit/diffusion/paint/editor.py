@@ -1,7 +1,7 @@
 """The editor itself: it paints by recipe, and imitates what a strength b does in a diffusion model.
 
-Below b = 0.5 the edit is hardly visible, and editing the result again adds nothing. Above 0.5 it
-comes fast, and beyond 0.75, where all of it is there, it spills past the face and washes identity
+Below b = 0.3 the edit is hardly visible, and editing the result again adds nothing. Above that it
+comes fast, and beyond 0.62, where all of it is there, it spills past the face and washes identity
 out.
 """
 
@@ -17,9 +17,9 @@ from stkit.errors import RequestError
 from stkit.face_models.landmarks import KEPT_66
 
 # The kit's, chosen by eye.
-FULL = 0.75  # b at which all of the paint is on the face, and from which on it spills
-STRENGTH_RANGE = 0.23  # from there to the strongest b that is drawn, 0.98
-HALF, SHARPNESS = 0.55, 0.04  # b at which half of the paint is on the face, and how fast it comes
+FULL = 0.62  # b at which all of the paint is on the face, and from which on it spills
+STRENGTH_RANGE = 0.36  # from there to the strongest b that is drawn, 0.98
+HALF, SHARPNESS = 0.42, 0.05  # b at which half of the paint is on the face, and how fast it comes
 JITTER = 0.02  # largest random change of the colour at b = 1
 VISIBLE_CHANGE = 0.12  # sum over RGB from which on a pixel counts as painted
 SPILL, BLUR = 0.55, 0.75  # how much of spilled colour, and of lost detail, at the strongest b

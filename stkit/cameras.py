@@ -12,6 +12,7 @@ from torch import Tensor
 
 FOCAL = 3.5  # image widths: focal length of the tracking camera; the kit's, a portrait lens
 DISTANCE = 12.0  # decimetres from the tracking camera to the world's origin; the kit's
+FAR = 100.0  # decimetres from a far camera to what it looks at
 NEAREST_DEPTH = 1e-6  # world units: smaller depths are divided by as if they were this
 
 
@@ -79,3 +80,16 @@ def orbit_camera(
     viewmat[:3, :3] = base.viewmat[:3, :3] @ turn.T
     viewmat[:3, 3] = base.viewmat[:3, 3] + (base.viewmat[:3, :3] - viewmat[:3, :3]) @ target
     return replace(base, viewmat=viewmat)
+
+
+def far_camera(towards: Tensor, middle: Tensor, size: int, width: float) -> Camera:
+    """A nearly parallel camera far away in a unit direction, which shows `width` decimetres."""
+    up = torch.tensor([0.0, 1.0, 0.0]) if abs(towards[1]) < 0.95 else torch.tensor([0.0, 0, 1])
+    right = torch.nn.functional.normalize(torch.linalg.cross(up, towards), dim=0)
+    down = torch.linalg.cross(right, towards)
+    viewmat = torch.eye(4)
+    viewmat[:3, :3] = torch.stack([right, down, -towards])
+    viewmat[:3, 3] = -viewmat[:3, :3] @ (middle + FAR * towards)
+    focal = size * FAR / width
+    K = torch.tensor([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1.0]])
+    return Camera(viewmat, K, size, size)

@@ -204,3 +204,20 @@ def vertex_normals(verts: Tensor, faces: Tensor) -> Tensor:
     per_corner = weighted.repeat_interleave(3, 0)
     total = torch.zeros_like(verts).index_add(0, faces.reshape(-1), per_corner)
     return torch.nn.functional.normalize(total, dim=-1)
+
+
+def harmonics(directions: Tensor) -> Tensor:
+    """Nine spherical harmonics (N, 9), unnormalised, of unit directions (N, 3)."""
+    x, y, z = directions.unbind(-1)
+    linear = [torch.ones_like(x), x, y, z]
+    quadratic = [x * y, x * z, y * z, x * x - y * y, 3 * z * z - 1]
+    return torch.stack(linear + quadratic, -1)
+
+
+def evenly_spread(count: int) -> Tensor:
+    """Unit directions (N, 3) all around, evenly spread: a Fibonacci spiral."""
+    k = torch.arange(count) + 0.5
+    height = 1 - 2 * k / count
+    turn = k * torch.pi * (3 - 5**0.5)
+    ring = (1 - height.square()).sqrt()
+    return torch.stack([ring * turn.cos(), height, ring * turn.sin()], 1)

@@ -20,9 +20,9 @@ from stkit.face_models.makehuman.head import (
     IDENTITIES,
     TARGETS_FILE,
 )
-from stkit.face_models.makehuman.people import random_shape
 from stkit.face_models.makehuman.splitting import split_at
 from stkit.geometry import vertex_normals
+from stkit.synthetic.person import random_person
 
 SCULPTED = 5831  # vertices of MakeHuman's; the landmarks' come after them
 
@@ -113,8 +113,7 @@ def test_the_twelve_more_are_orthogonal_to_the_actions(head):
 
 def test_components_are_standard_deviations_of_the_population(head):
     """People never drawn before, projected: spread about 1, nearly all of the shape explained."""
-    targets = shape_targets()
-    people = torch.stack([random_shape(targets, 10_000 + k) for k in range(60)])
+    people = torch.stack([random_person(10_000 + k).verts() for k in range(60)])
     face = head.mean[:, 1] > -1.0
     off = (people - head.mean)[:, face].reshape(60, -1)
     basis = head.identity[:, face].reshape(80, -1)

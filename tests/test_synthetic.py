@@ -13,6 +13,7 @@ from stkit.synthetic.colours import from_srgb, to_srgb
 from stkit.synthetic.performance import perform
 from stkit.synthetic.person import GARMENTS, Clothes, random_person
 from stkit.synthetic.picture import STRANDS
+from stkit.synthetic.shadows import shadow_map
 from stkit.synthetic.subject import (
     CAST,
     DEMO_SEED,
@@ -172,7 +173,7 @@ def test_light_is_even_under_an_even_sky_and_key_lights_cast_shadows():
         found = light.irradiance(name, normals, torch.zeros(3))
         assert (found >= 0).all() and found.max() < 4
         assert float(light.key_direction(name).norm()) == pytest.approx(1, abs=1e-5)
-    above = light.shadow_map(
+    above = shadow_map(
         torch.tensor([0.0, 1.0, 0.0]), head.mean, head.faces, torch.tensor([0.0, -0.3, -0.3])
     )
     lit = above.lit(head.mean + 0.03 * normals)

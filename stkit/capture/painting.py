@@ -42,14 +42,6 @@ def gather_albedo(
     return total / weight
 
 
-def harmonics(normals: Tensor) -> Tensor:
-    """The nine spherical harmonics up to order two (V, 9), unnormalised, of unit normals (V, 3)."""
-    x, y, z = normals.unbind(-1)
-    linear = [torch.ones_like(x), x, y, z]
-    quadratic = [x * y, x * z, y * z, x * x - y * y, 3 * z * z - 1]
-    return torch.stack(linear + quadratic, -1)
-
-
 def _on_the_surface(world: Tensor, faces: Tensor, camera: Camera, at: Tensor) -> Tensor:
     """Which vertices (V,) nothing hides; `at` (1, 1, V, 2): where they are in the picture, in [-1,
     1].

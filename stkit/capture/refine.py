@@ -24,10 +24,10 @@ from stkit.capture.fitting import (
     landmark_objective,
     landmark_targets,
 )
-from stkit.capture.painting import gather_albedo, harmonics
+from stkit.capture.painting import gather_albedo
 from stkit.capture.pictures import Pictures, small_pictures
 from stkit.face_models import FaceModel
-from stkit.geometry import generator, vertex_normals
+from stkit.geometry import generator, harmonics, vertex_normals
 from stkit.render import render_mesh
 from stkit.space import FramePose, to_world
 
@@ -148,7 +148,7 @@ def refine(
     targets = landmark_targets(points, model, settings.landmarks)
     facing = facing_weights(model, targets.ids, fit.identity, fit.scale, fit.pose, camera)
     targets = replace(targets, weight=targets.weight * facing)
-    pictures = small_pictures(frames, mattes, targets.pixels, camera, settings.size)
+    pictures = small_pictures(frames, mattes, camera, settings.size)
     unknowns = _unknowns(fit, torso, rest, model, targets.ids, train_count)
     albedo = _first_albedo(unknowns, pictures, model, settings.paint_frames)
     optimiser, schedule = falling_adam(

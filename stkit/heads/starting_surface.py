@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
+from stkit.cameras import far_camera
 from stkit.face_models import BuiltinHead
 from stkit.face_models.makehuman.hair_shell import outermost
-from stkit.geometry import nearest, vertex_normals
+from stkit.geometry import evenly_spread, nearest, vertex_normals
 from stkit.render import render_mesh
-from stkit.synthetic.light import evenly_spread, looking_along
 
 SPACING, MOST_CUTS = 0.07, 6  # decimetres between points; into how many parts an edge is cut
 EYE_FRONT = 0.6  # least z of the normals of an eyeball's front
@@ -45,7 +45,7 @@ def _seen(points: Tensor, verts: Tensor, faces: Tensor) -> Tensor:
     at, normals = points.split(3, 1)
     out = torch.zeros(len(points), dtype=torch.bool)
     for towards in evenly_spread(DIRECTIONS):
-        camera = looking_along(towards, MIDDLE, SIZE, WIDTH)
+        camera = far_camera(towards, MIDDLE, SIZE, WIDTH)
         depth = render_mesh(verts, faces, verts[:, :1], camera, antialias=False).depth
         x, y = camera.project(at).long().clamp(0, SIZE - 1).unbind(1)
         in_front = camera.to_camera(at)[:, 2] < depth[y, x] + BEHIND

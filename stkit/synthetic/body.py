@@ -13,8 +13,8 @@ from stkit.synthetic import chart, hair, short_hair, skin, wires
 from stkit.synthetic.clothes import Piece, hidden, sew
 from stkit.synthetic.distance import distance_grid
 from stkit.synthetic.hair import Strands
-from stkit.synthetic.light import openness
 from stkit.synthetic.person import Person
+from stkit.synthetic.shadows import openness
 from stkit.synthetic.skin import Skin
 
 CLOTH = len(PARTS)  # the number of cloth among the parts, after the face model's own

@@ -21,8 +21,7 @@ def shade(
     person: Person, part: str, mean: Tensor, normal: Tensor, rim: Tensor, lamp: Lit
 ) -> Tensor:
     """Linear colours (N, 3) of one eye's pixels; rim (N,): how little the lids shade each."""
-    ball = makehuman().mean[makehuman().part(part)]
-    centre = (ball.min(0).values + ball.max(0).values) / 2
+    centre = makehuman().middle_of(part, makehuman().mean)
     axis = normalize(torch.tensor([0.06 if part == "eye_l" else -0.06, 0.0, 1.0]), dim=0)
     d = normalize(mean - centre, dim=1)
     across = d - (d @ axis)[:, None] * axis

@@ -20,10 +20,10 @@ from torch import Tensor
 from stkit.cameras import Camera, front_camera, orbit_camera
 from stkit.face_models.makehuman import makehuman, shape_targets
 from stkit.face_models.makehuman.head import FOLDER, POINTS_FILE, MakeHumanHead
-from stkit.face_models.makehuman.people import random_shape
 from stkit.geometry import vertex_normals
 from stkit.io.tensors import write_text
 from stkit.render import MeshImage, render_mesh
+from stkit.synthetic.person import random_person
 
 SIZE, FOCAL = 768, 4.5  # pixels of the renders; focal length in image widths
 POINTS = 468  # of MediaPipe's face, without the irises
@@ -81,7 +81,7 @@ def main() -> None:
 def _look(seed: int, jaw: float, azimuth: float, sums: Sums) -> bool:
     """Add what one picture shows to the sums; whether a face was found."""
     head, rest = makehuman(), makehuman().mean
-    verts = random_shape(shape_targets(), seed)
+    verts = random_person(seed).verts()
     verts = verts + jaw * head.expression[head.expression_names.index("jawOpen")]
     camera = orbit_camera(front_camera(SIZE, focal=FOCAL), azimuth, target=HEAD_MIDDLE)
     picture = _render(head, verts, camera)

@@ -1,7 +1,5 @@
 """MediaPipe's points on the chart: where lips, eyes and brows are painted."""
 
-from functools import lru_cache
-
 from torch import Tensor
 
 from stkit.face_models.makehuman import makehuman
@@ -34,12 +32,7 @@ RIGHT_EYE = [33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 
 LEFT_EYE = [263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466]
 
 
-@lru_cache(maxsize=1)
-def _numbers() -> dict[int, int]:
-    return {int(k): i for i, k in enumerate(makehuman().dense_mediapipe)}
-
-
 def marks(*numbers: int) -> Tensor:
     """Places (K, 2) on the chart of MediaPipe's points."""
     head = makehuman()
-    return chart.place(head.mean[head.dense[[_numbers()[k] for k in numbers]]])
+    return chart.place(head.mean[head.vertices_of(*numbers)])

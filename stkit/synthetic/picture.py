@@ -13,8 +13,9 @@ from stkit.space import HEAD_CENTRE, FramePose, to_world
 from stkit.synthetic import eyes, light
 from stkit.synthetic.body import CLOTH, Body
 from stkit.synthetic.colours import to_srgb
-from stkit.synthetic.light import Lamp, Lit
-from stkit.synthetic.strands import Drawn, draw_strands, shade_on
+from stkit.synthetic.light import Lit
+from stkit.synthetic.shadows import shadow_map
+from stkit.synthetic.strands import Drawn, Lamp, draw_strands, hair_fog
 from stkit.synthetic.surfaces import EYE_L, EYE_R, Pixels, shade
 
 # parts of the face model
@@ -83,9 +84,10 @@ class _Scene:
             strands.append(Drawn(moved, s.radius, s.colour, s.kind))
         towards = light.key_direction(body.person.environment)
         middle = to_world(torch.tensor([[0.0, -0.3, -0.3]]), frame)[0]
-        shadow = light.shadow_map(towards, world, body.faces, middle)
+        shadow = shadow_map(towards, world, body.faces, middle)
+        fog = hair_fog(strands, shadow.camera)
         normals = vertex_normals(world, body.faces)
-        lamp = Lamp(body.person.environment, shadow, to_world(HEAD_CENTRE, frame)[0])
+        lamp = Lamp(body.person.environment, shadow, fog, to_world(HEAD_CENTRE, frame)[0])
         return _Scene(body, frame, world, normals, strands, lamp)
 
     def attributes(self) -> Tensor:
@@ -97,8 +99,7 @@ def _pixels(scene: _Scene, out: MeshImage, part: Tensor, bare: Tensor, camera: C
     """What the surface is like in the chosen pixels bare (H, W)."""
     values = out.image[bare]
     mean, normal, world, openness = values.split([3, 3, 3, 1], 1)
-    shadow = scene.lamp.shadow
-    lit = shadow.lit(world) * shade_on(scene.strands, shadow.camera, world)
+    lit = scene.lamp.reaches(world)
     rim = torch.ones(bare.shape)
     for eye in (EYE_L, EYE_R):
         rim = rim * eyes.rim_shade(part == eye, camera)

@@ -96,12 +96,12 @@ def grow_lashes(person: Person, rest: Tensor) -> Strands:
     area = torch.linalg.cross(b - a, c - a).norm(dim=1)
     chosen = torch.multinomial(area, LASH_HAIRS, True, generator=rng)
     middle = rest[faces[chosen]].mean(1)
-    balls = [rest[head.part(side)] for side in ("eye_l", "eye_r")]
-    centres = [(ball.min(0).values + ball.max(0).values) / 2 for ball in balls]
-    eye = torch.where(middle[:, :1] > 0, centres[0], centres[1])
+    left, right = (head.middle_of(side, rest) for side in ("eye_l", "eye_r"))
+    eye = torch.where(middle[:, :1] > 0, left, right)
+    radius = (rest[head.part("eye_l")] - left).norm(dim=1).mean()
     outward = normalize(middle - eye, dim=1)
     upper = (middle[:, 1] > eye[:, 1] - 0.02).float()
-    start = eye + ((balls[0] - centres[0]).norm(dim=1).mean() + 0.012) * outward
+    start = eye + (radius + 0.012) * outward
     aside = 0.25 * middle[:, :1].sign() * torch.tensor([1.0, 0, 0])
     wanted = outward + aside + 0.1 * torch.randn(outward.shape, generator=rng)
     length = (0.016 + 0.042 * upper) * (1 + 0.2 * torch.randn(len(start), generator=rng))
@@ -109,8 +109,8 @@ def grow_lashes(person: Person, rest: Tensor) -> Strands:
     points = _bent(start, up, normalize(wanted, dim=1), length, (0.0, 0.55))
     colour = 0.5 * colours_of_strands(person, len(points), 0.0, rng)
     shares = torch.full((len(points), 3), 1 / 3)
-    radius = torch.full((len(points),), 0.0013)
-    return Strands(points, faces[chosen], shares, radius, colour, "short")
+    thick = torch.full((len(points),), 0.0013)
+    return Strands(points, faces[chosen], shares, thick, colour, "short")
 
 
 def _at(values: Tensor, roots: Tensor, shares: Tensor) -> Tensor:

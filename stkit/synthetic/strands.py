@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample, normalize
 
-from stkit.cameras import Camera
+from stkit.cameras import FAR, Camera
 from stkit.render import rasterize
 from stkit.synthetic import light
+from stkit.synthetic.shadows import ShadowMap
 
 OVERLAP = 0.55  # of a segment's length: a Gaussian's standard deviation along it
 OPACITY = 0.8
@@ -38,9 +39,7 @@ class StrandImage:
     depth: Tensor
 
 
-def draw_strands(
-    strands: list[Drawn], camera: Camera, depth: Tensor, lamp: "light.Lamp"
-) -> StrandImage:
+def draw_strands(strands: list[Drawn], camera: Camera, depth: Tensor, lamp: "Lamp") -> StrandImage:
     """Strands in front of a depth map (H, W)."""
     means, directions, scales, colours = [], [], [], []
     for s in strands:
@@ -59,7 +58,7 @@ def draw_strands(
         tone = root + (1 - root) * order
         colours.append((s.colour[:, None] * tone[:, None]).reshape(-1, 3)[visible])
     mean, along = torch.cat(means), torch.cat(directions)
-    shaded = _shaded(mean, along, torch.cat(colours), strands, camera, lamp)
+    shaded = _shaded(mean, along, torch.cat(colours), camera, lamp)
     size = (camera.width, camera.height)
     image, alpha, _ = rasterize(
         mean,
@@ -90,15 +89,14 @@ def _shaded(
     points: Tensor,
     along: Tensor,
     colour: Tensor,
-    strands: list[Drawn],
     camera: Camera,
-    lamp: "light.Lamp",
+    lamp: "Lamp",
 ) -> Tensor:
     """Light (M, 3) from segments: Kajiya & Kay 1989 with two highlights."""
     view = normalize(camera.centre() - points, dim=1)
     towards = light.key_direction(lamp.env)
     key = torch.tensor(light.ENVIRONMENTS[lamp.env].key_colour)
-    lit = lamp.shadow.lit(points) * shade_on(strands, lamp.shadow.camera, points)
+    lit = lamp.reaches(points)
     to_light = along @ towards
     diffuse = (1 - to_light.square()).clamp_min(0).sqrt()
     half = normalize(view + towards, dim=1)
@@ -115,33 +113,68 @@ def _shaded(
     return (body + shine + gleam) * light.exposure(lamp.env)
 
 
-def shade_on(strands: list[Drawn], camera: Camera, points: Tensor) -> Tensor:
-    """How much light passes the hair before points (N, 3), in [0, 1] (N,).
+@dataclass(frozen=True)
+class HairFog:
+    """Loose hair as the key light meets it, as a fog: maps (4, S, S) of how many points are behind
+    each texel, where they begin and end, and whether there are any; None where nobody has hair.
 
-    Hair is taken as fog that begins where the light meets it first and ends at its mean depth's
-    other side; source: deep opacity maps (Yuksel & Keyser 2008), with one layer.
+    Source: deep opacity maps (Yuksel & Keyser 2008), with one layer.
     """
-    loose = [s for s in strands if s.kind == "hair"]
+
+    camera: Camera
+    maps: Tensor | None
+
+    def passed(self, points: Tensor) -> Tensor:
+        """How much light gets through to world points (N, 3), in [0, 1] (N,)."""
+        if self.maps is None:
+            return torch.ones(len(points))
+        grid = self.camera.project(points) * 2 / DENSITY_SIZE - 1
+        found = grid_sample(self.maps[None], grid[None, None], align_corners=False)[0, :, 0]
+        count, first, last, any_hair = found
+        start, end = first / any_hair.clamp_min(1e-3), last / any_hair.clamp_min(1e-3)
+        own = self.camera.to_camera(points)[:, 2] - FAR
+        behind = ((own - start) / (end - start).clamp_min(0.15)).clamp(0, 1)
+        return torch.exp(-DENSITY * count * behind)
+
+
+def hair_fog(strands: list[Drawn], light_camera: Camera) -> HairFog:
+    """The fog of the loose hair among strands."""
+    camera = light_camera.resized(DENSITY_SIZE)
+    loose = [s.points[:, ::2].reshape(-1, 3) for s in strands if s.kind == "hair"]
     if not loose:
-        return torch.ones(len(points))
-    hair = torch.cat([s.points[:, ::2].reshape(-1, 3) for s in loose])
-    small = camera.resized(DENSITY_SIZE)
-    pixel = small.project(hair).long().clamp(0, DENSITY_SIZE - 1)
+        return HairFog(camera, None)
+    hair = torch.cat(loose)
+    pixel = camera.project(hair).long().clamp(0, DENSITY_SIZE - 1)
     index = pixel[:, 1] * DENSITY_SIZE + pixel[:, 0]
-    depth = small.to_camera(hair)[:, 2] - light.FAR
-    count = torch.zeros(DENSITY_SIZE**2).index_add(0, index, torch.ones(len(hair)))
-    first = torch.full((DENSITY_SIZE**2,), 9.0).scatter_reduce(0, index, depth, "amin")
-    last = torch.full((DENSITY_SIZE**2,), -9.0).scatter_reduce(0, index, depth, "amax")
-    maps = torch.stack(
-        [count, first.where(count > 0, 0), last.where(count > 0, 0), (count > 0).float()]
-    )
-    maps = avg_pool2d(maps.reshape(1, 4, DENSITY_SIZE, DENSITY_SIZE), 3, 1, 1)
-    grid = small.project(points) * 2 / DENSITY_SIZE - 1
-    count, first, last, any_hair = grid_sample(maps, grid[None, None], align_corners=False)[0, :, 0]
-    start, end = first / any_hair.clamp_min(1e-3), last / any_hair.clamp_min(1e-3)
-    own = small.to_camera(points)[:, 2] - light.FAR
-    passed = ((own - start) / (end - start).clamp_min(0.15)).clamp(0, 1)
-    return torch.exp(-DENSITY * count * passed)
+    depth = camera.to_camera(hair)[:, 2] - FAR
+    texels = DENSITY_SIZE**2
+    count = torch.zeros(texels).index_add(0, index, torch.ones(len(hair)))
+    first = torch.full((texels,), 9.0).scatter_reduce(0, index, depth, "amin")
+    last = torch.full((texels,), -9.0).scatter_reduce(0, index, depth, "amax")
+    there = count > 0
+    maps = torch.stack([count, first.where(there, 0), last.where(there, 0), there.float()])
+    blurred = avg_pool2d(maps.reshape(1, 4, DENSITY_SIZE, DENSITY_SIZE), 3, 1, 1)[0]
+    return HairFog(camera, blurred)
+
+
+@dataclass(frozen=True)
+class Lamp:
+    """What lights a person: an environment's name, the shadows of surfaces and of hair, and the
+    head's middle (3,).
+    """
+
+    env: str
+    shadow: ShadowMap
+    fog: HairFog
+    middle: Tensor
+
+    def depth(self, points: Tensor) -> Tensor:
+        """How open hair is to the sky at points (N, 3), in [0, 1] (N,): less near the skull."""
+        return 0.35 + 0.65 * (((points - self.middle).norm(dim=1) - 0.75) / 0.45).clamp(0, 1)
+
+    def reaches(self, points: Tensor) -> Tensor:
+        """How much of the key light reaches world points (N, 3), in [0, 1] (N,)."""
+        return self.shadow.lit(points) * self.fog.passed(points)
 
 
 def _turned_along(along: Tensor) -> Tensor:

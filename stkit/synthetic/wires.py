@@ -13,7 +13,7 @@ from stkit.synthetic.person import Person
 POINTS = 48  # of each wire
 FRAME = 0.010  # decimetres: the radius of a frame
 COLOURS = ((0.02, 0.02, 0.022), (0.10, 0.045, 0.02), (0.30, 0.24, 0.12), (0.25, 0.25, 0.26))
-BRIDGE, RIGHT_EAR, LEFT_EAR = 6, 127, 356  # MediaPipe's points
+BROWS, BRIDGE, RIGHT_EAR, LEFT_EAR = (105, 334), 6, 127, 356  # MediaPipe's points
 
 
 def glasses(person: Person, rest: Tensor) -> Strands | None:
@@ -22,8 +22,8 @@ def glasses(person: Person, rest: Tensor) -> Strands | None:
         return None
     rng = np.random.default_rng(person.seed + 31)
     head = makehuman()
-    middles = [_ball_middle(rest, part) for part in ("eye_r", "eye_l")]
-    ahead = max(float(rest[head.dense][:, 2][_number(k)]) for k in (105, 334, BRIDGE)) + 0.04
+    middles = [head.middle_of(part, rest) for part in ("eye_r", "eye_l")]
+    ahead = float(rest[head.vertices_of(*BROWS, BRIDGE), 2].max()) + 0.04
     width, height = rng.uniform(0.21, 0.25), rng.uniform(0.15, 0.2)
     power = rng.choice([2.0, 2.6, 4.0])  # a round, a softer or a squarer ring
     turn = torch.linspace(0, 2 * math.pi, POINTS)
@@ -31,7 +31,7 @@ def glasses(person: Person, rest: Tensor) -> Strands | None:
     for middle in middles:
         x = width * _rounded(turn.cos(), power)
         y = height * _rounded(turn.sin(), power)
-        z = ahead - 0.25 * x.square() + 0 * x
+        z = ahead - 0.25 * x.square()
         wires.append(torch.stack([middle[0] + x, middle[1] - 0.03 + y, z], 1))
     s = torch.linspace(0, 1, POINTS)[:, None]
     inner = [wires[0][0], wires[1][POINTS // 2]]
@@ -39,7 +39,7 @@ def glasses(person: Person, rest: Tensor) -> Strands | None:
     wires.append(inner[0] + s * (inner[1] - inner[0]) + bow)
     for ring, start, ear in ((0, POINTS // 2, RIGHT_EAR), (1, 0, LEFT_EAR)):
         begin = wires[ring][start]
-        end = rest[head.dense[_number(ear)]] + torch.tensor([0.0, 0.02, -0.16])
+        end = rest[head.vertices_of(ear)[0]] + torch.tensor([0.0, 0.02, -0.16])
         end = torch.stack([1.06 * end[0], end[1], end[2]])
         wires.append(begin + s * (end - begin))
     return _wires(wires, BRIDGE, FRAME, COLOURS[rng.integers(len(COLOURS))])
@@ -70,7 +70,7 @@ def _lobe(rest: Tensor, side: int) -> Tensor:
 
 
 def _wires(wires: list[Tensor], root: int, radius: float, colour: tuple) -> Strands:
-    vertex = makehuman().dense[_number(root)]
+    vertex = makehuman().vertices_of(root)[0]
     count = len(wires)
     return Strands(
         torch.stack(wires),
@@ -82,16 +82,6 @@ def _wires(wires: list[Tensor], root: int, radius: float, colour: tuple) -> Stra
     )
 
 
-def _number(mediapipe: int) -> int:
-    """Which of the dense landmarks has this number."""
-    return int((makehuman().dense_mediapipe == mediapipe).nonzero()[0])
-
-
 def _rounded(x: Tensor, power: float) -> Tensor:
     """A circle's coordinate on a squarer ring (a superellipse)."""
     return torch.sign(x) * x.abs() ** (2 / power)
-
-
-def _ball_middle(rest: Tensor, part: str) -> Tensor:
-    ball = rest[makehuman().part(part)]
-    return (ball.min(0).values + ball.max(0).values) / 2

@@ -60,6 +60,16 @@ class MakeHumanHead(LinearModel):
         numbers = torch.tensor([PARTS.index(name) for name in names])
         return torch.isin(self.vertex_part, numbers)
 
+    def middle_of(self, part: str, verts: Tensor) -> Tensor:
+        """The middle (3,) of a part, such as an eyeball, among vertices (V, 3)."""
+        points = verts[self.part(part)]
+        return (points.min(0).values + points.max(0).values) / 2
+
+    def vertices_of(self, *mediapipe: int) -> Tensor:
+        """The vertices (K,) at points with these numbers of MediaPipe's."""
+        known = {int(k): i for i, k in enumerate(self.dense_mediapipe)}
+        return self.dense[[known[k] for k in mediapipe]]
+
 
 @lru_cache(maxsize=1)
 def makehuman() -> MakeHumanHead:

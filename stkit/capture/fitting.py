@@ -19,6 +19,7 @@ from stkit.capture.descent import descend, falling_adam, falling_rate
 from stkit.capture.pnp import initial_poses
 from stkit.face_models import FaceModel
 from stkit.face_models.landmarks import DROPPED, EYE_CORNERS, KEPT_66, MEDIAPIPE_68
+from stkit.face_models.makehuman.head import PUPILS
 from stkit.geometry import so3_exp, vertex_normals
 from stkit.io.video import VideoError
 
@@ -26,6 +27,11 @@ from stkit.io.video import VideoError
 GAPS = torch.tensor(
     [[37, 41], [38, 40], [43, 47], [44, 46], [61, 67], [62, 66], [63, 65], [51, 57]]
 )
+# of each eye, right and left: outer and inner corner, two pairs of lids (iBUG numbers), and the
+# number of MediaPipe's point in the middle of the iris
+EYES = (((36, 39), ((37, 41), (38, 40)), 468), ((42, 45), ((43, 47), (44, 46)), 473))
+# lids' distance over the eye's width, below which an iris is hidden, and above which it is plain
+HIDDEN, PLAIN = 0.10, 0.22
 # learning rates of the first step; all of these are the kit's, chosen by eye
 LR_POSE = 6e-3
 LR_SCALE = 2e-3
@@ -67,10 +73,12 @@ class FitSettings:
 
     steps: int = 500
     w_dense: float = 0.6
-    w_gap: float = 12.0
+    w_gap: float = 6.0
+    w_gaze: float = 12.0
     w_identity: float = 1e-4
     w_expression: float = 1.5e-5
     w_bounds: float = 1e-3
+    w_symmetry: float = 1.5e-4
     w_smooth: float = 2e-3
     w_depth: float = 2e-3
     seed: int = 0
@@ -95,11 +103,14 @@ class Fit:
 class Targets:
     """What the model's points shall meet: vertex `ids` (N,), `pixels` (F, N, 2) and `weight` (F,
     N).
+
+    The last 2 P points, if any, lie around the pupils: those of the right eye, then of the left.
     """
 
     ids: Tensor
     pixels: Tensor
     weight: Tensor
+    pupils: int = 0
 
 
 @dataclass(frozen=True)
@@ -199,14 +210,39 @@ def check_fit(nme: Tensor, name: str) -> None:
 
 
 def landmark_targets(points: np.ndarray, model: FaceModel, settings: FitSettings) -> Targets:
-    """The 68 landmarks, then the model's denser set, of MediaPipe points (F, 478, 2) in pixels."""
-    numbers = [*MEDIAPIPE_68, *model.dense_mediapipe.tolist()]
+    """The 68 landmarks, the model's denser set, then the pupils, of MediaPipe points (F, 478, 2) in
+    pixels.
+
+    Pupils have no weight of their own: `_gaze_error` looks at where they are in their eyes.
+    """
+    pupils = torch.tensor(PUPILS)
+    irises = [iris for _, _, iris in EYES for _ in range(pupils.shape[1])]
+    numbers = [*MEDIAPIPE_68, *model.dense_mediapipe.tolist(), *irises]
     pixels = torch.as_tensor(points[:, numbers], dtype=torch.float32)
-    ids = torch.cat([model.landmarks, model.dense])
+    ids = torch.cat([model.landmarks, model.dense, pupils.flatten()])
     weight = torch.ones(len(ids))
     weight[list(DROPPED)] = 0.0
-    weight[68:] = settings.w_dense * len(KEPT_66) / max(len(ids) - 68, 1)
-    return Targets(ids, pixels, weight.expand(len(points), -1))
+    weight[68:] = settings.w_dense * len(KEPT_66) / max(len(model.dense), 1)
+    weight[-len(irises) :] = 0.0
+    return Targets(ids, pixels, weight.expand(len(points), -1), pupils.shape[1])
+
+
+def _gaze_error(miss: Tensor, targets: Targets) -> Tensor:
+    """By how much pupils miss their place between the corners of the eyes, squared (F,).
+
+    miss (F, N, 2), in eye distances. Eyes that are shut or turned away count less.
+    """
+    total = torch.zeros(len(miss))
+    for eye, (corners, lids, _) in enumerate(EYES):
+        first = miss.shape[1] - (2 - eye) * targets.pupils
+        pupil = miss[:, first : first + targets.pupils].mean(1)
+        off = pupil - miss[:, corners].mean(1)
+        pixels = targets.pixels
+        gap = sum((pixels[:, a] - pixels[:, b]).norm(dim=1) for a, b in lids) / len(lids)
+        width = (pixels[:, corners[0]] - pixels[:, corners[1]]).norm(dim=1)
+        open_eye = ((gap / width - HIDDEN) / (PLAIN - HIDDEN)).clamp(0, 1)
+        total = total + open_eye * targets.weight[:, corners].amin(1) * off.square().sum(1)
+    return total
 
 
 def eye_distance(landmarks: Tensor) -> Tensor:
@@ -251,6 +287,8 @@ def landmark_objective(
     if model.bounded:
         beyond = ((beta - beta.clamp(0, 1)) / model.units)[:, : model.bounded]
         prior = prior + settings.w_bounds * beyond.square().sum(1).mean()
+        uneven = steps[:, model.pairs[:, 0]] - steps[:, model.pairs[:, 1]]
+        prior = prior + settings.w_symmetry * uneven.square().sum(1).mean()
     # depth shows only as size
     prior = prior + settings.w_depth * (pose[:, 5] - pose[:, 5].mean()).square().mean()
     if len(beta) > 2:
@@ -259,6 +297,8 @@ def landmark_objective(
         prior = prior + settings.w_smooth * (smooth_beta + smooth_pose)
     gap_weight = settings.w_gap * (weight[:, GAPS].amin(-1) * gaps).sum(1)
     data = (weight * error).sum(1) + gap_weight
+    if targets.pupils:
+        data = data + settings.w_gaze * _gaze_error(miss, targets)
     return LandmarkLoss(data.mean() / len(KEPT_66), prior, error)
 
 

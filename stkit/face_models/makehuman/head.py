@@ -5,7 +5,7 @@ mouth. See ORIGIN.md beside this file for where it comes from.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
@@ -35,6 +35,8 @@ SKIN, LASHES, HAIR = 0, 7, 8  # numbers of parts
 IDENTITIES = 80  # directions of a person's shape; a hair shell's come after them
 ARKIT = 52  # of the 64 expressions: 0 at rest, 1 in full
 ARKIT_UNIT = 0.35  # a usual change of an action
+# vertices around the pupil of the right and of the left eye, whose middle is on the eye's axis
+PUPILS = ((5391, 5418, 5373, 5400), (5319, 5346, 5301, 5328))
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,22 @@ class MakeHumanHead(LinearModel):
     def units(self) -> Tensor:
         """A usual change of each expression coefficient (64,)."""
         return torch.where(torch.arange(self.betas) < ARKIT, ARKIT_UNIT, 1.0)
+
+    @cached_property
+    def pairs(self) -> Tensor:
+        """Pairs (P, 2) of actions that a face usually does alike: left and right, and for glances
+        to a side one eye inwards, the other outwards.
+        """
+        names = self.expression_names
+        pairs = []
+        for k, name in enumerate(names):
+            if name.endswith("Left") and name not in ("jawLeft", "mouthLeft"):
+                other = name.removesuffix("Left") + "Right"
+                swapped = {"eyeLookInRight": "eyeLookOutRight", "eyeLookOutRight": "eyeLookInRight"}
+                other = swapped.get(other, other)
+                if other in names:
+                    pairs.append((k, names.index(other)))
+        return torch.tensor(pairs)
 
     def part(self, *names: str) -> Tensor:
         """Mask (V,) of the vertices that belong to the named parts."""

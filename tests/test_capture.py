@@ -8,6 +8,7 @@ import torch
 from conftest import grey_video, track
 
 from stkit.capture import Capture, choose_neutral, sampling_probabilities
+from stkit.capture.frame_choice import choose_held_out
 from stkit.capture.preprocess import PreprocessSettings
 from stkit.face_models.landmarks import KEPT_66, eye_opening, mouth_opening
 from stkit.geometry import so3_exp, yaw_pitch_roll
@@ -69,6 +70,20 @@ def test_capture_survives_its_file(capture, tmp_path):
 def test_split_keeps_the_end_unseen(capture):
     train, test = capture.split()
     assert test == list(range(19, 24)) and train == list(range(19)) and not set(train) & set(test)
+
+
+def test_held_out_frames_may_be_the_furthest_turns_or_expressions(capture):
+    pose, beta = torch.zeros(20, 6), torch.zeros(20, 52)
+    pose[[3, 4, 11], 1] = torch.tensor([0.5, 0.6, -0.7])
+    pose[8, 3] = 9.0  # moved, not turned
+    beta[[1, 2, 17], [0, 5, 9]] = torch.tensor([2.0, 1.5, 3.0])
+    assert set(choose_held_out("turn", beta, pose)) >= {3, 4, 11}
+    assert set(choose_held_out("expression", beta, pose)) >= {1, 2, 17}
+    assert choose_held_out("end", beta, pose) == [16, 17, 18, 19]
+    test = choose_held_out("turn", beta, pose)
+    train, unseen = replace(capture, held_out=torch.tensor(test)).split()
+    assert unseen == test and not set(train) & set(test)
+    assert len(train) + len(test) == len(capture)
 
 
 def test_points_above_the_neck_follow_the_head_and_below_the_chest(capture):

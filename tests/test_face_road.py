@@ -64,9 +64,8 @@ def write_cropped_basel(folder):
 def brought(request, capture, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     path = (write_flame if request.param == "flame" else write_cropped_basel)(folder)
-    out, losses = with_face_model(
-        capture, f"{request.param}:{path}", len(capture.split()[0]), steps=300
-    )
+    train, _ = capture.split()
+    out, losses = with_face_model(capture, f"{request.param}:{path}", train, steps=300)
     assert losses[-1] < 0.2 * losses[0]
     return out
 
@@ -101,13 +100,14 @@ def test_its_landmarks_fit_the_clip_as_well_as_the_built_in_heads(brought, captu
 
 def test_held_out_frames_change_neither_identity_nor_seat(capture, tmp_path):
     spec = f"bfm2009:{write_cropped_basel(tmp_path)}"
-    n = len(capture.split()[0])
+    train, _ = capture.split()
+    n = len(train)
     moved = capture.landmarks.clone()
     moved[n:, :, :2] += 9.0
     from dataclasses import replace
 
     a, b = (
-        with_face_model(c, spec, n, steps=30)[0]
+        with_face_model(c, spec, train, steps=30)[0]
         for c in (capture, replace(capture, landmarks=moved))
     )
     assert (

@@ -11,6 +11,7 @@ from stkit.cameras import DISTANCE, front_camera
 from stkit.capture.descent import falling_rate
 from stkit.capture.fitting import FitSettings, check_fit, fit_clip
 from stkit.capture.pnp import initial_poses
+from stkit.face_models.makehuman.head import PUPILS
 from stkit.geometry import so3_exp
 from stkit.io.video import VideoError
 
@@ -73,3 +74,24 @@ def test_landmarks_in_a_wrong_order_are_no_fit(capture):
     mixed = points[:, np.random.default_rng(0).permutation(478)]
     with pytest.raises(VideoError, match="mixed.mp4"):
         check_fit(fit_clip(mixed, capture.camera, head, settings).nme, "mixed.mp4")
+
+
+def test_pupils_say_where_the_eyes_look():
+    """Lids alone leave a glance open; a fit without pupils keeps the eyes straight."""
+    head, camera = face_models.get("makehuman"), front_camera(256)
+    glances = ("eyeLookInLeft", "eyeLookOutRight")
+    beta = torch.zeros(8, head.betas)
+    beta[4:, [head.expression_names.index(name) for name in glances]] = 0.6
+    points = np.zeros((8, 478, 2), np.float32)
+    identity = torch.zeros(len(head.identity))
+    seen = camera.project(head.points(head.dense, identity, beta)).numpy()
+    points[:, head.dense_mediapipe.numpy()] = seen
+    for iris, ring in zip((468, 473), PUPILS):
+        around = head.points(torch.tensor(ring), identity, beta)
+        points[:, iris] = camera.project(around).mean(1).numpy()
+    found = {}
+    for w_gaze in (0.0, FitSettings.w_gaze):
+        fit = fit_clip(points, camera, head, FitSettings(steps=150, w_gaze=w_gaze))
+        side = fit.beta[:, [head.expression_names.index(name) for name in glances]].mean(1)
+        found[w_gaze] = float(side[4:].mean() - side[:4].mean())
+    assert found[FitSettings.w_gaze] > 0.4 > 2 * found[0.0]

@@ -20,11 +20,9 @@ from stkit.space import HEAD_CENTRE, FramePose, canonical_points, to_world
 HELD_OUT = 0.2  # share of the frames, the last ones, that no training sees
 
 
-def split_frames(count: int, held_out: float = HELD_OUT) -> tuple[list[int], list[int]]:
-    """The frames of a clip for training, and the last `held_out` share, which training never
-    sees.
-    """
-    cut = count - max(1, round(held_out * count))
+def split_frames(count: int) -> tuple[list[int], list[int]]:
+    """The frames of a clip for training, and the last fifth, which training never sees."""
+    cut = count - max(1, round(HELD_OUT * count))
     return list(range(cut)), list(range(cut, count))
 
 
@@ -133,10 +131,6 @@ class Clip(Arrays):
         matte = torch.from_numpy(self.mattes[t]).to(self.landmarks.device)
         return matte.float()[..., None] / 255
 
-    def split(self, held_out: float = HELD_OUT) -> tuple[list[int], list[int]]:
-        """Frames for training and the last `held_out` share, which training never sees."""
-        return split_frames(len(self), held_out)
-
 
 @dataclass(frozen=True)
 class Track(Arrays):
@@ -148,7 +142,8 @@ class Track(Arrays):
     (6,). landmarks3d (F, 66, 3) world: where the detector has them on this person. neutral: index
     of the neutral frame. identity and beta belong to `face_model`; where that is not the built-in
     head, `seat` (7,) places it (see `Seated`) and `hull` (V, 3) keeps the built-in head's canonical
-    vertices at the neutral frame: the outline with hair and shoulders.
+    vertices at the neutral frame: the outline with hair and shoulders. held_out (H,): the frames
+    that no training sees; None: the last fifth.
     """
 
     identity: Tensor
@@ -162,6 +157,7 @@ class Track(Arrays):
     face_model: str = "makehuman"
     seat: Tensor | None = None
     hull: Tensor | None = None
+    held_out: Tensor | None = None
 
     @property
     def device(self) -> torch.device:
@@ -236,6 +232,13 @@ class Capture(Track, Clip):
         if len(set(counts.values())) > 1:
             raise RequestError(f"frame counts differ: {counts}")
 
+    def split(self) -> tuple[list[int], list[int]]:
+        """Frames for training, and those that training never sees."""
+        if self.held_out is None:
+            return split_frames(len(self))
+        test = self.held_out.tolist()
+        return [t for t in range(len(self)) if t not in test], test
+
     @property
     def track(self) -> Track:
         """The track alone, without pictures."""
@@ -247,7 +250,7 @@ class Capture(Track, Clip):
 
     def subset(self, indices: list[int]) -> "Capture":
         """The same clip with only these frames; the neutral index moves along, or to the nearest
-        kept frame.
+        kept frame. The last fifth is held out then.
         """
         index = torch.tensor(indices)
         return replace(
@@ -261,6 +264,7 @@ class Capture(Track, Clip):
             pose=self.pose[index],
             torso=self.torso[index],
             landmarks3d=self.landmarks3d[index],
+            held_out=None,
             neutral=int((index - self.neutral).abs().argmin()),
         )
 

@@ -68,8 +68,8 @@ def follow_face(faces: list[list[np.ndarray]]) -> tuple[list[np.ndarray | None],
     """One person's face in every frame (None where there is no face), and the frames where another
     is nearly as large.
 
-    faces: the points (N, 2 or 3) in pixels of each frame's faces. The largest one of the first frame
-    with a face begins, and in each later frame the one that is nearest to the last goes on.
+    faces: the points (N, 2 or 3) in pixels of each frame's faces. The largest one of the first
+    frame with a face begins, and in each later frame the one that is nearest to the last goes on.
     """
     followed: list[np.ndarray | None] = []
     crowded = []

@@ -60,17 +60,17 @@ class _Goal:
     scale: Tensor
     pose: Tensor
 
-    def first(self, count: int) -> "_Goal":
-        """The goal of the first `count` frames alone."""
-        pixels, weight = self.targets.pixels[:count], self.targets.weight[:count]
+    def only(self, frames: list[int]) -> "_Goal":
+        """The goal of these frames alone."""
+        pixels, weight = self.targets.pixels[frames], self.targets.weight[frames]
         targets = replace(self.targets, pixels=pixels, weight=weight)
-        return replace(self, targets=targets, known=self.known[:count], pose=self.pose[:count])
+        return replace(self, targets=targets, known=self.known[frames], pose=self.pose[frames])
 
 
 def with_face_model(
     capture: Capture,
     spec: str,
-    train_count: int,
+    train: list[int],
     steps: int = 500,
     seed: int = 0,
     progress=lambda x, **k: x,
@@ -80,7 +80,7 @@ def with_face_model(
 
     `spec`: see `face_models.get`, whose errors this raises. Poses and scale stay. The model is
     seated by one similarity for the clip; identity, seat and each landmark's constant offset are
-    learned from the first `train_count` frames alone, then the expressions of all frames.
+    learned from the frames `train` alone, then the expressions of all frames.
     """
     model, hull = face_models.get(spec), capture.hull_verts()
     marks = hull[face_models.builtin().landmarks]
@@ -95,18 +95,19 @@ def with_face_model(
     landmark_model = model.only(model.landmarks)
     losses = []
 
-    def optimise(frames: int, groups: list[dict], count: int, title: str) -> None:
+    def optimise(frames: list[int], groups: list[dict], count: int, title: str) -> None:
         optimiser, schedule = falling_adam(groups, lambda k: falling_rate(k, count))
-        part = goal.first(frames)
+        part = goal.only(frames)
         for _ in progress(range(count), desc=title):
-            loss = _loss(landmark_model, unknowns, part, settings)
+            chosen = replace(unknowns, beta=unknowns.beta[frames])
+            loss = _loss(landmark_model, chosen, part, settings)
             losses.append(descend(loss, optimiser, schedule))
 
     shape = {"params": [unknowns.identity, unknowns.beta], "lr": LR_SHAPE}
     seat = {"params": [unknowns.seat, unknowns.bias], "lr": LR_SEAT}
-    optimise(train_count, [shape, seat], steps, f"fit {model.name}")
+    optimise(train, [shape, seat], steps, f"fit {model.name}")
     expressions = {"params": [unknowns.beta], "lr": LR_SHAPE}
-    optimise(len(capture), [expressions], steps // 2, f"{model.name}: all frames")
+    optimise(list(range(len(capture))), [expressions], steps // 2, f"{model.name}: all frames")
     return _with_expressions(capture, spec, hull, unknowns), losses
 
 
@@ -129,11 +130,11 @@ def _loss(
     the goal's frames.
     """
     ids = goal.targets.ids
-    count, bias = len(goal.pose), unknowns.bias
+    bias = unknowns.bias
     face = Seated(landmark_model, unknowns.seat, ids[:0])
-    motion = HeadMotion(unknowns.identity, goal.scale, unknowns.beta[:count], goal.pose, bias)
+    motion = HeadMotion(unknowns.identity, goal.scale, unknowns.beta, goal.pose, bias)
     terms = landmark_objective(face, goal.targets, goal.camera, motion, settings)
-    points = face.points(KEPT_66, unknowns.identity, unknowns.beta[:count]) + bias[KEPT_66]
+    points = face.points(KEPT_66, unknowns.identity, unknowns.beta) + bias[KEPT_66]
     off = (points - goal.known) / goal.eyes
     loss = terms.data + terms.prior + W_DEPTH * off.square().sum(-1).mean()
     return loss + W_BIAS * bias.square().sum(1).mean()

@@ -1,15 +1,32 @@
-"""Which frames matter: the neutral one, and how often training looks at each."""
+"""Which frames matter: those held out, the neutral one, and how often training looks at each."""
 
 import torch
 from torch import Tensor
 
-from stkit.capture.capture import Capture
+from stkit.capture.capture import Capture, split_frames
 from stkit.face_models.landmarks import openings
 from stkit.geometry import so3_exp, yaw_pitch_roll
 
 TURN = 0.1  # radians of turn that weigh as much as a typical expression
 GAP = 0.08  # gap of the lips, in eye distances, that weighs as much
+HELD_OUT_KINDS = ("end", "turn", "expression")
 ALIKE = 0.15  # how near two openings must be to count as the same, as a share of their range
+
+
+def choose_held_out(kind: str, beta: Tensor, pose: Tensor) -> list[int]:
+    """The frames that no training sees, a fifth of the clip, in order.
+
+    kind: one of `HELD_OUT_KINDS`. 'end': the last ones; 'turn': those that are turned furthest from
+    the clip's mean pose; 'expression': those whose expression is furthest from the clip's mean.
+    The two latter ask a head for what it never did. beta (F, E) in the face model's units, pose
+    (F, 6).
+    """
+    _, last = split_frames(len(beta))
+    if kind == "end":
+        return last
+    values = so3_exp(pose[:, :3]).flatten(1) if kind == "turn" else beta
+    away = (values - values.mean(0)).norm(dim=1)
+    return sorted(away.topk(len(last)).indices.tolist())
 
 
 def choose_neutral(

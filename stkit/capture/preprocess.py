@@ -2,7 +2,7 @@
 pictures.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from stkit import face_models
 from stkit.cameras import FOCAL, front_camera
-from stkit.capture.capture import Capture, split_frames
+from stkit.capture.capture import Capture
 from stkit.capture.chest import track_chest
 from stkit.capture.detect import Detection, detect
 from stkit.capture.face_fit import with_face_model
 from stkit.capture.fitting import Fit, FitSettings, check_fit, fit_clip, posed_points
-from stkit.capture.frame_choice import choose_neutral
+from stkit.capture.frame_choice import choose_held_out, choose_neutral
 from stkit.capture.refine import RefineSettings, refine
 from stkit.face_models.landmarks import KEPT_66, MEDIAPIPE_68, mouth_opening
 from stkit.training import reproducible
@@ -28,7 +28,8 @@ class PreprocessSettings:
     """size: pixels of the square frames; max_frames: taken evenly over the clip.
 
     fit_steps, refine_steps: of the fit to landmarks, and of its refinement on pixels (0 leaves it
-    out). face_model: whose expressions the capture holds (see `face_models.get`).
+    out). face_model: whose expressions the capture holds (see `face_models.get`). held_out: which
+    frames no training sees (see `choose_held_out`).
     """
 
     size: int = 256
@@ -36,6 +37,7 @@ class PreprocessSettings:
     fit_steps: int = 500
     refine_steps: int = 460
     face_model: str = "makehuman"
+    held_out: str = "end"
     seed: int = 0
 
 
@@ -60,8 +62,10 @@ def preprocess(
     fit_settings = FitSettings(steps=settings.fit_steps, seed=settings.seed)
     fit = fit_clip(found.points, camera, model, fit_settings, progress)
     losses["landmarks"] = fit.losses
-    train, _ = split_frames(len(found.kept))  # the neutral frame teaches: it may not be held out
+    test = choose_held_out(settings.held_out, fit.beta / model.units, fit.pose)
+    train = [t for t in range(len(found.kept)) if t not in test]
     points68 = torch.as_tensor(found.points[:, MEDIAPIPE_68], dtype=torch.float32)
+    # the neutral frame teaches: it may not be held out
     neutral = choose_neutral(fit.beta, fit.pose, mouth_opening(points68), train)
     chin = points68[:, CHIN].numpy()
     torso = track_chest(found.frames, found.mattes, chin, neutral, camera)
@@ -77,7 +81,7 @@ def preprocess(
             found.points,
             camera,
             model,
-            len(train),
+            train,
             RefineSettings(steps=settings.refine_steps, seed=settings.seed),
             progress,
         )
@@ -86,9 +90,10 @@ def preprocess(
     check_fit(fit.nme, name)
     landmarks = torch.cat([points68, scores[..., None]], -1)
     capture = _capture(found, times, name, fit, landmarks, torso, rest, bias, neutral)
+    capture = replace(capture, held_out=torch.tensor(test))
     if settings.face_model != "makehuman":
         name, steps, seed = settings.face_model, settings.fit_steps, settings.seed
-        capture, losses[name] = with_face_model(capture, name, len(train), steps, seed, progress)
+        capture, losses[name] = with_face_model(capture, name, train, steps, seed, progress)
     return capture, losses
 
 

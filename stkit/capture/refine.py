@@ -88,8 +88,8 @@ class _Unknowns:
     """What is refined: the fit, the chest's motion, its rest pose, the light (9,), and constant
     offsets (N, 3).
 
-    `steps` (F, E) are expressions in the model's units. Of frames from `train_count` on only these,
-    pose and torso may learn. `biased` (N, 1): 1 for points with an offset.
+    `steps` (F, E) are expressions in the model's units. Of frames not in `train` only these, pose
+    and torso may learn. `biased` (N, 1): 1 for points with an offset.
     """
 
     identity: Tensor
@@ -102,7 +102,7 @@ class _Unknowns:
     light: Tensor
     bias: Tensor
     biased: Tensor
-    train_count: int
+    train: frozenset[int]
 
     @property
     def beta(self) -> Tensor:
@@ -112,7 +112,7 @@ class _Unknowns:
     def verts(self, model: FaceModel, t: int) -> Tensor:
         """The head's vertices (V, 3) in the world at frame t."""
         shared = (self.identity, self.log_scale, self.rest)
-        if t >= self.train_count:
+        if t not in self.train:
             shared = (self.identity.detach(), self.log_scale.detach(), self.rest.detach())
         identity, log_scale, rest = shared
         # what the lips do is left to the landmarks: colours cannot tell
@@ -135,21 +135,21 @@ def refine(
     points: np.ndarray,
     camera: Camera,
     model: FaceModel,
-    train_count: int,
+    train: list[int],
     settings: RefineSettings,
     progress=lambda x, **k: x,
 ) -> Refined:
     """Move identity, scale, expressions and poses until the painted model looks like the clip.
 
     frames (F, S, S, 3) and mattes (F, S, S) uint8, points (F, 478, 2) MediaPipe's, in pixels of
-    `camera`. Only the first `train_count` frames may change identity, scale and albedo: of the
-    later, held-out ones only expression and pose are tracked.
+    `camera`. Only the frames `train` may change identity, scale and albedo: of the held-out ones
+    only expression and pose are tracked.
     """
     targets = landmark_targets(points, model, settings.landmarks)
     facing = facing_weights(model, targets.ids, fit.identity, fit.scale, fit.pose, camera)
     targets = replace(targets, weight=targets.weight * facing)
     pictures = small_pictures(frames, mattes, camera, settings.size)
-    unknowns = _unknowns(fit, torso, rest, model, targets.ids, train_count)
+    unknowns = _unknowns(fit, torso, rest, model, targets.ids, train)
     albedo = _first_albedo(unknowns, pictures, model, settings.paint_frames)
     optimiser, schedule = falling_adam(
         _groups(unknowns, albedo, settings), lambda k: _warm_rate(k, settings.steps)
@@ -158,7 +158,8 @@ def refine(
     losses = []
     for k in progress(range(settings.paint_steps + settings.steps), desc="refine"):
         painting = k < settings.paint_steps  # albedo and light first, while the head stands still
-        t = int(torch.randint(train_count if painting else len(frames), (1,), generator=g))
+        allowed = train if painting else range(len(frames))
+        t = allowed[int(torch.randint(len(allowed), (1,), generator=g))]
         verts = unknowns.verts(model, t)
         if painting:
             loss = _picture_loss(verts.detach(), albedo, unknowns, pictures, t, model, settings)
@@ -173,7 +174,7 @@ def refine(
 
 
 def _unknowns(
-    fit: Fit, torso: Tensor, rest: Tensor, model: FaceModel, ids: Tensor, train_count: int
+    fit: Fit, torso: Tensor, rest: Tensor, model: FaceModel, ids: Tensor, train: list[int]
 ) -> _Unknowns:
     """Where the refinement starts: the fit, a steady light, and no offsets.
 
@@ -195,7 +196,7 @@ def _unknowns(
         light=light.requires_grad_(),
         bias=torch.zeros(len(ids), 3, requires_grad=True),
         biased=biased[:, None],
-        train_count=train_count,
+        train=frozenset(train),
     )
 
 
@@ -210,8 +211,8 @@ def _first_albedo(
     """The albedo (V, 3) that about `paint_frames` of the training frames show, for the optimiser to
     change.
     """
-    count = unknowns.train_count
-    chosen = range(0, count, max(1, count // paint_frames))
+    train = sorted(unknowns.train)
+    chosen = train[:: max(1, len(train) // paint_frames)]
     with torch.no_grad():
         worlds = [unknowns.verts(model, t) for t in chosen]
         images = [pictures.images[t] for t in chosen]
@@ -249,7 +250,7 @@ def _picture_loss(
     settings: RefineSettings,
 ) -> Tensor:
     """Photometric error within both outlines, and where the two outlines differ, at frame t."""
-    paint = albedo if t < unknowns.train_count else albedo.detach()
+    paint = albedo if t in unknowns.train else albedo.detach()
     shading = harmonics(vertex_normals(verts, model.faces)) @ unknowns.light
     colour = paint * shading[:, None]
     out = render_mesh(verts, model.faces, colour, pictures.camera, background=1.0)

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from stkit.capture.frame_choice import HELD_OUT_KINDS
 from stkit.cli.options import CLOWN, EDITOR_HELP, PROFILE_HELP
 from stkit.errors import MissingFileError, RequestError
 from stkit.runs.folders import run_folder
@@ -47,6 +48,12 @@ def add_run(commands) -> None:
         choices=("auto", "cpu", "cuda"),
         help="where heads are optimised (default: auto: CUDA where it can be had)",
     )
+    run.add_argument(
+        "--held-out",
+        choices=HELD_OUT_KINDS,
+        help="which fifth of the frames no training sees, so that scores are computed on it: the "
+        "'end' (default), those with the furthest 'turn', or with the strongest 'expression'",
+    )
     run.add_argument("--seed", type=int, default=0, help="one number for all randomness")
     run.add_argument(
         "--notebooks",
@@ -58,7 +65,7 @@ def add_run(commands) -> None:
 def call_run(arguments) -> int:
     """The road on one video, by the library or by the notebooks."""
     start = time.monotonic()
-    for option in ("views", "rig", "face_model"):
+    for option in ("views", "rig", "face_model", "held_out"):
         if arguments.notebooks and getattr(arguments, option):
             name = option.replace("_", "-")
             raise RequestError(f"--{name}: leave out --notebooks, whose texts are of the default")
@@ -70,6 +77,7 @@ def call_run(arguments) -> int:
         views=arguments.views or "mesh-prior",
         rig=arguments.rig or "",
         face_model=arguments.face_model or "makehuman",
+        held_out=arguments.held_out or "end",
         device=arguments.device,
     )
     request = (arguments.prompt, arguments.editor, arguments.driver)

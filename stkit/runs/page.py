@@ -35,9 +35,14 @@ MEANING = {
     "animate.lids_corr": "the same of the lids",
     "avatar.psnr": "avatar.html against the Python renderer, mean over its frames (dB)",
 }
+HELD_OUT_FRAMES = {
+    "end": "the last 20 % of the frames",
+    "turn": "the 20 % of the frames that are turned furthest",
+    "expression": "the 20 % of the frames with the strongest expressions",
+}
 HELD_OUT = (
-    "the last 20 % of the frames, which no training used; over white, matte applied; tracking "
-    "used all frames, and held-out frames were aligned to the finished head"
+    ", which no training used; over white, matte applied; tracking used all frames, and held-out "
+    "frames were aligned to the finished head"
 )
 CONTEXT = ("machine", "torch", "stkit", "code", "finished", "settings", "key")
 
@@ -69,7 +74,8 @@ def collect(name: str) -> dict:
             numbers[peak] = max(numbers.get(peak, 0.0), info["peak_gb"])
             stages.setdefault(stage, {key: info.get(key) for key in CONTEXT})
     context = {key: run.get(key) for key in ("source", "profile", "seed", "views", "face_model")}
-    context |= {"held_out": HELD_OUT, "stages": stages}
+    held_out = HELD_OUT_FRAMES[run.get("held_out") or "end"] + HELD_OUT
+    context |= {"held_out": held_out, "stages": stages}
     return {"numbers": numbers, "absent": absent, "facts": facts, "computed_on": context}
 
 

@@ -33,7 +33,7 @@ CODE = {  # the modules that make each stage's artifact; what they import counts
 }
 NEEDS = {"mesh": ("kaolin",), "gaussians": ("gsplat",), "edit": ("gsplat",)}  # on a GPU
 LARGEST_SEED = 2**63 - 1
-IDENTITY = ("source", "profile", "seed", "views", "rig", "face_model")
+IDENTITY = ("source", "profile", "seed", "views", "rig", "face_model", "held_out")
 
 
 @dataclass
@@ -41,7 +41,8 @@ class Plan:
     """source: where the clip comes from; profile: a name; views: 'mesh-prior', 'tiny-orbit', or a
     V3D folder or id.
 
-    rig: a folder of calibrated cameras around the same head, or "". changes: by stage, what differs
+    rig: a folder of calibrated cameras around the same head, or "". held_out: which frames no
+    training sees, one of `frame_choice.HELD_OUT_KINDS`. changes: by stage, what differs
     from the profile. device: where heads are optimised, 'cpu', 'cuda' or 'auto'; it is in no key.
     """
 
@@ -51,6 +52,7 @@ class Plan:
     views: str = "mesh-prior"
     rig: str = ""
     face_model: str = "makehuman"
+    held_out: str = "end"
     device: str = "auto"
     changes: dict[str, dict] = field(default_factory=dict)
 
@@ -78,7 +80,8 @@ class Plan:
         """Of stage 01."""
         change = self.changes.get("preprocess", {})
         profile = self.settings.preprocess
-        return replace(profile, seed=self.seed, face_model=self.face_model, **change)
+        own = {"seed": self.seed, "face_model": self.face_model, "held_out": self.held_out}
+        return replace(profile, **own, **change)
 
     def mesh_settings(self) -> MeshTraining:
         """Of stage 02."""

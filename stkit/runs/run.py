@@ -16,8 +16,8 @@ class Run:
     """A run: what it is made from, what it remembers, and where its artifacts are.
 
     run: its name. source: a video, a folder of images, or 'synthetic' (see `Source`). profile,
-    seed, views, rig, face_model, device: see `Plan`. What is None is as the run remembers it, or
-    the default.
+    seed, views, rig, face_model, held_out, device: see `Plan`. What is None is as the run remembers
+    it, or the default.
     """
 
     def __init__(
@@ -30,12 +30,13 @@ class Run:
         views: str | None = None,
         rig: str | None = None,
         face_model: str | None = None,
+        held_out: str | None = None,
         device: str = "",
     ):
         self.run, self.folder, self.quiet = run, run_folder(run), quiet
         self.progress = (lambda x, **k: x) if quiet else bar
         before = remembered(run)
-        given = dict(zip(IDENTITY, (source, profile, seed, views, rig, face_model)))
+        given = dict(zip(IDENTITY, (source, profile, seed, views, rig, face_model, held_out)))
         known: dict[str, Any] = {
             name: before.get(name) if x is None else x for name, x in given.items()
         }
@@ -46,6 +47,7 @@ class Run:
             views=known["views"] or "mesh-prior",
             rig=known["rig"] or "",
             face_model=known["face_model"] or "makehuman",
+            held_out=known["held_out"] or "end",
             device=device or os.environ.get("STKIT_DEVICE") or "auto",
         )
         self.settings = self.plan.settings

@@ -101,10 +101,13 @@ def test_neutral_prefers_calm_and_frontal():
     beta[3] *= 0.05
     pose[3, 1] = 0.6
     mouth = torch.zeros(4)
-    assert choose_neutral(beta, pose, mouth) == 2
+    lids = torch.full((4,), 0.3)
+    assert choose_neutral(beta, pose, mouth, lids) == 2
     mouth[2:] = 0.9
     # an open mouth is not neutral, however small its |beta|
-    assert choose_neutral(beta, pose, mouth) in (0, 1)
+    assert choose_neutral(beta, pose, mouth, lids) in (0, 1)
+    lids[0] = 0.05  # nor is a shut eye
+    assert choose_neutral(beta, pose, mouth, lids) == 1
 
 
 def test_rare_frames_are_drawn_more_often(capture):

@@ -59,6 +59,10 @@ class Pointed(Protocol):
     def bounded(self) -> int:
         """How many of the first coefficients lie in [0, 1] by nature."""
 
+    @property
+    def pairs(self) -> Tensor:
+        """Pairs (P, 2) of coefficients that are usually alike."""
+
     def points(self, ids: Tensor, identity: Tensor, beta: Tensor) -> Tensor:
         """Vertices `ids` (N,) for identity (I,) and every row of beta (F, E): (F, N, 3)."""
 
@@ -68,7 +72,9 @@ class FitSettings:
     """Weights of the fit; errors are in units of the eye distance, expressions in the face model's.
 
     w_bounds holds coefficients in [0, 1] that lie there by nature: softly, so that a face which the
-    model lacks can still be met. Nothing in the fit is random: `seed` changes nothing.
+    model lacks can still be met. w_gaze: of the pupils' places between the corners of the eyes;
+    w_symmetry holds left and right together, where nothing tells them apart. Nothing in the fit is
+    random: `seed` changes nothing.
     """
 
     steps: int = 500
@@ -284,11 +290,11 @@ def landmark_objective(
     prior = settings.w_identity * motion.identity.square().sum()
     steps = beta / model.units
     prior = prior + settings.w_expression * steps.square().sum(1).mean()
+    uneven = steps[:, model.pairs[:, 0]] - steps[:, model.pairs[:, 1]]
+    prior = prior + settings.w_symmetry * uneven.square().sum(1).mean()
     if model.bounded:
         beyond = ((beta - beta.clamp(0, 1)) / model.units)[:, : model.bounded]
         prior = prior + settings.w_bounds * beyond.square().sum(1).mean()
-        uneven = steps[:, model.pairs[:, 0]] - steps[:, model.pairs[:, 1]]
-        prior = prior + settings.w_symmetry * uneven.square().sum(1).mean()
     # depth shows only as size
     prior = prior + settings.w_depth * (pose[:, 5] - pose[:, 5].mean()).square().mean()
     if len(beta) > 2:

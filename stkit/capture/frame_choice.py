@@ -10,6 +10,8 @@ from stkit.geometry import so3_exp, yaw_pitch_roll
 TURN = 0.1  # radians of turn that weigh as much as a typical expression
 GAP = 0.08  # gap of the lips, in eye distances, that weighs as much
 HELD_OUT_KINDS = ("end", "turn", "expression")
+OPEN_EYES = 0.6  # quantile of the gap between the lids, from which on eyes count as open
+SHUT = 0.05  # by how many eye widths less weighs as much
 ALIKE = 0.15  # how near two openings must be to count as the same, as a share of their range
 
 
@@ -30,18 +32,20 @@ def choose_held_out(kind: str, beta: Tensor, pose: Tensor) -> list[int]:
 
 
 def choose_neutral(
-    beta: Tensor, pose: Tensor, mouth: Tensor, frames: list[int] | None = None
+    beta: Tensor, pose: Tensor, mouth: Tensor, lids: Tensor, frames: list[int] | None = None
 ) -> int:
-    """The frame with the smallest |beta| among near-frontal ones with a closed mouth (lineage.md 7,
-    reading 19).
+    """The frame with the smallest |beta| among near-frontal ones with a closed mouth and open eyes
+    (lineage.md 7, reading 19).
 
-    beta (F, 64), pose (F, 6), mouth (F,): gap between the lips in eye distances; a small |beta|
-    alone may still be an open mouth. `frames`: which may be chosen (default: all).
+    beta (F, 64) in the face model's units, pose (F, 6), mouth (F,): gap between the lips in eye
+    distances, lids (F,): gap between the lids in eye widths; a small |beta| alone may still be an
+    open mouth or a shut eye. `frames`: which may be chosen (default: all).
     """
     yaw, pitch, roll = yaw_pitch_roll(so3_exp(pose[:, :3]))
     turned = yaw.abs() + roll.abs() + (pitch - pitch.median()).abs()
     size = beta.norm(dim=1)
-    cost = size / size.median().clamp_min(1e-6) + turned / TURN + mouth / GAP
+    shut = (lids.quantile(OPEN_EYES) - lids).clamp_min(0)
+    cost = size / size.median().clamp_min(1e-6) + turned / TURN + mouth / GAP + shut / SHUT
     if frames is not None:
         allowed = torch.full_like(cost, torch.inf)
         allowed[frames] = 0

@@ -17,7 +17,7 @@ from stkit.capture.face_fit import with_face_model
 from stkit.capture.fitting import Fit, FitSettings, check_fit, fit_clip, posed_points
 from stkit.capture.frame_choice import choose_held_out, choose_neutral
 from stkit.capture.refine import RefineSettings, refine
-from stkit.face_models.landmarks import KEPT_66, MEDIAPIPE_68, mouth_opening
+from stkit.face_models.landmarks import KEPT_66, MEDIAPIPE_68, openings
 from stkit.training import reproducible
 
 CHIN = 8  # of the 68 landmarks
@@ -66,7 +66,8 @@ def preprocess(
     train = [t for t in range(len(found.kept)) if t not in test]
     points68 = torch.as_tensor(found.points[:, MEDIAPIPE_68], dtype=torch.float32)
     # the neutral frame teaches: it may not be held out
-    neutral = choose_neutral(fit.beta, fit.pose, mouth_opening(points68), train)
+    mouth, lids = openings(points68).unbind(1)
+    neutral = choose_neutral(fit.beta / model.units, fit.pose, mouth, lids, train)
     chin = points68[:, CHIN].numpy()
     torso = track_chest(found.frames, found.mattes, chin, neutral, camera)
     rest, bias = fit.pose[neutral], torch.zeros(len(KEPT_66), 3)

@@ -50,6 +50,7 @@ class Flame:
     betas = EXPRESSIONS + 3 * len(TURNING)
 
     bounded = 0
+    pairs = torch.zeros(0, 2, dtype=torch.long)
 
     @property
     def units(self) -> Tensor:

@@ -31,6 +31,11 @@ class LinearModel:
         return 1.0
 
     @property
+    def pairs(self) -> Tensor:
+        """No two coefficients are known to be usually alike (0, 2)."""
+        return torch.zeros(0, 2, dtype=torch.long)
+
+    @property
     def betas(self) -> int:
         """The length of an expression vector."""
         return len(self.expression)

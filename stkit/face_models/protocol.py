@@ -54,6 +54,10 @@ class FaceModel(Protocol):
         """How many of the first coefficients lie in [0, 1] by nature, as ARKit's actions do."""
 
     @property
+    def pairs(self) -> Tensor:
+        """Pairs (P, 2) of coefficients that a face usually moves alike, such as left and right."""
+
+    @property
     def expression_names(self) -> tuple[str, ...]:
         """What each expression coefficient does."""
 

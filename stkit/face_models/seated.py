@@ -33,6 +33,7 @@ class Seated:
     betas = BETAS
     units = 1.0
     bounded = 0
+    pairs = torch.zeros(0, 2, dtype=torch.long)
 
     @property
     def name(self) -> str:

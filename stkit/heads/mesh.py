@@ -17,6 +17,7 @@ from stkit.cameras import DISTANCE, Camera
 from stkit.capture.capture import Capture
 from stkit.geometry import nearest, search_tree
 from stkit.heads.dmtet import TetGrid, active_tets, make_grid, marching_tetrahedra
+from stkit.heads.model_motion import builtin_motion
 from stkit.heads.networks import MLP, ColorNet, Deformation, expression_share, gamma, geometry_net
 from stkit.heads.starting_surface import outer_surface
 from stkit.io.tensors import load_tensors, save_tensors
@@ -33,6 +34,9 @@ BACK, FRONT, TOP = -1.95, 1.05, 2.0
 class MeshSettings:
     """Widths of the nets, size of f, spacing of the grid (dm) and how the SDF starts ('head' or
     'sphere').
+
+    model_motion: whether the deformation starts from the fitted face model's own expressions (see
+    `model_motion.ModelMotion`). The paper's does not.
     """
 
     width: int = 64
@@ -42,6 +46,7 @@ class MeshSettings:
     band: float = 0.5
     init: str = "head"
     deform_scale: float = 0.3
+    model_motion: bool = True
 
 
 @dataclass(frozen=True)
@@ -241,4 +246,7 @@ def new_mesh_head(capture: Capture, settings: MeshSettings) -> MeshHead:
     low = torch.tensor([-half - x0 - left, -half - y0 - below, BACK])
     high = torch.tensor([half - x0 + right, min(half - y0 + above, TOP), FRONT])
     surface = outer_surface(face_models.builtin(), capture.hull_verts())
-    return MeshHead(settings, capture.neutral_landmarks(), low, high, surface).to(device)
+    head = MeshHead(settings, capture.neutral_landmarks(), low, high, surface)
+    if settings.model_motion and capture.seat is None:
+        head.deformation.model_motion = builtin_motion(capture)
+    return head.to(device)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from stkit.heads.fused_mlp import chain
+from stkit.heads.model_motion import ModelMotion
 
 OCTAVES = 4  # of the positional encoding (Gaussian-Head-Avatar's)
 GAMMA_POINT = 3 * (1 + 2 * OCTAVES)  # values of gamma(x) for a point
@@ -137,6 +138,9 @@ class Deformation(nn.Module):
 
     Expression acts near the landmarks, pose elsewhere, blended by `expression_share` (lineage.md
     1.3; Eq. 3 and 6 read with beta, lineage.md 7, reading 7). `scale` is the furthest move, dm.
+
+    `model_motion`, if any, moves a point first as the fitted face model would, and the expression
+    net learns what is left over. The paper has nothing of the kind, and there it is None.
     """
 
     def __init__(self, width: int, pose_width: int, scale: float):
@@ -144,6 +148,14 @@ class Deformation(nn.Module):
         self.expression = expression_deform_net(width)
         self.pose = pose_deform_net(pose_width)
         self.scale = scale
+        self.model_motion: ModelMotion | None = None
+
+    def _load_from_state_dict(self, state, prefix, *rest) -> None:
+        """Make place for a saved model motion first, whatever its size."""
+        saved = {k: state.get(f"{prefix}model_motion.{k}") for k in ModelMotion.STATE}
+        found = {k: x for k, x in saved.items() if x is not None}
+        self.model_motion = ModelMotion(**found) if found else None
+        super()._load_from_state_dict(state, prefix, *rest)
 
     def forward(self, x: Tensor, share: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
         """Displacements (N, 3) of points x (N, 3) in canonical space, decimetres.
@@ -151,19 +163,24 @@ class Deformation(nn.Module):
         share (N,) comes from `expression_share`; beta (64,), pose (6,).
         """
         turned = gamma(pose)
-        return self.scale * blend(
+        learned = self.scale * blend(
             share,
             gamma(x),
             lambda e: self.expression.shared(e, beta).tanh(),
             lambda e: self.pose.shared(e, turned).tanh(),
         )
+        if self.model_motion is None:
+            return learned
+        rows = torch.nonzero(share > 0)[:, 0]
+        moved = self.model_motion(x[rows], beta[None])[0] * share[rows, None]
+        return learned.index_add(0, rows, moved)
 
     def expressions(self, x: Tensor, betas: Tensor) -> Tensor:
         """Displacements (F, N, 3) of points on the face (share 1) for expressions betas (F, 64)."""
         points = gamma(x).expand(len(betas), -1, -1)
         joined = torch.cat([points, betas[:, None].expand(-1, len(x), -1)], 2)
-        moves = self.expression(joined.flatten(0, 1)).tanh()
-        return self.scale * moves.view(len(betas), len(x), 3)
+        moves = self.scale * self.expression(joined.flatten(0, 1)).tanh().view(len(betas), -1, 3)
+        return moves if self.model_motion is None else moves + self.model_motion(x, betas)
 
 
 class ColorNet(nn.Module):

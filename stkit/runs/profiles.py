@@ -91,6 +91,7 @@ PAPER = Profile(
         w_hold=0.0,
         w_still=0.0,
         beta_noise=0.0,
+        foreign=0.0,
         rare=0.0,
         eyes=1.0,
         model=MeshSettings(
@@ -100,6 +101,7 @@ PAPER = Profile(
             cell=LINEAGE_CELL,
             init="sphere",
             band=2.5,
+            model_motion=False,
         ),
     ),
     gaussians=GaussianTraining(

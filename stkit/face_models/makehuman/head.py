@@ -5,7 +5,7 @@ mouth. See ORIGIN.md beside this file for where it comes from.
 """
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -39,6 +39,21 @@ ARKIT_UNIT = 0.35  # a usual change of an action
 PUPILS = ((5391, 5418, 5373, 5400), (5319, 5346, 5301, 5328))
 
 
+@lru_cache(maxsize=1)
+def alike(names: tuple[str, ...]) -> Tensor:
+    """Pairs (P, 2) among the actions' names: left and right, and for glances to a side one eye
+    inwards, the other outwards.
+    """
+    crossed = {"eyeLookInRight": "eyeLookOutRight", "eyeLookOutRight": "eyeLookInRight"}
+    pairs = []
+    for k, name in enumerate(names):
+        other = name.removesuffix("Left") + "Right"
+        other = crossed.get(other, other)
+        if name.endswith("Left") and name not in ("jawLeft", "mouthLeft") and other in names:
+            pairs.append((k, names.index(other)))
+    return torch.tensor(pairs)
+
+
 @dataclass(frozen=True)
 class MakeHumanHead(LinearModel):
     """A linear model whose first 52 expression coefficients are ARKit's, 0 at rest and 1 in full.
@@ -53,25 +68,14 @@ class MakeHumanHead(LinearModel):
     bounded = ARKIT
 
     @property
+    def pairs(self) -> Tensor:
+        """Pairs (P, 2) of actions that a face usually does alike."""
+        return alike(self.expression_names)
+
+    @property
     def units(self) -> Tensor:
         """A usual change of each expression coefficient (64,)."""
         return torch.where(torch.arange(self.betas) < ARKIT, ARKIT_UNIT, 1.0)
-
-    @cached_property
-    def pairs(self) -> Tensor:
-        """Pairs (P, 2) of actions that a face usually does alike: left and right, and for glances
-        to a side one eye inwards, the other outwards.
-        """
-        names = self.expression_names
-        pairs = []
-        for k, name in enumerate(names):
-            if name.endswith("Left") and name not in ("jawLeft", "mouthLeft"):
-                other = name.removesuffix("Left") + "Right"
-                swapped = {"eyeLookInRight": "eyeLookOutRight", "eyeLookOutRight": "eyeLookInRight"}
-                other = swapped.get(other, other)
-                if other in names:
-                    pairs.append((k, names.index(other)))
-        return torch.tensor(pairs)
 
     def part(self, *names: str) -> Tensor:
         """Mask (V,) of the vertices that belong to the named parts."""

@@ -154,7 +154,8 @@ class Deformation(nn.Module):
         """Make place for a saved model motion first, whatever its size."""
         saved = {k: state.get(f"{prefix}model_motion.{k}") for k in ModelMotion.STATE}
         found = {k: x for k, x in saved.items() if x is not None}
-        self.model_motion = ModelMotion(**found) if found else None
+        if found:
+            self.model_motion = ModelMotion(**found)
         super()._load_from_state_dict(state, prefix, *rest)
 
     def forward(self, x: Tensor, share: Tensor, beta: Tensor, pose: Tensor) -> Tensor:

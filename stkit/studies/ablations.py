@@ -143,10 +143,10 @@ def _picture(path: Path, head: GaussianHead, capture: Capture, t: int) -> None:
 
 def unlearned(capture: Capture, mesh: MeshHead, keep_surface: bool) -> MeshHead:
     """A mesh head as it was before the mesh stage; with `keep_surface` only its deformation is
-    new.
+    new. The deformation begins with nothing, as the paper's does.
     """
     with seeded(0):
-        fresh = new_mesh_head(capture, mesh.settings)
+        fresh = new_mesh_head(capture, replace(mesh.settings, model_motion=False))
     if keep_surface:
         state = mesh.state_dict()
         learned = {k: v for k, v in state.items() if not k.startswith("deformation.")}

@@ -80,8 +80,8 @@ class Plan:
         """Of stage 01."""
         change = self.changes.get("preprocess", {})
         profile = self.settings.preprocess
-        own = {"seed": self.seed, "face_model": self.face_model, "held_out": self.held_out}
-        return replace(profile, **own, **change)
+        seed, face_model, held_out = self.seed, self.face_model, self.held_out
+        return replace(profile, seed=seed, face_model=face_model, held_out=held_out, **change)
 
     def mesh_settings(self) -> MeshTraining:
         """Of stage 02."""

@@ -7,6 +7,7 @@ from stkit.runs.folders import run_folder
 # number in metrics.json, title, format
 COLUMNS = (
     ("track.nme", "NME", "{:.2%}"),
+    ("track.nme_model", "NME, no offsets", "{:.2%}"),
     ("mesh.iou_heldout", "mesh IoU", "{:.3f}"),
     ("head.psnr_heldout", "PSNR", "{:.1f}"),
     ("head.ssim_heldout", "SSIM", "{:.3f}"),

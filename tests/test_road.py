@@ -25,7 +25,7 @@ from stkit.runs.profiles import PAPER, QUICK
 from stkit.runs.road import Road
 from stkit.runs.source import Source
 from stkit.studies.edit_methods import compare_run
-from stkit.studies.results_table import results_table
+from stkit.studies.results_table import record, results_table
 
 TINY = replace(
     QUICK,
@@ -94,6 +94,8 @@ def test_a_whole_run_ends_in_a_page_and_numbers():
     for word in ("avatar.html", "before_after.png", "Stand-ins in this run", "V3D", "synthetic"):
         assert word in text
     assert "| whole | quick |" in results_table(["whole"])
+    kept = record(["whole"])["whole"]
+    assert kept["numbers"]["frames"] > 0 and kept["computed_on"]["stages"]["mesh"]["code"]
     for folder in (page.parent / "edit", page.parent / "animate"):
         assert folder.is_symlink() and folder.resolve().is_dir()
 

@@ -1,11 +1,13 @@
 """`stkit run`, and what shows or deletes runs."""
 
+import json
 import time
 from pathlib import Path
 
 from stkit.capture.frame_choice import HELD_OUT_KINDS
 from stkit.cli.options import CLOWN, EDITOR_HELP, PROFILE_HELP
 from stkit.errors import MissingFileError, RequestError
+from stkit.io.tensors import write_text
 from stkit.runs.folders import run_folder
 from stkit.runs.notebooks import execute, find_notebook, parse_parameters, run_road
 from stkit.runs.page import write_page
@@ -93,6 +95,7 @@ def add_pages(commands) -> None:
     page.set_defaults(call=call_page)
     table = commands.add_parser("table", help="the results of several runs as a Markdown table")
     table.add_argument("names", nargs="+")
+    table.add_argument("--write", type=Path, help="keep all numbers of the runs in this JSON file")
     table.set_defaults(call=call_table)
     what = "delete a run, and every artifact that no run refers to any more"
     cleaning = commands.add_parser("clean", help=what)
@@ -111,6 +114,9 @@ def call_page(arguments) -> int:
 def call_table(arguments) -> int:
     """Print results of runs."""
     print(results_table.results_table(arguments.names))
+    if arguments.write:
+        record = results_table.record(arguments.names)
+        write_text(arguments.write, json.dumps(record, indent=1) + "\n")
     return 0
 
 

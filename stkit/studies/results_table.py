@@ -1,5 +1,7 @@
 """The main numbers of several runs as one table. A new column is one line in COLUMNS."""
 
+from pathlib import Path
+
 from stkit.errors import RequestError
 from stkit.io.tensors import read_json
 from stkit.runs.folders import run_folder
@@ -27,13 +29,31 @@ def results_table(names: list[str]) -> str:
     titles = ["run", "profile", *[title for _, title, _ in COLUMNS], "minutes", "peak GB", "code"]
     lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     for name in names:
-        metrics = read_json(run_folder(name) / "metrics.json")
-        if not metrics:
-            raise RequestError(
-                f"run {name!r} has no metrics.json in {run_folder(name)}; run it first"
-            )
-        lines.append("| " + " | ".join(_row(name, metrics)) + " |")
+        lines.append("| " + " | ".join(_row(name, _metrics(name))) + " |")
     return "\n".join(lines)
+
+
+def record(names: list[str]) -> dict[str, dict]:
+    """Of each run all numbers, what is absent and why, and what it was made from and by which code:
+    what is kept beside a table. Errors as of `results_table`.
+    """
+    out = {}
+    for name in names:
+        metrics = _metrics(name)
+        context = dict(metrics["computed_on"])
+        stages = context.pop("stages")
+        context["source"] = Path(str(context["source"])).name
+        known = ("machine", "torch", "code", "finished")
+        context["stages"] = {s: {key: info.get(key) for key in known} for s, info in stages.items()}
+        out[name] = {**metrics, "computed_on": context}
+    return out
+
+
+def _metrics(name: str) -> dict:
+    metrics = read_json(run_folder(name) / "metrics.json")
+    if not metrics:
+        raise RequestError(f"run {name!r} has no metrics.json in {run_folder(name)}; run it first")
+    return metrics
 
 
 def _row(name: str, metrics: dict) -> list[str]:

@@ -31,8 +31,9 @@ class GaussianTraining:
 
     Rates are per step of Adam; positions are in decimetres. Per-frame offsets of head and chest
     learn with `lr_track` after `track_from` of the steps. `noise` (standard deviations over the
-    clip) blurs the expression and pose that all nets see, the frozen deformation too: without it
-    held-out frames lose 0.2 to 0.4 dB. `azimuths` (degrees): where mesh-prior views are asked for;
+    clip) blurs the expression and pose that the nets of colour and attributes see, so that they do
+    not learn single frames by heart: the mouth of an expressive clip follows a stranger better.
+    `azimuths` (degrees): where mesh-prior views are asked for;
     V3D's are the paper's six frontal ones. `rare`: see `capture.chances`. `view_share`,
     `rig_share`: how often a step looks at a view, and otherwise at another camera of a rig.
     """
@@ -49,7 +50,7 @@ class GaussianTraining:
     lr_track: float = 2e-4
     track_from: float = 0.15
     track_steps: int = 40
-    noise: float = 0.3
+    noise: float = 0.8
     rare: float = 0.5
     w_rgb: float = 1.0
     w_ssim: float = 0.2
@@ -252,10 +253,11 @@ class _GaussianFit:
         return _Sample(image, alpha, target, matte, 1.0, structural=True)
 
     def _show(self, t: int, k: int, camera: Camera) -> tuple[Tensor, Tensor]:
-        """Frame t: expression and pose a little blurred for the nets, head and chest where their
-        offsets put them.
+        """Frame t: expression and pose blurred for the nets of colour and attributes, head and
+        chest where their offsets put them.
         """
         frame = self.capture.frame_pose(t)
+        shift = self.head.shift(frame.beta, frame.pose)
         beta, pose = (
             x + blur * torch.randn(len(blur), generator=self.generator).to(x.device)
             for x, blur in zip((frame.beta, frame.pose), self.blur)
@@ -266,7 +268,7 @@ class _GaussianFit:
                 for name, x in (("pose", frame.pose), ("torso", frame.torso))
             )
             frame = replace(frame, pose=moved_pose, torso=moved_torso)
-        return self.head.place(self.head.canonical(beta, pose), frame).render(camera)
+        return self.head.place(self.head.canonical(beta, pose, shift), frame).render(camera)
 
     def tracked(self) -> Capture:
         """The capture with what the training frames' offsets have learned."""

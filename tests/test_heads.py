@@ -7,7 +7,7 @@ import torch
 from stkit.capture.detect import seen_openings
 from stkit.driving.motion import own_motion, play, retarget, scripted
 from stkit.export.ply import save_ply
-from stkit.face_models.landmarks import eye_opening
+from stkit.face_models.landmarks import KEPT_66, eye_opening
 from stkit.heads.alignment import align_frames, moved
 from stkit.heads.fit_mesh import fit_mesh, laplacian_loss
 from stkit.heads.gaussian import GaussianHead
@@ -60,6 +60,21 @@ def test_mesh_head_learns_outline_and_landmarks(mesh):
             head.landmarks, torch.ones(66), capture.beta[t], capture.pose[t]
         )
     assert (moved - goal).norm(dim=1).mean() < 0.6 * (head.landmarks - goal).norm(dim=1).mean()
+
+
+def test_every_action_moves_the_head_as_it_moves_the_face_model(mesh):
+    """Those too that the clip never shows: a driver, or a slider, may ask for any."""
+    head, capture, _ = mesh
+    face, rest = capture.face(), capture.beta[capture.neutral]
+    betas = rest + 0.8 * torch.eye(52, 64)
+    points = face.points(face.landmarks[KEPT_66], capture.identity, torch.cat([rest[None], betas]))
+    with torch.no_grad():
+        learned = head.deformation.expressions(head.landmarks, torch.cat([rest[None], betas]))
+    true, moved = points[1:] - points[0], learned[1:] - learned[0]
+    plain = true.norm(dim=2).amax(1) > 0.03  # decimetres
+    assert plain.sum() > 25
+    share = (moved * true).sum((1, 2)) / true.square().sum((1, 2))
+    assert (share[plain] > 0.6).all()
 
 
 def test_lids_close_where_the_face_model_closes_them(capture):

@@ -18,7 +18,7 @@ class MeshTraining:
     mouth first and never closes its lids. These four are the kit's. `beta_noise`, in standard
     deviations over the clip, blurs the expressions that the deformation learns from. `foreign`: the
     share of its lessons in which the face model makes an expression that the clip need not show. So
-    a head can follow somebody who opens the mouth further, and every slider moves it.
+    the net does not undo there what the deformation starts from (see `MeshSettings`).
     """
 
     steps: int = 700

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from stkit.cameras import Camera
 from stkit.capture.descent import descend, falling_adam, falling_rate
+from stkit.capture.gaze import EYES, gaze_error
 from stkit.capture.pnp import initial_poses
 from stkit.face_models import FaceModel
 from stkit.face_models.landmarks import DROPPED, EYE_CORNERS, KEPT_66, MEDIAPIPE_68
@@ -27,11 +28,6 @@ from stkit.io.video import VideoError
 GAPS = torch.tensor(
     [[37, 41], [38, 40], [43, 47], [44, 46], [61, 67], [62, 66], [63, 65], [51, 57]]
 )
-# of each eye, right and left: outer and inner corner, two pairs of lids (iBUG numbers), and the
-# number of MediaPipe's point in the middle of the iris
-EYES = (((36, 39), ((37, 41), (38, 40)), 468), ((42, 45), ((43, 47), (44, 46)), 473))
-# lids' distance over the eye's width, below which an iris is hidden, and above which it is plain
-HIDDEN, PLAIN = 0.10, 0.22
 # learning rates of the first step; all of these are the kit's, chosen by eye
 LR_POSE = 6e-3
 LR_SCALE = 2e-3
@@ -219,10 +215,10 @@ def landmark_targets(points: np.ndarray, model: FaceModel, settings: FitSettings
     """The 68 landmarks, the model's denser set, then the pupils, of MediaPipe points (F, 478, 2) in
     pixels.
 
-    Pupils have no weight of their own: `_gaze_error` looks at where they are in their eyes.
+    Pupils have no weight of their own: `gaze_error` looks at where they are in their eyes.
     """
     pupils = torch.tensor(PUPILS)
-    irises = [iris for _, _, iris in EYES for _ in range(pupils.shape[1])]
+    irises = [eye.iris for eye in EYES for _ in range(pupils.shape[1])]
     numbers = [*MEDIAPIPE_68, *model.dense_mediapipe.tolist(), *irises]
     pixels = torch.as_tensor(points[:, numbers], dtype=torch.float32)
     ids = torch.cat([model.landmarks, model.dense, pupils.flatten()])
@@ -231,24 +227,6 @@ def landmark_targets(points: np.ndarray, model: FaceModel, settings: FitSettings
     weight[68:] = settings.w_dense * len(KEPT_66) / max(len(model.dense), 1)
     weight[-len(irises) :] = 0.0
     return Targets(ids, pixels, weight.expand(len(points), -1), pupils.shape[1])
-
-
-def _gaze_error(miss: Tensor, targets: Targets) -> Tensor:
-    """By how much pupils miss their place between the corners of the eyes, squared (F,).
-
-    miss (F, N, 2), in eye distances. Eyes that are shut or turned away count less.
-    """
-    total = torch.zeros(len(miss))
-    for eye, (corners, lids, _) in enumerate(EYES):
-        first = miss.shape[1] - (2 - eye) * targets.pupils
-        pupil = miss[:, first : first + targets.pupils].mean(1)
-        off = pupil - miss[:, corners].mean(1)
-        pixels = targets.pixels
-        gap = sum((pixels[:, a] - pixels[:, b]).norm(dim=1) for a, b in lids) / len(lids)
-        width = (pixels[:, corners[0]] - pixels[:, corners[1]]).norm(dim=1)
-        open_eye = ((gap / width - HIDDEN) / (PLAIN - HIDDEN)).clamp(0, 1)
-        total = total + open_eye * targets.weight[:, corners].amin(1) * off.square().sum(1)
-    return total
 
 
 def eye_distance(landmarks: Tensor) -> Tensor:
@@ -304,7 +282,7 @@ def landmark_objective(
     gap_weight = settings.w_gap * (weight[:, GAPS].amin(-1) * gaps).sum(1)
     data = (weight * error).sum(1) + gap_weight
     if targets.pupils:
-        data = data + settings.w_gaze * _gaze_error(miss, targets)
+        data = data + settings.w_gaze * gaze_error(miss, targets.pixels, weight, targets.pupils)
     return LandmarkLoss(data.mean() / len(KEPT_66), prior, error)
 
 

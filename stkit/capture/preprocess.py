@@ -62,12 +62,8 @@ def preprocess(
     fit_settings = FitSettings(steps=settings.fit_steps, seed=settings.seed)
     fit = fit_clip(found.points, camera, model, fit_settings, progress)
     losses["landmarks"] = fit.losses
-    test = choose_held_out(settings.held_out, fit.beta / model.units, fit.pose)
-    train = [t for t in range(len(found.kept)) if t not in test]
     points68 = torch.as_tensor(found.points[:, MEDIAPIPE_68], dtype=torch.float32)
-    # the neutral frame teaches: it may not be held out
-    mouth, lids = openings(points68).unbind(1)
-    neutral = choose_neutral(fit.beta / model.units, fit.pose, mouth, lids, train)
+    train, test, neutral = _frames(settings.held_out, fit.beta / model.units, fit.pose, points68)
     chin = points68[:, CHIN].numpy()
     torso = track_chest(found.frames, found.mattes, chin, neutral, camera)
     rest, bias = fit.pose[neutral], torch.zeros(len(KEPT_66), 3)
@@ -96,6 +92,19 @@ def preprocess(
         name, steps, seed = settings.face_model, settings.fit_steps, settings.seed
         capture, losses[name] = with_face_model(capture, name, train, steps, seed, progress)
     return capture, losses
+
+
+def _frames(
+    held_out: str, steps: Tensor, pose: Tensor, points68: Tensor
+) -> tuple[list[int], list[int], int]:
+    """The frames for training, those held out, and the neutral one, which teaches.
+
+    steps (F, 64): expressions in the face model's units.
+    """
+    test = choose_held_out(held_out, steps, pose)
+    train = [t for t in range(len(pose)) if t not in test]
+    mouth, lids = openings(points68).unbind(1)
+    return train, test, choose_neutral(steps, pose, mouth, lids, train)
 
 
 def _capture(

@@ -225,6 +225,7 @@ def clip_of_points(frames: int = 40):
     """
     from stkit.cameras import front_camera
     from stkit.capture.fitting import posed_points
+    from stkit.capture.gaze import EYES
     from stkit.face_models.landmarks import MEDIAPIPE_68
     from stkit.synthetic.subject import make_subject
 
@@ -234,7 +235,7 @@ def clip_of_points(frames: int = 40):
     points = np.zeros((frames, 478, 2), np.float32)
     world = posed_points(
         m,
-        torch.cat([m.dense, m.landmarks]),
+        torch.cat([m.dense, m.landmarks, m.pupils.flatten()]),
         torch.zeros(len(m.identity)),
         torch.tensor(1.0),
         p.beta,
@@ -242,7 +243,10 @@ def clip_of_points(frames: int = 40):
     )
     at = camera.project(world).numpy()
     points[:, m.dense_mediapipe.numpy()] = at[:, : len(m.dense)]
-    points[:, MEDIAPIPE_68] = at[:, len(m.dense) :]
+    points[:, MEDIAPIPE_68] = at[:, len(m.dense) : len(m.dense) + 68]
+    points[:, [eye.iris for eye in EYES]] = (
+        at[:, len(m.dense) + 68 :].reshape(frames, 2, -1, 2).mean(2)
+    )
     return points, camera, subject
 
 

@@ -20,7 +20,6 @@ from stkit.capture.gaze import EYES, gaze_error
 from stkit.capture.pnp import initial_poses
 from stkit.face_models import FaceModel
 from stkit.face_models.landmarks import DROPPED, EYE_CORNERS, KEPT_66, MEDIAPIPE_68
-from stkit.face_models.makehuman.head import PUPILS
 from stkit.geometry import so3_exp, vertex_normals
 from stkit.io.video import VideoError
 
@@ -217,7 +216,7 @@ def landmark_targets(points: np.ndarray, model: FaceModel, settings: FitSettings
 
     Pupils have no weight of their own: `gaze_error` looks at where they are in their eyes.
     """
-    pupils = torch.tensor(PUPILS)
+    pupils = model.pupils
     irises = [eye.iris for eye in EYES for _ in range(pupils.shape[1])]
     numbers = [*MEDIAPIPE_68, *model.dense_mediapipe.tolist(), *irises]
     pixels = torch.as_tensor(points[:, numbers], dtype=torch.float32)
@@ -225,7 +224,7 @@ def landmark_targets(points: np.ndarray, model: FaceModel, settings: FitSettings
     weight = torch.ones(len(ids))
     weight[list(DROPPED)] = 0.0
     weight[68:] = settings.w_dense * len(KEPT_66) / max(len(model.dense), 1)
-    weight[-len(irises) :] = 0.0
+    weight[len(weight) - len(irises) :] = 0.0
     return Targets(ids, pixels, weight.expand(len(points), -1), pupils.shape[1])
 
 

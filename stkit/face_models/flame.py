@@ -51,6 +51,7 @@ class Flame:
 
     bounded = 0
     pairs = torch.zeros(0, 2, dtype=torch.long)
+    pupils = torch.zeros(2, 0, dtype=torch.long)
 
     @property
     def units(self) -> Tensor:

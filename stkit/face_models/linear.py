@@ -36,6 +36,11 @@ class LinearModel:
         return torch.zeros(0, 2, dtype=torch.long)
 
     @property
+    def pupils(self) -> Tensor:
+        """No pupils are known (2, 0)."""
+        return torch.zeros(2, 0, dtype=torch.long)
+
+    @property
     def betas(self) -> int:
         """The length of an expression vector."""
         return len(self.expression)

@@ -58,6 +58,10 @@ class FaceModel(Protocol):
         """Pairs (P, 2) of coefficients that a face usually moves alike, such as left and right."""
 
     @property
+    def pupils(self) -> Tensor:
+        """Vertices (2, K) around the pupils of the right and the left eye, or none (2, 0)."""
+
+    @property
     def expression_names(self) -> tuple[str, ...]:
         """What each expression coefficient does."""
 

@@ -34,6 +34,7 @@ class Seated:
     units = 1.0
     bounded = 0
     pairs = torch.zeros(0, 2, dtype=torch.long)
+    pupils = torch.zeros(2, 0, dtype=torch.long)
 
     @property
     def name(self) -> str:

@@ -68,6 +68,11 @@ class MakeHumanHead(LinearModel):
     bounded = ARKIT
 
     @property
+    def pupils(self) -> Tensor:
+        """Vertices (2, 4) around the pupils of the right and the left eye."""
+        return torch.tensor(PUPILS)
+
+    @property
     def pairs(self) -> Tensor:
         """Pairs (P, 2) of actions that a face usually does alike."""
         return alike(self.expression_names)

@@ -66,8 +66,6 @@ def test_landmarks_in_a_wrong_order_are_no_fit(capture):
     head = face_models.get("makehuman")
     points = np.zeros((8, 478, 2), np.float32)
     points[:, head.dense_mediapipe.numpy()] = capture.dense[:8].numpy()
-    for iris, (inner, outer) in ((468, (33, 133)), (473, (362, 263))):
-        points[:, iris] = (points[:, inner] + points[:, outer]) / 2
     settings = FitSettings(steps=60)
     upright = fit_clip(points, capture.camera, head, settings)
     check_fit(upright.nme, "upright.mp4")

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from stkit.cameras import Camera
 from stkit.capture.descent import descend, falling_adam, falling_rate
-from stkit.capture.gaze import EYES, gaze_error
+from stkit.capture.gaze import EYES, gaze_error, has_irises
 from stkit.capture.pnp import initial_poses
 from stkit.face_models import FaceModel
 from stkit.face_models.landmarks import DROPPED, EYE_CORNERS, KEPT_66, MEDIAPIPE_68
@@ -216,7 +216,7 @@ def landmark_targets(points: np.ndarray, model: FaceModel, settings: FitSettings
 
     Pupils have no weight of their own: `gaze_error` looks at where they are in their eyes.
     """
-    pupils = model.pupils
+    pupils = model.pupils if has_irises(points) else model.pupils[:, :0]
     irises = [eye.iris for eye in EYES for _ in range(pupils.shape[1])]
     numbers = [*MEDIAPIPE_68, *model.dense_mediapipe.tolist(), *irises]
     pixels = torch.as_tensor(points[:, numbers], dtype=torch.float32)

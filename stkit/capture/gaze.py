@@ -5,6 +5,7 @@ Lids alone leave a glance open. The detector knows the middle of each iris.
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,6 +26,14 @@ EYES = (RIGHT, LEFT)
 # lids' distance over the eye's width, below which an iris is hidden, and above which it is plain;
 # chosen by eye
 HIDDEN, PLAIN = 0.10, 0.22
+
+
+def has_irises(points: np.ndarray) -> bool:
+    """Whether MediaPipe's points (F, 478, 2) have irises; where they are unknown they are 0 or
+    NaN.
+    """
+    irises = points[:, [eye.iris for eye in EYES]]
+    return bool(np.isfinite(irises).all() and (irises != 0).any(-1).all())
 
 
 def gaze_error(miss: Tensor, pixels: Tensor, weight: Tensor, pupils: int) -> Tensor:

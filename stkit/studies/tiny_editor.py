@@ -18,7 +18,7 @@ from torch import Tensor
 
 from stkit.diffusion.instruct_pix2pix import InstructPix2PixEditor
 from stkit.diffusion.tiny import PICTURE_GUIDANCE, SIZE, TEXT_GUIDANCE, WEIGHTS, vocabulary
-from stkit.diffusion.tiny.data import disturb, paint, sit
+from stkit.diffusion.tiny.data import disturb, paint, sittings
 from stkit.io.images import sheet
 from stkit.metrics import psnr
 from stkit.progress import bar
@@ -52,7 +52,7 @@ def people(count: int) -> list[Pictures]:
     """
     out = []
     for seed in range(FIRST_SEED, FIRST_SEED + count):
-        sitting = sit(seed)
+        [sitting] = sittings(seed)
         painted = [paint(sitting, name, seed) for name in vocabulary.names()]
         pictures = disturb(painted, sitting.matte, seed)
         out.append(dict(zip(vocabulary.names(), pictures)))
@@ -135,7 +135,7 @@ def _ask_everything(
     original = by_teacher["nothing"]
     unedited = through(editor, original)
     for j, name in enumerate(vocabulary.names()):
-        phrases = vocabulary.phrases(name)
+        phrases = vocabulary.phrases(name, held_out=True)
         begun = time.monotonic()
         picture = edited(editor, original, phrases[(7 * k + j) % len(phrases)], b)
         answers.seconds.append(time.monotonic() - begun)

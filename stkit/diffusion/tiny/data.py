@@ -18,10 +18,13 @@ from stkit.face_models.landmarks import KEPT_66
 from stkit.face_models.makehuman import makehuman
 from stkit.geometry import euler_yxz
 from stkit.space import FramePose, to_world
+from stkit.synthetic.backdrop import backdrop
 from stkit.synthetic.performance import UNIT
-from stkit.synthetic.subject import make_subject, rest_pose
+from stkit.synthetic.subject import Subject, make_subject, rest_pose
 
 PAINTED = 2 * SIZE  # the teacher paints at twice the size, for finer lines
+PICTURES = 4  # of each person
+ROOMS, GRADIENTS = 0.2, 0.15  # shares of backgrounds; all others are white
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,16 @@ class Sitting:
     landmarks: Tensor
 
 
-def sit(seed: int) -> Sitting:
-    """A person from a seed: identity, look, expression, pose within +-30 degrees, and crop."""
+def sittings(seed: int, count: int = 1) -> list[Sitting]:
+    """Pictures of one person from a seed, each with an expression, a pose within +-30 degrees, and
+    a crop of its own.
+    """
     rng = np.random.default_rng(seed)
     subject = make_subject(int(rng.integers(1_000_000_000)), 12, seconds=8.0)
+    return [_sit(subject, rng) for _ in range(count)]
+
+
+def _sit(subject: Subject, rng: np.random.Generator) -> Sitting:
     beta = subject.performance.beta[int(rng.integers(12))]
     pose = _pose(rng)
     camera = _camera(rng)
@@ -93,10 +102,7 @@ def disturb(images: list[Tensor], matte: Tensor, seed: int) -> list[Tensor]:
     blur = float(rng.uniform(0, 0.8)) if rng.random() < 0.3 else 0.0  # pixels
     noise_level = float(rng.uniform(0, 0.015))
     noise = noise_level * torch.tensor(rng.normal(size=(SIZE, SIZE, 3)), dtype=torch.float32)
-    background = torch.ones(3)
-    if rng.random() < 0.35:  # a gradient from one colour above to another below
-        y = torch.linspace(0, 1, PAINTED)[:, None, None]
-        background = _uniform(rng, 0.1, 0.9) * (1 - y) + _uniform(rng, 0.1, 0.9) * y
+    background = _background(rng)
     out = []
     for image in images:
         figure = image - (1 - matte)
@@ -110,13 +116,27 @@ def disturb(images: list[Tensor], matte: Tensor, seed: int) -> list[Tensor]:
     return out
 
 
+def _background(rng: np.random.Generator) -> Tensor:
+    """What is behind the person, (P, P, 3) or (3,): mostly white, as in a matted frame.
+
+    Otherwise a gradient from one colour above to another below, or a room.
+    """
+    kind = rng.random()
+    if kind < ROOMS:
+        return backdrop(PAINTED, int(rng.integers(1_000_000)))
+    if kind < ROOMS + GRADIENTS:
+        y = torch.linspace(0, 1, PAINTED)[:, None, None]
+        return _uniform(rng, 0.1, 0.9) * (1 - y) + _uniform(rng, 0.1, 0.9) * y
+    return torch.ones(3)
+
+
 def _uniform(rng: np.random.Generator, low: float, high: float) -> Tensor:
     """A random colour (3,)."""
     return torch.tensor(rng.uniform(low, high, 3), dtype=torch.float32)
 
 
 def make(seeds: range, edits: int, folder: Path, progress=lambda x, **k: x) -> Path:
-    """Write the pictures of these seeds, each with `edits` different instructions.
+    """Write four pictures of each of these seeds' people, each with `edits` different instructions.
 
     Returns the file.
 
@@ -129,16 +149,23 @@ def make(seeds: range, edits: int, folder: Path, progress=lambda x, **k: x) -> P
     if path.exists():
         return path
     images, edited, which = [], [], []
-    for seed in progress(seeds, desc="pictures"):
-        sitting, rng = sit(seed), random.Random(seed)
-        chosen = rng.sample(range(len(names())), edits)
-        painted = [paint(sitting, names()[k], seed) for k in chosen]
-        pictures = disturb([sitting.image, *painted], sitting.matte, seed)
-        pixels = [(x * 255).round().byte().numpy() for x in pictures]
-        images.append(pixels[0])
-        edited.append(np.stack(pixels[1:]))
-        which.append(chosen)
+    for seed in progress(seeds, desc="people"):
+        rng = random.Random(seed)
+        for k, sitting in enumerate(sittings(seed, PICTURES)):
+            chosen = rng.sample(range(len(names())), edits)
+            before, after = _taught(sitting, chosen, PICTURES * seed + k)
+            images.append(before)
+            edited.append(after)
+            which.append(chosen)
     temporary = path.with_suffix(".part.npz")
     np.savez(temporary, images=np.stack(images), edited=np.stack(edited), which=np.array(which))
     temporary.replace(path)
     return path
+
+
+def _taught(sitting: Sitting, chosen: list[int], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The picture (S, S, 3) and its edits (E, S, S, 3) by the chosen instructions, uint8."""
+    painted = [paint(sitting, names()[k], seed) for k in chosen]
+    pictures = disturb([sitting.image, *painted], sitting.matte, seed)
+    pixels = [(x * 255).round().byte().numpy() for x in pictures]
+    return pixels[0], np.stack(pixels[1:])

@@ -16,6 +16,6 @@ def tiny_editor(device: str = "auto") -> InstructPix2PixEditor:
         s_T=TEXT_GUIDANCE,
         s_I=PICTURE_GUIDANCE,
         device=device,
-        name=f"tiny InstructPix2Pix (stand-in: {SIZE} px, trained on synthetic heads)",
+        name=f"tiny InstructPix2Pix (stand-in: {SIZE} px, trained on made-up people)",
         stand_in="the kit's tiny InstructPix2Pix instead of the published one",
     )

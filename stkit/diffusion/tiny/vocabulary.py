@@ -2,43 +2,81 @@
 
 import json
 import random
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
-LENGTH = 16  # tokens of a prompt; the longest phrase fits
+LENGTH = 24  # tokens of a prompt; the longest phrase fits
 VOCABULARY_SIZE = 2000  # at most
 SPECIAL_TOKENS = ("<|startoftext|>", "<|endoftext|>")
 END_OF_WORD = "</w>"
 LETTERS = [chr(code) for code in range(33, 127)]
 
-# sentences with gaps for a pronoun ({him}, {he}) and a noun ({x}): first what somebody becomes
-BECOMING = (
-    "turn {him} into {x}",
-    "make {him} {x}",
-    "what would {he} look like as {x}",
-    "as {x}",
-    "{x}",
-    "change {him} to {x}",
-    "let {him} be {x}",
-    "show {him} as {x}",
-    "transform {him} into {x}",
-    "I want {him} to be {x}",
-    "edit {him} into {x}",
-    "could {he} become {x}",
+STRANGE_WORDS = 0.25  # of the sentences of training have a word that means nothing
+STRANGE_LENGTH = (2, 6)  # letters of such a word, from and to
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Sentences with gaps for a pronoun ({him}, {he}) and a noun ({x}).
+
+    `held_out` ones are never trained on: the judge asks with them.
+    """
+
+    taught: tuple[str, ...]
+    held_out: tuple[str, ...]
+
+
+# what somebody becomes
+BECOMING = Sentences(
+    (
+        "turn {him} into {x}",
+        "make {him} {x}",
+        "what would {he} look like as {x}",
+        "as {x}",
+        "{x}",
+        "change {him} to {x}",
+        "let {him} be {x}",
+        "show {him} as {x}",
+        "transform {him} into {x}",
+        "I want {him} to be {x}",
+        "edit {him} into {x}",
+        "could {he} become {x}",
+    ),
+    ("please turn {him} into {x}", "how would {he} look as {x}", "paint {him} like {x}"),
 )
-# then what somebody gets
-WEARING = (
-    "give {him} {x}",
-    "add {x}",
-    "put {x} on {him}",
-    "{he} should have {x}",
-    "with {x}",
-    "{x}",
-    "make {him} have {x}",
-    "I want {x} on {him}",
-    "{he} wears {x}",
-    "draw {x}",
-    "let {him} have {x}",
-    "show {him} with {x}",
+# what somebody gets
+WEARING = Sentences(
+    (
+        "give {him} {x}",
+        "add {x}",
+        "put {x} on {him}",
+        "{he} should have {x}",
+        "with {x}",
+        "{x}",
+        "make {him} have {x}",
+        "I want {x} on {him}",
+        "{he} wears {x}",
+        "draw {x}",
+        "let {him} have {x}",
+        "show {him} with {x}",
+    ),
+    ("please give {him} {x}", "{he} has {x} now", "paint {him} with {x}"),
+)
+KEEPING = Sentences(
+    (
+        "do nothing",
+        "keep the picture",
+        "no edit",
+        "leave it as it is",
+        "change nothing",
+        "the same picture",
+        "keep it",
+        "keep {him} as {he} is",
+        "do not change {him}",
+        "leave {him} alone",
+    ),
+    ("please do nothing", "keep the picture as it is", "leave the picture alone"),
 )
 PRONOUNS = (
     ("him", "he"),
@@ -50,7 +88,7 @@ PRONOUNS = (
 )
 
 # each instruction's sentences and nouns
-NOUNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+NOUNS: dict[str, tuple[Sentences, tuple[str, ...]]] = {
     "clown": (BECOMING, ("a clown", "a circus clown")),
     "joker": (BECOMING, ("the joker", "a joker")),
     "bronze statue": (BECOMING, ("a bronze statue", "a statue", "a statue of bronze")),
@@ -77,21 +115,16 @@ NOUNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "make-up": (WEARING, ("makeup", "make-up")),
     "skull": (BECOMING, ("a skull", "a skeleton")),
     "pencil sketch": (BECOMING, ("a pencil sketch", "a drawing", "a sketch")),
-    "nothing": (
-        ("{x}",),
-        (
-            "do nothing",
-            "keep the picture",
-            "no edit",
-            "leave it as it is",
-            "change nothing",
-            "the same picture",
-            "keep it",
-            "keep {him} as {he} is",
-            "do not change {him}",
-            "leave {him} alone",
-        ),
-    ),
+    "purple hair": (WEARING, ("purple hair",)),
+    "grey hair": (WEARING, ("grey hair", "gray hair")),
+    "moustache": (WEARING, ("a moustache", "a mustache")),
+    "freckles": (WEARING, ("freckles",)),
+    "glasses": (WEARING, ("glasses", "dark glasses", "spectacles")),
+    "mime": (BECOMING, ("a mime", "a french mime")),
+    "cat": (BECOMING, ("a cat", "a kitten")),
+    "masked hero": (BECOMING, ("a masked hero", "a superhero", "a hero with a mask")),
+    "warrior": (BECOMING, ("a warrior", "a warrior with war paint")),
+    "nothing": (KEEPING, ("",)),
 }
 
 
@@ -100,12 +133,12 @@ def names() -> list[str]:
     return list(NOUNS)
 
 
-def phrases(name: str) -> list[str]:
-    """Every way to say an instruction, in a fixed order."""
+def phrases(name: str, held_out: bool = False) -> list[str]:
+    """Every way to say an instruction, in a fixed order: the taught ones, or those held out."""
     sentences, nouns = NOUNS[name]
     ways = [
         sentence.replace("{x}", noun).replace("{him}", him).replace("{he}", he)
-        for sentence in sentences
+        for sentence in (sentences.held_out if held_out else sentences.taught)
         for noun in nouns
         for him, he in PRONOUNS
     ]
@@ -113,26 +146,34 @@ def phrases(name: str) -> list[str]:
 
 
 def sample(name: str, rng: random.Random) -> str:
-    """One way to say an instruction."""
-    return rng.choice(phrases(name))
+    """One way to say an instruction, now and then with a word in it that means nothing.
+
+    So the model learns to look past words that it does not know.
+    """
+    words = rng.choice(phrases(name)).split()
+    if rng.random() < STRANGE_WORDS:
+        letters = rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(*STRANGE_LENGTH))
+        words.insert(rng.randint(0, len(words)), "".join(letters))
+    return " ".join(words)
 
 
 def save_tokenizer(folder: Path, length: int = LENGTH):
-    """Train a byte-pair tokenizer on all phrases and save it as a CLIPTokenizer; returns it.
+    """Learn a byte-pair vocabulary from all phrases and save it as a CLIPTokenizer; returns it.
 
     Words that it never saw fall apart into letters, so any sentence can be read, if not understood.
     The same phrases give the same token numbers, so that a training that was stopped can go on.
     """
     from transformers import CLIPTokenizer
 
+    sentences = {p.lower().replace("-", " - ") for name in NOUNS for p in phrases(name)}
+    merges = byte_pairs(Counter(word for p in sorted(sentences) for word in p.split()))
+    letters = [*LETTERS, *(letter + END_OF_WORD for letter in LETTERS)]
+    tokens = [*SPECIAL_TOKENS, *letters, *("".join(pair) for pair in merges)]
+    numbered = {token: k for k, token in enumerate(dict.fromkeys(tokens))}
     folder.mkdir(parents=True, exist_ok=True)
-    _train_byte_pairs().save(str(folder))
-    merges = (folder / "merges.txt").read_text()
-    if not merges.startswith("#version"):
-        (folder / "merges.txt").write_text("#version: 0.2\n" + merges)
-    tokens = json.loads((folder / "vocab.json").read_text())
-    numbered = json.dumps(_numbered(tokens), ensure_ascii=False)
-    (folder / "vocab.json").write_text(numbered)
+    (folder / "vocab.json").write_text(json.dumps(numbered, ensure_ascii=False))
+    lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
+    (folder / "merges.txt").write_text("\n".join(lines) + "\n")
     tokenizer = CLIPTokenizer(
         str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=length
     )
@@ -140,36 +181,33 @@ def save_tokenizer(folder: Path, length: int = LENGTH):
     return tokenizer
 
 
-def _train_byte_pairs():
-    """The byte-pair model of all phrases, as `tokenizers` trains it."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+def byte_pairs(words: Counter[str]) -> list[tuple[str, str]]:
+    """The pairs of pieces that become one, in order (Sennrich et al. 2016): always the most
+    frequent one, and of equally frequent ones the last in the alphabet.
 
-    tokenizer = Tokenizer(models.BPE(end_of_word_suffix=END_OF_WORD))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY_SIZE,
-        min_frequency=1,
-        end_of_word_suffix=END_OF_WORD,
-        show_progress=False,
-        special_tokens=list(SPECIAL_TOKENS),
-        initial_alphabet=LETTERS,
-    )
-    corpus = sorted({p.lower().replace("-", " - ") for name in NOUNS for p in phrases(name)})
-    tokenizer.train_from_iterator(corpus, trainer)
-    return tokenizer.model
-
-
-def _numbered(tokens: dict[str, int]) -> dict[str, int]:
-    """Tokens to numbers: `tokenizers`' own, but letters that end a word are numbered by their code.
-
-    `tokenizers` numbers those by chance, anew in every process, and leaves out the ones that no
-    phrase has.
+    `words`: how often each occurs. Libraries break such ties by chance, anew in every process.
     """
-    ends = [letter + END_OF_WORD for letter in LETTERS]
-    free = sorted(tokens[token] for token in ends if token in tokens)
-    present = [token for token in ends if token in tokens]
-    missing = [token for token in ends if token not in tokens]
-    numbered = {**tokens, **dict(zip(present, free))}
-    for token in missing:
-        numbered[token] = len(numbered)
-    return dict(sorted(numbered.items(), key=lambda item: item[1]))
+    pieces = {word: [*word[:-1], word[-1] + END_OF_WORD] for word in words}
+    merges: list[tuple[str, str]] = []
+    while len(merges) < VOCABULARY_SIZE:
+        counts: Counter[tuple[str, str]] = Counter()
+        for word, parts in pieces.items():
+            for pair in zip(parts, parts[1:]):
+                counts[pair] += words[word]
+        if not counts:
+            break
+        best = max(counts, key=lambda pair: (counts[pair], pair))
+        merges.append(best)
+        pieces = {word: _joined(parts, best) for word, parts in pieces.items()}
+    return merges
+
+
+def _joined(parts: list[str], pair: tuple[str, str]) -> list[str]:
+    """A word's pieces with every occurrence of a pair as one piece."""
+    out: list[str] = []
+    for part in parts:
+        if out and (out[-1], part) == pair:
+            out[-1] += part
+        else:
+            out.append(part)
+    return out

@@ -28,15 +28,13 @@ RIVAL_FRAMES = 0.02  # and is warned about from this share of the frames
 class Detection:
     """What MediaPipe sees in a clip, F frames with a face of S x S pixels.
 
-    frames (F, S, S, 3), mattes (F, S, S) uint8, points (F, 478, 2) pixels, depth (F, 478) of the
-    points as MediaPipe guesses it, in pixels away from the camera, kept: the frames' indices in the
-    clip.
+    frames (F, S, S, 3), mattes (F, S, S) uint8, points (F, 478, 2) pixels, kept: the frames'
+    indices in the clip.
     """
 
     frames: np.ndarray
     mattes: np.ndarray
     points: np.ndarray
-    depth: np.ndarray
     kept: list[int]
 
 
@@ -57,19 +55,18 @@ def detect(frames: np.ndarray, size: int, name: str, progress=lambda x, **k: x) 
             "frames); the one that is largest at first is followed. Crop the others out"
         )
     height, width = frames.shape[1:3]
-    x0, y0, side = square_crop(track[..., :2], height, width)
+    x0, y0, side = square_crop(track, height, width)
     crops = np.stack([cropped(frames[t], x0, y0, side, size) for t in kept])
     mattes = mattes_of(crops, progress)
-    track = (track - [x0, y0, 0]) * (size / side)
-    return Detection(crops, mattes, track[..., :2], track[..., 2], kept)
+    return Detection(crops, mattes, (track - [x0, y0]) * (size / side), kept)
 
 
 def follow_face(faces: list[list[np.ndarray]]) -> tuple[list[np.ndarray | None], list[int]]:
     """One person's face in every frame (None where there is no face), and the frames where another
     is nearly as large.
 
-    faces: the points (N, 2 or 3) in pixels of each frame's faces. The largest one of the first
-    frame with a face begins, and in each later frame the one that is nearest to the last goes on.
+    faces: the points (N, 2) in pixels of each frame's faces. The largest one of the first frame
+    with a face begins, and in each later frame the one that is nearest to the last goes on.
     """
     followed: list[np.ndarray | None] = []
     crowded = []
@@ -93,22 +90,11 @@ def still_landmarks(images: list[np.ndarray]) -> list[np.ndarray | None]:
     """The 68 landmarks (68, 2) in pixels of single pictures (H, W, 3) uint8; None where MediaPipe
     sees no face.
     """
-    points = still_points(images, refined=False)
-    return [None if found is None else found[MEDIAPIPE_68, :2] for found in points]
-
-
-def still_points(images: list[np.ndarray], refined: bool = True) -> list[np.ndarray | None]:
-    """MediaPipe's points (478, 3) of single pictures (H, W, 3) uint8; None where it sees no face.
-
-    x and y in pixels; z, in pixels too, is a depth that it guesses. `refined`: with the irises and
-    with lips and lids that are looked at closely; otherwise 468 points.
-    """
     import mediapipe as mp
 
-    model = mp.solutions.face_mesh.FaceMesh
-    with quiet(), model(static_image_mode=True, refine_landmarks=refined) as mesh:
+    with quiet(), mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
         faces = [_pixels(mesh, image) for image in images]
-    return [found[0] if found else None for found in faces]
+    return [found[0][MEDIAPIPE_68] if found else None for found in faces]
 
 
 def seen_points(frames: np.ndarray) -> np.ndarray:
@@ -124,7 +110,7 @@ def seen_points(frames: np.ndarray) -> np.ndarray:
     ):
         faces = [_pixels(mesh, frame) for frame in frames]
     nowhere = np.full((478, 2), np.nan)
-    return np.stack([found[0][:, :2] if found else nowhere for found in faces])
+    return np.stack([found[0] if found else nowhere for found in faces])
 
 
 def seen_openings(frames: np.ndarray) -> Tensor:
@@ -135,7 +121,7 @@ def seen_openings(frames: np.ndarray) -> Tensor:
 
 
 def _faces(frames: np.ndarray, progress) -> list[list[np.ndarray]]:
-    """The points (478, 3) in pixels of all faces of every frame."""
+    """The points (478, 2) in pixels of all faces of every frame."""
     import mediapipe as mp
 
     model = mp.solutions.face_mesh.FaceMesh
@@ -149,22 +135,21 @@ def _faces(frames: np.ndarray, progress) -> list[list[np.ndarray]]:
 
 
 def _pixels(mesh, image: np.ndarray) -> list[np.ndarray]:
-    """The points (478 or 468, 3) in pixels of the faces that a MediaPipe FaceMesh sees in a picture
-    (H, W, 3) uint8; its depth z is scaled like x.
+    """The points (478 or 468, 2) in pixels of the faces that a MediaPipe FaceMesh sees in a picture
+    (H, W, 3) uint8.
     """
-    height, width = image.shape[:2]
-    size = np.array([width, height, width])
+    size = np.array([image.shape[1], image.shape[0]])
     faces = mesh.process(image).multi_face_landmarks or []
-    return [np.array([(p.x, p.y, p.z) for p in face.landmark]) * size for face in faces]
+    return [np.array([(point.x, point.y) for point in face.landmark]) * size for face in faces]
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean distance of two faces' points (N, 2 or more) in the picture, pixels."""
-    return float(np.linalg.norm((a - b)[:, :2], axis=1).mean())
+    """Mean distance of two faces' points (N, 2), pixels."""
+    return float(np.linalg.norm(a - b, axis=1).mean())
 
 
 def _checked(points: list[np.ndarray | None], name: str) -> np.ndarray:
-    """The points (F, 478, 3) of the frames with a face; says which other frames are left out.
+    """The points (F, 478, 2) of the frames with a face; says which other frames are left out.
 
     Raises VideoError where too few frames are left.
     """

@@ -105,7 +105,7 @@ the nearest block colours.
   there the render's detail stays.
 - Coloured clothes and backgrounds sometimes take on a hair colour.
 - Sentences it was not taught go to something it was taught, without warning.
-- Real faces are outside its data. On one frame of each of four internal clips, ten instructions
-  each, 36 of 40 edits changed the right region in the right direction by the measure of
-  `python -m stkit.studies.tiny_editor_clips`; three of the four failures are lipstick.
+- Real faces are outside its data. `python -m stkit.studies.tiny_editor_clips CLIP.mp4` measures how
+  often it changes the right region in the right direction on yours; what we found is in
+  docs/results/tiny-models.md.
 """

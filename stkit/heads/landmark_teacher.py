@@ -4,20 +4,15 @@ import torch
 from torch import Tensor
 
 from stkit.capture import Capture, sampling_probabilities
-from stkit.face_models import BuiltinHead, FaceModel, builtin
+from stkit.face_models import BuiltinHead, FaceModel
 from stkit.face_models.landmarks import EYES, KEPT_66
-from stkit.face_models.makehuman.head import ARKIT
-from stkit.face_models.transfer import carry_expressions
-from stkit.geometry import generator, nearest, vertex_normals
+from stkit.geometry import nearest, vertex_normals
 from stkit.heads.mesh import MeshHead
 from stkit.heads.mesh_training import MeshTraining
-from stkit.synthetic.performance import perform
 from stkit.training import cosine
 
 FACE_REACH = 0.45  # decimetres: skin this near to a landmark belongs to the face
 FORWARD = 0.2  # least z of a unit normal that counts as looking forward
-FOREIGN, FOREIGN_SECONDS = 400, 60.0  # scripted expressions, and how long the script is
-FOREIGN_ACTIONS = 2.0  # on average, of a random expression
 WARM_RATE = 2e-3  # Adam's rate while the deformation learns from landmarks alone
 
 
@@ -52,7 +47,6 @@ class LandmarkTeacher:
         neutral_beta = capture.beta[capture.neutral, None]
         self.neutral = self.face.points(every, capture.identity, neutral_beta)[0]
         self.noise = settings.beta_noise * capture.beta.std(0)
-        self.foreign = _foreign_expressions(face, settings.seed).to(device)
         self.chance = sampling_probabilities(capture, frames, settings.rare)
         self.weight = torch.ones(66, device=device)
         self.weight[EYES] = settings.eyes
@@ -71,26 +65,10 @@ class LandmarkTeacher:
         return ((self.weight * error[:, :66]).mean() + error[:, 66:].mean()) / 2
 
     def _beta(self) -> Tensor:
-        """The expression (64,) of a frame drawn by chance, a little blurred; or a script's."""
-        if torch.rand(1, generator=self.generator) < self.settings.foreign:
-            k = int(torch.randint(len(self.foreign), (1,), generator=self.generator))
-            return self.capture.beta[self.capture.neutral] + self.foreign[k]
+        """The expression (64,) of a frame drawn by chance, a little blurred."""
         t = self.frames[int(torch.multinomial(self.chance, 1, generator=self.generator))]
         noise = torch.randn(len(self.noise), generator=self.generator).to(self.noise.device)
         return self.capture.beta[t] + self.noise * noise
-
-
-def _foreign_expressions(face: FaceModel, seed: int) -> Tensor:
-    """Expressions (N, 64) in a face model's own coefficients, as changes from a face at rest.
-
-    Half are a scripted performance's, half are a few of ARKit's actions at random.
-    """
-    scripted = perform(seed, FOREIGN, FOREIGN_SECONDS).beta
-    g = generator(seed, "foreign")
-    chosen = torch.rand(FOREIGN, ARKIT, generator=g) < FOREIGN_ACTIONS / ARKIT
-    few = torch.zeros_like(scripted)
-    few[:, :ARKIT] = chosen * torch.rand(FOREIGN, ARKIT, generator=g)
-    return carry_expressions(torch.cat([scripted, few]), builtin(), face)
 
 
 def front_of_face(face: FaceModel, rest: Tensor, landmarks: Tensor) -> Tensor:

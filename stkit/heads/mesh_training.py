@@ -16,9 +16,7 @@ class MeshTraining:
     the fitted head put it unless the pictures say otherwise. `rare` (see `capture.chances`) and
     `eyes`, the weight of their 12 landmarks in the deformation loss: without them a head learns the
     mouth first and never closes its lids. These four are the kit's. `beta_noise`, in standard
-    deviations over the clip, blurs the expressions that the deformation learns from. `foreign`: the
-    share of its lessons in which the face model makes an expression that the clip need not show. So
-    the net does not undo there what the deformation starts from (see `MeshSettings`).
+    deviations over the clip, blurs the expressions that the deformation learns from.
     """
 
     steps: int = 700
@@ -39,7 +37,6 @@ class MeshTraining:
     surface_points: int = 300
     warm_steps: int = 400
     beta_noise: float = 0.5
-    foreign: float = 0.3
     rare: float = 0.5
     eyes: float = 8.0
     refresh_every: int = 20

@@ -91,7 +91,6 @@ PAPER = Profile(
         w_hold=0.0,
         w_still=0.0,
         beta_noise=0.0,
-        foreign=0.0,
         rare=0.0,
         eyes=1.0,
         model=MeshSettings(

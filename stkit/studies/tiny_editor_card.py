@@ -101,6 +101,7 @@ the nearest block colours.
 - Instructions the judge finds in less than 85 %: {weak}.
 - Small marks (lipstick, a moustache, a cat's whiskers, a warrior's stripes) are faint, smeared or
   missing; a mask or a clown's eyes may slip to the forehead of somebody who frowns.
+- It changes a face visibly from b = 0.1 on; the paint editor does from about 0.4 on.
 - The picture itself comes back softer at 128 pixels. `stkit run` adds the change to the render, so
   there the render's detail stays.
 - Coloured clothes and backgrounds sometimes take on a hair colour.

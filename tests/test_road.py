@@ -290,6 +290,7 @@ def test_an_interrupted_command_goes_on(tmp_path):
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from dataclasses import replace; from stkit.runs import profiles\n"
         "from test_road import TINY; from stkit.runs.road import Road\n"
+        "from stkit import training; training.CHECKPOINT_SECONDS = 1\n"
         "mesh = replace(TINY.mesh, steps=400)\n"
         "profiles.PROFILES['quick'] = replace(TINY, mesh=mesh)\n"
         "Road('i', 'synthetic', 'quick').mesh_head(); print('meshed')\n"
@@ -302,10 +303,8 @@ def test_an_interrupted_command_goes_on(tmp_path):
         text=True,
     )
     assert process.stdout is not None
-    for line in process.stdout:
-        if "mesh: running" in line:
-            break
-    time.sleep(3)
+    while process.poll() is None and not list(tmp_path.rglob("checkpoint.safetensors")):
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     try:
         process.wait(120)

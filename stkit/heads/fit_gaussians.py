@@ -23,6 +23,7 @@ from stkit.training import Training, accumulate, cosine_schedule, reproducible, 
 from stkit.views import ORBIT, Views
 
 REFRESH_EVERY = 200  # steps between two updates of each point's expression share
+REACH = 0.03  # decimetres: how far a Gaussian of eyes, lids, lips or mouth may go along each axis
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,8 @@ class _GaussianFit:
             colours = start_colours(capture, mesh)
             self.head = from_mesh(mesh, settings.model, colours, self.generator)
         self.head.deformation.requires_grad_(settings.train_deformation)
+        self.on_face = slice(len(self.head.xyz) - self.head.settings.face_points, None)
+        self.face_start = self.head.xyz.detach()[self.on_face].clone()
         self.units = UNITS.to(device)
         self.offsets = nn.ParameterDict(
             {name: torch.zeros(len(capture), 6, device=device) for name in ("pose", "torso")}
@@ -204,7 +207,16 @@ class _GaussianFit:
         values = accumulate(self.settings.batch, lambda: self.loss(self.sample(k)))
         self.optimiser.step()
         self.schedule.step()
+        self.tie()
         return values
+
+    @torch.no_grad()
+    def tie(self) -> None:
+        """Hold the face's Gaussians near to the place whose motion they follow: an eyelid that has
+        wandered onto the eye does not open.
+        """
+        face = self.head.xyz[self.on_face]
+        face.copy_(face.clamp(self.face_start - REACH, self.face_start + REACH))
 
     def loss(self, sample: _Sample) -> tuple[Tensor, dict[str, Tensor | float]]:
         """The loss to differentiate (Eq. 4 without the mesh's terms, and SSIM), and its parts for

@@ -35,11 +35,17 @@ class ModelMotion(nn.Module):
             self.register_buffer(name, value.clone())
         self.tree = search_tree(verts)
 
-    def forward(self, x: Tensor, betas: Tensor) -> Tensor:
-        """Displacements (F, N, 3) of points x (N, 3) for expressions betas (F, E)."""
+    def anchors(self, x: Tensor) -> Tensor:
+        """The number of the vertex nearest to each point x (N, 3): (N,)."""
+        return nearest(x.detach(), self.verts, tree=self.tree).indices[:, 0]
+
+    def forward(self, x: Tensor, betas: Tensor, anchors: Tensor | None = None) -> Tensor:
+        """Displacements (F, N, 3) of points x (N, 3) for expressions betas (F, E).
+
+        anchors (N,): the vertex that each point follows, where it is known; otherwise the nearest.
+        """
         at = x.detach()
-        _, nearby = nearest(at, self.verts, tree=self.tree)
-        ring = self.rings[nearby[:, 0]]
+        ring = self.rings[self.anchors(at) if anchors is None else anchors]
         distance = (self.verts[ring] - at[:, None]).square().sum(2)
         weight = 1 / (distance + CLOSE**2)
         weight = weight / weight.sum(1, keepdim=True)
@@ -50,13 +56,22 @@ class ModelMotion(nn.Module):
 def builtin_motion(track: Track) -> ModelMotion:
     """Of the built-in head, without its hair shell, as it was fitted to a clip's neutral frame."""
     model, beta = face_models.builtin(), track.beta[track.neutral].cpu()
-    chosen = torch.nonzero(model.part(*PARTS))[:, 0]
-    number = torch.full((len(model.mean),), -1)
-    number[chosen] = torch.arange(len(chosen))
+    chosen, number = moving_vertices()
     faces = number[model.faces]
     rings = surface_rings(faces[(faces >= 0).all(1)], len(chosen))
     verts = track.hull_verts()[chosen]
     return ModelMotion(verts, rings, model.expression[:, chosen], beta)
+
+
+def moving_vertices() -> tuple[Tensor, Tensor]:
+    """The built-in head's vertices without lashes and hair (A,), and for every vertex its place
+    among them, or -1 (V,).
+    """
+    model = face_models.builtin()
+    chosen = torch.nonzero(model.part(*PARTS))[:, 0]
+    number = torch.full((len(model.mean),), -1)
+    number[chosen] = torch.arange(len(chosen))
+    return chosen, number
 
 
 def surface_rings(faces: Tensor, count: int) -> Tensor:

@@ -158,10 +158,18 @@ class Deformation(nn.Module):
             self.model_motion = ModelMotion(**found)
         super()._load_from_state_dict(state, prefix, *rest)
 
-    def forward(self, x: Tensor, share: Tensor, beta: Tensor, pose: Tensor) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        share: Tensor,
+        beta: Tensor,
+        pose: Tensor,
+        anchors: Tensor | None = None,
+    ) -> Tensor:
         """Displacements (N, 3) of points x (N, 3) in canonical space, decimetres.
 
-        share (N,) comes from `expression_share`; beta (64,), pose (6,).
+        share (N,) comes from `expression_share`; beta (64,), pose (6,); anchors (N,): see
+        `ModelMotion`.
         """
         turned = gamma(pose)
         learned = self.scale * blend(
@@ -173,7 +181,8 @@ class Deformation(nn.Module):
         if self.model_motion is None:
             return learned
         rows = torch.nonzero(share > 0)[:, 0]
-        moved = self.model_motion(x[rows], beta[None])[0] * share[rows, None]
+        known = None if anchors is None else anchors[rows]
+        moved = self.model_motion(x[rows], beta[None], known)[0] * share[rows, None]
         return learned.index_add(0, rows, moved)
 
     def expressions(self, x: Tensor, betas: Tensor) -> Tensor:

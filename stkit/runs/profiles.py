@@ -57,7 +57,9 @@ QUICK = Profile(
     gaussians=GaussianTraining(
         steps=420,
         lr_nets=2e-3,
-        model=GaussianSettings(width=48, pose_width=32, feature=24, mouth_points=600),
+        model=GaussianSettings(
+            width=48, pose_width=32, feature=24, mouth_points=600, face_points=1500
+        ),
     ),
     edit_steps=160,
     edit_frames=8,

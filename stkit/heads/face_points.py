@@ -1,0 +1,128 @@
+"""Gaussians on the fitted face model's eyes, lids and lips, and on what is in its mouth.
+
+A tetrahedron's edge is as long as an eye is high, so vertices of the mesh alone cannot draw an
+iris or close a lid. Where the deformation starts from the face model, its surface is there for it.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stkit import face_models
+from stkit.geometry import nearest, vertex_normals
+from stkit.heads.model_motion import ModelMotion, moving_vertices
+
+# all of these are the kit's, chosen by eye
+RIM = 0.1  # decimetres: skin as near as this to a landmark of lids or lips is theirs
+FRONT = 0.2  # least z of normals of an eyeball's front; what lies behind is never seen
+DEEP = (
+    0.05  # canonical decimetres: what is further back in the mouth stays dark, and needs no point
+)
+REPLACED = 0.15  # decimetres: mesh vertices as near as this to lids, eyes or lips give way
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the face: how many of the points it gets, and its colour before training where the
+    mesh, seen from outside, cannot tell it.
+    """
+
+    share: float
+    colour: tuple[float, float, float] | None = None
+
+
+REGIONS = {
+    "eyes": Region(0.22),
+    "lids": Region(0.24),
+    "lips": Region(0.24),
+    "mouth": Region(0.1, (0.25, 0.1, 0.1)),
+    "teeth": Region(0.12, (0.75, 0.7, 0.65)),
+    "tongue": Region(0.08, (0.5, 0.25, 0.25)),
+}
+OUTSIDE = ("eyes", "lids", "lips")
+
+
+@dataclass(frozen=True)
+class FacePoints:
+    """Points (N, 3) on the neutral face, their outward normals (N, 3), the vertex of the model's
+    motion that each one follows (N,), and colours (N, 3), NaN where the mesh tells them.
+    """
+
+    points: Tensor
+    normals: Tensor
+    anchors: Tensor
+    colours: Tensor
+
+
+def face_points(motion: ModelMotion, count: int, generator: torch.Generator) -> FacePoints:
+    """About `count` random points, spread over the `REGIONS` by their shares and evenly in each."""
+    verts = motion.verts.cpu()
+    faces = face_models.builtin().faces
+    faces = moving_vertices()[1][faces]
+    faces = faces[(faces >= 0).all(1)]
+    normals = vertex_normals(verts, faces)
+    parts = []
+    for name, region in REGIONS.items():
+        chosen = faces[region_vertices(name, verts, normals)[faces].all(1)]
+        weights = _corner_weights(verts[chosen], round(region.share * count), generator)
+        parts.append(_points(verts, normals, chosen, *weights, region.colour))
+    joined = (torch.cat(x).to(motion.verts.device) for x in zip(*parts))
+    return FacePoints(*joined)
+
+
+def region_vertices(name: str, verts: Tensor, normals: Tensor) -> Tensor:
+    """Which of the moving vertices (A, 3) belong to one of the `REGIONS` (A,)."""
+    model = face_models.builtin()
+    ids, number = moving_vertices()
+    if name == "eyes":
+        return model.part("eye_l", "eye_r")[ids] & (normals[:, 2] > FRONT)
+    if name in ("lids", "lips"):
+        lines = model.landmarks[36:48] if name == "lids" else model.landmarks[48:68]
+        near = nearest(verts, verts[number[lines]])[0][:, 0] < RIM
+        return model.part("skin")[ids] & near
+    parts = {"teeth": ("teeth_upper", "teeth_lower")}.get(name, (name,))
+    return model.part(*parts)[ids] & (verts[:, 2] > DEEP)
+
+
+def replaced(points: Tensor, motion: ModelMotion) -> Tensor:
+    """Which points (N, 3) of a mesh lie on the lids, eyes or lips, where face points take their
+    place (N,).
+    """
+    verts = motion.verts.cpu()
+    chosen = torch.zeros(len(verts), dtype=torch.bool)
+    front = torch.zeros_like(verts)
+    front[:, 2] = 1.0  # an eyeball's sides count here too
+    for name in OUTSIDE:
+        chosen |= region_vertices(name, verts, front)
+    distance, i = nearest(points, motion.verts, tree=motion.tree)
+    return chosen.to(points.device)[i[:, 0]] & (distance[:, 0] < REPLACED)
+
+
+def _corner_weights(
+    corners: Tensor, count: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """`count` triangles by chance, the larger the likelier, and a random point's weights (count, 3)
+    of the corners (F, 3, 3) of each.
+    """
+    a, b, c = corners.unbind(1)
+    area = torch.linalg.cross(b - a, c - a).norm(dim=1)
+    picks = torch.multinomial(area, count, replacement=True, generator=generator)
+    weights = -torch.rand(count, 3, generator=generator).clamp_min(1e-6).log()
+    return picks, weights / weights.sum(1, keepdim=True)
+
+
+def _points(
+    verts: Tensor,
+    normals: Tensor,
+    faces: Tensor,
+    picks: Tensor,
+    weights: Tensor,
+    colour: tuple[float, float, float] | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Points, normals, anchors and colours of one region, as `FacePoints` has them."""
+    corners = faces[picks]
+    points, up = ((x[corners] * weights[..., None]).sum(1) for x in (verts, normals))
+    anchors = corners.gather(1, weights.argmax(1, keepdim=True))[:, 0]
+    colours = torch.tensor(colour or (torch.nan,) * 3).expand(len(picks), 3)
+    return points, torch.nn.functional.normalize(up, dim=1), anchors, colours

@@ -20,7 +20,7 @@ from stkit.capture.gaze import EYES, gaze_error, has_irises
 from stkit.capture.pnp import initial_poses
 from stkit.face_models import FaceModel
 from stkit.face_models.landmarks import DROPPED, EYE_CORNERS, KEPT_66, MEDIAPIPE_68
-from stkit.geometry import so3_exp, vertex_normals
+from stkit.geometry import nearest, so3_exp, vertex_normals
 from stkit.io.video import VideoError
 
 # lids and lips, upper and lower (iBUG numbers): how far they are apart makes a blink or a word
@@ -34,10 +34,10 @@ LR_SHAPE = 4e-2
 # weights of the second differences over time, within `FitSettings.w_smooth`
 SMOOTH_BETA = 0.5
 SMOOTH_POSE = 300.0
-# a point counts fully while its normal is within 60 degrees of the view, and never less than by a
-# twentieth
+# a point counts fully while its normal is within 60 degrees of the view, and at least a twentieth
 FACING_COSINE = 0.5
 FACING_LEAST = 0.05
+AROUND = 24  # points whose normals are averaged: on the rims of lids and lips one points anywhere
 # median landmark error, in eye distances, above which the head was not followed: good clips end at
 # 0.02 to 0.04
 MAX_NME = 0.08
@@ -290,7 +290,9 @@ def facing_weights(
 ) -> Tensor:
     """How squarely points face the camera (F, N): 1 below 60 degrees, falling to 0.05 at 90."""
     verts = model.verts(identity)
-    normals = vertex_normals(verts, model.faces)[ids]
+    around = nearest(verts[ids], verts[ids], k=min(AROUND, len(ids))).indices
+    normals = vertex_normals(verts, model.faces)[ids][around].mean(1)
+    normals = torch.nn.functional.normalize(normals, dim=1)
     R = so3_exp(pose[:, :3])
     world = scale * torch.einsum("fij,vj->fvi", R, verts[ids]) + pose[:, None, 3:]
     view = torch.nn.functional.normalize(camera.centre() - world, dim=-1)

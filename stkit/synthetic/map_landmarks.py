@@ -8,18 +8,23 @@ over people and views, weighted by how squarely the surface is seen, goes into
 `face_models/makehuman/landmark_points.json`, with its standard deviation. Then
 `stkit.face_models.makehuman.bake` puts a vertex there. Points of the mouth are taken from open
 mouths, so that the upper lip's stay on the upper lip.
+
+The detector's points on the rims of lids and lips mean the rim, but on a plain render they lie up
+to 2 mm beside it. There the nearest point of the visible rim is taken: otherwise a fitted mouth
+presses its lips together where the person's just touch, and eyes open too little.
 """
 
 import json
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from stkit.cameras import Camera, front_camera, orbit_camera
 from stkit.face_models.makehuman import makehuman, shape_targets
-from stkit.face_models.makehuman.head import FOLDER, POINTS_FILE, MakeHumanHead
+from stkit.face_models.makehuman.head import FOLDER, PARTS, POINTS_FILE, MakeHumanHead
 from stkit.geometry import vertex_normals
 from stkit.io.tensors import write_text
 from stkit.render import MeshImage, render_mesh
@@ -32,6 +37,10 @@ AZIMUTHS = (0, -28, 28)  # degrees
 JAW_OPEN = 0.35  # in the pictures that show the lips
 SQUARE = 0.3  # cosine below which a surface is too slanted to be read
 NEAR = 4  # pixels: a point beside the skin, such as on a lid's rim, takes the nearest skin
+EYE_PARTS, MOUTH_PARTS = (
+    [PARTS.index(name) for name in names]
+    for names in (("eye_l", "eye_r"), ("mouth", "teeth_upper", "teeth_lower", "tongue"))
+)
 HEAD_MIDDLE = torch.tensor([0.0, 0.1, -0.35])  # canonical decimetres
 
 # fmt: off
@@ -41,7 +50,15 @@ MOUTH = {  # MediaPipe's numbers of lips and what lies within
     76, 77, 90, 180, 85, 16, 315, 404, 320, 307, 306, 184, 74, 73, 72, 11, 302, 303, 304, 408,
     62, 96, 89, 179, 86, 15, 316, 403, 319, 325, 292, 183, 42, 41, 38, 12, 268, 271, 272, 407,
 }
+LIDS = {  # those along the rims of the lids, without the corners
+    246, 161, 160, 159, 158, 157, 173, 154, 153, 145, 144, 163, 7, 155,
+    466, 388, 387, 386, 385, 384, 398, 381, 380, 374, 373, 390, 249, 382,
+}
+LIPS = {  # and along the inner rims of the lips
+    191, 80, 81, 82, 13, 312, 311, 310, 415, 95, 88, 178, 87, 14, 317, 402, 318, 324,
+}
 # fmt: on
+RIM_NEAR = 30  # pixels: how far a rim may be from the detector's point
 
 
 @dataclass
@@ -92,11 +109,14 @@ def _look(seed: int, jaw: float, azimuth: float, sums: Sums) -> bool:
     middle = found[:, 0].mean()
     readable = (picture.face_id >= 0).numpy()
     part = head.face_part[picture.face_id.clamp_min(0)].numpy()
+    part[~readable] = PARTS.index("hair")
     readable &= part == 0
+    lid_rim, lip_rim = (readable & _beside(np.isin(part, x)) for x in (EYE_PARTS, MOUTH_PARTS))
     for k, (x, y) in enumerate(found):
         if (k in MOUTH) != (jaw > 0) or azimuth * (x - middle) < 0:
             continue  # the far half of a turned face is guessed by the detector
-        at = _nearest_readable(readable, x, y)
+        rim = lid_rim if k in LIDS else lip_rim if k in LIPS else None
+        at = _nearest(readable, x, y, NEAR) if rim is None else _nearest(rim, x, y, RIM_NEAR)
         if at is None:
             continue
         corners = head.faces[picture.face_id[at]]
@@ -104,7 +124,9 @@ def _look(seed: int, jaw: float, azimuth: float, sums: Sums) -> bool:
         view = torch.nn.functional.normalize(camera.centre() - share @ verts[corners], dim=0)
         cosine = float(torch.nn.functional.normalize(share @ normals[corners], dim=0) @ view)
         if cosine < SQUARE:
-            continue
+            if rim is None:
+                continue
+            cosine = SQUARE  # a rim is where the surface turns away
         point = (share @ rest[corners]).numpy()
         sums.points[k] += cosine * point
         sums.squares[k] += cosine * (point**2).sum()
@@ -160,15 +182,20 @@ def _detect(picture: MeshImage) -> np.ndarray | None:
     return SIZE * np.array([[p.x, p.y] for p in points])
 
 
-def _nearest_readable(readable: np.ndarray, x: float, y: float) -> tuple[int, int] | None:
-    """The row and column of the readable pixel (H, W) nearest to (x, y), at most `NEAR` away."""
+def _beside(mask: np.ndarray) -> np.ndarray:
+    """The pixels of a mask (H, W) and those next to it."""
+    return cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+
+
+def _nearest(allowed: np.ndarray, x: float, y: float, away: int) -> tuple[int, int] | None:
+    """The row and column of the allowed pixel (H, W) nearest to (x, y), at most `away` pixels."""
     row, column = int(y), int(x)
-    top, left = max(row - NEAR, 0), max(column - NEAR, 0)
-    near = np.argwhere(readable[top : row + NEAR + 1, left : column + NEAR + 1])
+    top, left = max(row - away, 0), max(column - away, 0)
+    near = np.argwhere(allowed[top : row + away + 1, left : column + away + 1])
     if not len(near):
         return None
-    away = np.hypot(near[:, 0] + top + 0.5 - y, near[:, 1] + left + 0.5 - x)
-    best = near[away.argmin()]
+    distance = np.hypot(near[:, 0] + top + 0.5 - y, near[:, 1] + left + 0.5 - x)
+    best = near[distance.argmin()]
     return int(best[0]) + top, int(best[1]) + left
 
 

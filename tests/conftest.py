@@ -91,7 +91,9 @@ def gaussians(mesh):
     settings = GaussianTraining(
         steps=220,
         lr_nets=3e-3,
-        model=GaussianSettings(width=32, pose_width=24, feature=16, mouth_points=200),
+        model=GaussianSettings(
+            width=32, pose_width=24, feature=16, mouth_points=200, face_points=600
+        ),
     )
     return fit_gaussians(
         capture, head, MeshPriorViews()(capture, head, (-30.0, 30.0)), settings, capture.split()[0]

@@ -99,6 +99,7 @@ def test_the_gaussian_stage_stays_on_its_device(mesh, gpu, inits):
         24,
         16,
         mouth_points=50,
+        face_points=100,
         surface_points=len(head.extract()[0]) + 100 if inits == "filled" else 0,
     )
     settings = replace(

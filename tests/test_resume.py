@@ -32,7 +32,7 @@ MESH = MeshTraining(
 GAUSSIANS = GaussianTraining(
     steps=STEPS,
     track_steps=2,
-    model=GaussianSettings(width=32, pose_width=24, feature=16, mouth_points=40),
+    model=GaussianSettings(width=32, pose_width=24, feature=16, mouth_points=40, face_points=100),
 )
 EDIT = EditSettings("turn him into a clown", steps=STEPS, frames=3, edit_every=4)
 

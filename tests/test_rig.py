@@ -111,7 +111,7 @@ def test_more_cameras_teach_the_sides(filmed):
     with seeded(0):
         head = new_mesh_head(capture, MeshSettings(width=16, pose_width=16, feature=8, cell=0.22))
     head.refresh()
-    model = GaussianSettings(width=16, pose_width=16, feature=8, mouth_points=60)
+    model = GaussianSettings(width=16, pose_width=16, feature=8, mouth_points=60, face_points=100)
     training = GaussianTraining(steps=120, lr_nets=2e-3, track_steps=0, track_from=2.0, model=model)
     rig = load_rig(filmed[0], capture, count=5)
     sides = {}

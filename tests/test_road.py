@@ -39,7 +39,10 @@ TINY = replace(
         model=MeshSettings(width=16, pose_width=12, feature=8, cell=0.3),
     ),
     gaussians=replace(
-        QUICK.gaussians, steps=8, track_steps=1, model=GaussianSettings(mouth_points=50)
+        QUICK.gaussians,
+        steps=8,
+        track_steps=1,
+        model=GaussianSettings(mouth_points=50, face_points=100),
     ),
     edit_steps=2,
     edit_frames=2,

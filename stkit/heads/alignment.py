@@ -30,8 +30,8 @@ def align_frames(
     show: Callable[[int], Show],
     target: Callable[[int], tuple[Tensor, Tensor]],
     steps: int,
-    rate: float = 4e-3,
-    stiffness: float = 0.2,
+    rate: float = 6e-3,
+    stiffness: float = 0.02,
     progress=lambda x, **k: x,
 ) -> Capture:
     """The capture with `pose` and `torso` of these frames aligned to the pictures, and

@@ -212,9 +212,7 @@ class _GaussianFit:
 
     @torch.no_grad()
     def tie(self) -> None:
-        """Hold the face's Gaussians near to the place whose motion they follow: an eyelid that has
-        wandered onto the eye does not open.
-        """
+        """Hold the face's Gaussians near to the place whose motion they follow."""
         face = self.head.xyz[self.on_face]
         face.copy_(face.clamp(self.face_start - REACH, self.face_start + REACH))
 

@@ -35,7 +35,7 @@ def test_points_lie_on_the_model_and_follow_a_vertex_beside_them(motion):
     again = face_points(motion, 1000, seeded())
     assert len(face.points) == 1000 and torch.equal(face.points, again.points)
     assert sum(r.share for r in REGIONS.values()) == pytest.approx(1)
-    away = (face.points - motion.verts[face.anchors]).norm(dim=1)
+    away = (face.points - motion.verts[face.carriers]).norm(dim=1)
     assert away.max() < 0.12, "a triangle's corner is near"
     assert torch.allclose(face.normals.norm(dim=1), torch.ones(1000))
     for name, region in REGIONS.items():
@@ -48,10 +48,10 @@ def test_lower_teeth_and_tongue_go_down_with_the_jaw_and_upper_teeth_stay(motion
     face = face_points(motion, 2000, seeded())
     beta = motion.rest.clone()
     beta[model.expression_names.index("jawOpen")] += 0.5
-    shift = motion(face.points, beta[None], face.anchors)[0][:, 1]
+    shift = motion(face.points, beta[None], face.carriers)[0][:, 1]
     ids, _ = moving_vertices()
-    lower = model.part("teeth_lower", "tongue")[ids][face.anchors]
-    upper = model.part("teeth_upper")[ids][face.anchors]
+    lower = model.part("teeth_lower", "tongue")[ids][face.carriers]
+    upper = model.part("teeth_upper")[ids][face.carriers]
     assert lower.any() and upper.any()
     assert shift[lower].mean() < -0.05 and shift[upper].abs().max() < 0.02
 
@@ -64,7 +64,7 @@ def test_upper_lids_come_down_over_the_pupils(motion):
     for side in ("Left", "Right"):
         beta[model.expression_names.index(f"eyeBlink{side}")] = 1.0
     lids = of_region("lids", 2000)
-    at = face.points[lids] + motion(face.points[lids], beta[None], face.anchors[lids])[0]
+    at = face.points[lids] + motion(face.points[lids], beta[None], face.carriers[lids])[0]
     for pupil in motion.verts[number[model.pupils]].mean(1):
         near = (at - pupil)[:, :2].norm(dim=1) < 0.05
         assert near.any() and (at[near, 2] > pupil[2] - 0.02).any(), "skin covers the pupil"
@@ -79,7 +79,7 @@ def test_the_meshs_own_vertices_give_way_there(mesh):
     front = torch.tensor([0.0, 0.0, 1.0]).expand_as(motion.verts)
     outside = torch.stack([region_vertices(n, motion.verts, front) for n in OUTSIDE]).any(0)
     assert replaced(motion.verts[outside], motion).all()
-    assert torch.equal(small.anchors[:-count], nearest(kept, motion.verts).indices[:, 0])
+    assert torch.equal(small.carriers[:-count], nearest(kept, motion.verts).indices[:, 0])
 
 
 def test_without_a_face_model_points_lie_around_the_lips(mesh):
@@ -100,7 +100,7 @@ def test_training_holds_them_to_their_place(mesh):
     start = from_mesh(head, SMALL, torch.zeros_like, seeded())
     count = fitted.settings.face_points
     assert replace(fitted.settings, face_points=0) == replace(SMALL, face_points=0)
-    anchored = fitted.xyz[-count:] - head.deformation.model_motion.verts[fitted.anchors[-count:]]
-    moved = anchored.norm(dim=1)
+    away = fitted.xyz[-count:] - head.deformation.model_motion.verts[fitted.carriers[-count:]]
+    moved = away.norm(dim=1)
     assert moved.max() < 0.12 + 2 * REACH, "near the vertex that each one follows"
     assert (fitted.xyz[:-count] - start.xyz[:-count]).abs().max() > 2 * REACH

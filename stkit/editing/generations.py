@@ -110,7 +110,7 @@ class Generations:
             for key in ("exp_avg", "exp_avg_sq"):
                 if key in memory:
                     memory[key] = memory[key][rows].clone()
-        self.head.share = self.head.share[rows]
+        self.head.share, self.head.carriers = self.head.share[rows], self.head.carriers[rows]
 
     def state_dict(self) -> dict:
         """What a checkpoint keeps."""

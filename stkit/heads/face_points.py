@@ -51,7 +51,7 @@ class FacePoints:
 
     points: Tensor
     normals: Tensor
-    anchors: Tensor
+    carriers: Tensor
     colours: Tensor
 
 
@@ -120,9 +120,9 @@ def _points(
     weights: Tensor,
     colour: tuple[float, float, float] | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Points, normals, anchors and colours of one region, as `FacePoints` has them."""
+    """Points, normals, carriers and colours of one region, as `FacePoints` has them."""
     corners = faces[picks]
     points, up = ((x[corners] * weights[..., None]).sum(1) for x in (verts, normals))
-    anchors = corners.gather(1, weights.argmax(1, keepdim=True))[:, 0]
+    carriers = corners.gather(1, weights.argmax(1, keepdim=True))[:, 0]
     colours = torch.tensor(colour or (torch.nan,) * 3).expand(len(picks), 3)
-    return points, torch.nn.functional.normalize(up, dim=1), anchors, colours
+    return points, torch.nn.functional.normalize(up, dim=1), carriers, colours

@@ -23,9 +23,9 @@ class GaussianSettings:
     """Widths of the nets, how many points in the mouth, and how far attributes may depend on
     expression and pose.
 
-    face_points: how many Gaussians, a head's last ones, lie on eyes, lids, lips and in the mouth
-    of the fitted face model (see `face_points`), where the deformation starts from it; elsewhere
-    `mouth_points` lie around the lips, as upstream's.
+    face_points: how many Gaussians, a new head's last ones, lie on eyes, lids, lips and in the
+    mouth of the fitted face model (see `face_points`), where the deformation starts from it;
+    elsewhere `mouth_points` lie around the lips, as upstream's.
     surface_points: where the mesh has fewer vertices than this, random points of its faces are
     added (0: vertices alone, as upstream). flat: thickness across the surface against the width
     along it, at the start. Upstream's balls (1.0) stand out beyond the silhouettes of views that
@@ -52,7 +52,7 @@ class GaussianHead(nn.Module):
 
     landmarks: Tensor
     share: Tensor
-    anchors: Tensor
+    carriers: Tensor
 
     def __init__(self, settings: GaussianSettings, points: int):
         super().__init__()
@@ -68,7 +68,7 @@ class GaussianHead(nn.Module):
         self.attributes = AttributeNet(s.width, s.pose_width, s.feature)
         self.register_buffer("landmarks", torch.zeros(66, 3))
         self.register_buffer("share", torch.zeros(points))
-        self.register_buffer("anchors", torch.zeros(points, dtype=torch.long))
+        self.register_buffer("carriers", torch.zeros(points, dtype=torch.long))
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -82,7 +82,7 @@ class GaussianHead(nn.Module):
         with torch.set_grad_enabled(
             any(p.requires_grad for p in self.deformation.parameters()) and torch.is_grad_enabled()
         ):
-            return self.deformation(self.xyz.detach(), self.share, beta, pose, self.anchors)
+            return self.deformation(self.xyz.detach(), self.share, beta, pose, self.carriers)
 
     def canonical(self, beta: Tensor, pose: Tensor, shift: Tensor | None = None) -> Gaussians:
         """Gaussians in canonical space under an expression beta (64,) and a pose (6,).

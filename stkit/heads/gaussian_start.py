@@ -61,22 +61,22 @@ def from_mesh(
     motion = mesh.deformation.model_motion
     surface = _on_surface(mesh, settings, colours, generator)
     if motion is None:
-        start, anchors = surface.joined(_in_mouth(mesh, settings, colours, generator)), None
+        start, carriers = surface.joined(_in_mouth(mesh, settings, colours, generator)), None
         settings = replace(settings, face_points=0)
     else:
         face = face_points(motion, settings.face_points, generator)
         kept = ~replaced(surface.points, motion)
         surface = _Start(*(getattr(surface, f.name)[kept] for f in fields(surface)))
         start = surface.joined(_on_face(face, settings, colours))
-        anchors = torch.cat([motion.anchors(surface.points), face.anchors])
+        carriers = torch.cat([motion.carriers(surface.points), face.carriers])
         settings = replace(settings, face_points=len(face.points))
     head = GaussianHead(settings, len(start.points)).to(start.points.device)
     head.landmarks.copy_(mesh.landmarks)
     head.xyz.copy_(start.points)
     head.feature.copy_(start.features)
     head.feature[:, :3] = start.colours.clamp(0.02, 0.98).logit()
-    if anchors is not None:
-        head.anchors.copy_(anchors)
+    if carriers is not None:
+        head.carriers.copy_(carriers)
     distance, _ = nearest(start.points, start.points, k=4)
     size = distance[:, 1:].square().mean(1).sqrt().clamp(*SIZES)
     head.log_scales.copy_((OVERLAP * size).log()[:, None].expand(-1, 3))

@@ -35,17 +35,17 @@ class ModelMotion(nn.Module):
             self.register_buffer(name, value.clone())
         self.tree = search_tree(verts)
 
-    def anchors(self, x: Tensor) -> Tensor:
+    def carriers(self, x: Tensor) -> Tensor:
         """The number of the vertex nearest to each point x (N, 3): (N,)."""
         return nearest(x.detach(), self.verts, tree=self.tree).indices[:, 0]
 
-    def forward(self, x: Tensor, betas: Tensor, anchors: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, betas: Tensor, carriers: Tensor | None = None) -> Tensor:
         """Displacements (F, N, 3) of points x (N, 3) for expressions betas (F, E).
 
-        anchors (N,): the vertex that each point follows, where it is known; otherwise the nearest.
+        carriers (N,): the vertex that each point follows, where it is known; otherwise the nearest.
         """
         at = x.detach()
-        ring = self.rings[self.anchors(at) if anchors is None else anchors]
+        ring = self.rings[self.carriers(at) if carriers is None else carriers]
         distance = (self.verts[ring] - at[:, None]).square().sum(2)
         weight = 1 / (distance + CLOSE**2)
         weight = weight / weight.sum(1, keepdim=True)

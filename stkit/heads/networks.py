@@ -164,11 +164,11 @@ class Deformation(nn.Module):
         share: Tensor,
         beta: Tensor,
         pose: Tensor,
-        anchors: Tensor | None = None,
+        carriers: Tensor | None = None,
     ) -> Tensor:
         """Displacements (N, 3) of points x (N, 3) in canonical space, decimetres.
 
-        share (N,) comes from `expression_share`; beta (64,), pose (6,); anchors (N,): see
+        share (N,) comes from `expression_share`; beta (64,), pose (6,); carriers (N,): see
         `ModelMotion`.
         """
         turned = gamma(pose)
@@ -181,7 +181,7 @@ class Deformation(nn.Module):
         if self.model_motion is None:
             return learned
         rows = torch.nonzero(share > 0)[:, 0]
-        known = None if anchors is None else anchors[rows]
+        known = None if carriers is None else carriers[rows]
         moved = self.model_motion(x[rows], beta[None], known)[0] * share[rows, None]
         return learned.index_add(0, rows, moved)
 

@@ -8,7 +8,14 @@ from conftest import seeded
 
 from stkit import face_models
 from stkit.geometry import nearest
-from stkit.heads.face_points import OUTSIDE, REGIONS, face_points, region_vertices, replaced
+from stkit.heads.face_points import (
+    OUTSIDE,
+    REGIONS,
+    face_points,
+    moving_surface,
+    region_vertices,
+    replaced,
+)
 from stkit.heads.fit_gaussians import REACH, GaussianTraining, fit_gaussians
 from stkit.heads.gaussian import GaussianSettings
 from stkit.heads.gaussian_start import from_mesh
@@ -76,9 +83,9 @@ def test_the_meshs_own_vertices_give_way_there(mesh):
     count = small.settings.face_points
     kept = small.xyz[:-count].detach()
     assert not replaced(kept, motion).any() and count == 500
-    front = torch.tensor([0.0, 0.0, 1.0]).expand_as(motion.verts)
-    outside = torch.stack([region_vertices(n, motion.verts, front) for n in OUTSIDE]).any(0)
-    assert replaced(motion.verts[outside], motion).all()
+    verts, _, normals = moving_surface(motion)
+    outside = torch.stack([region_vertices(n, verts, normals) for n in OUTSIDE]).any(0)
+    assert replaced(verts[outside], motion).all()
     assert torch.equal(small.carriers[:-count], nearest(kept, motion.verts).indices[:, 0])
 
 

@@ -15,10 +15,11 @@ from stkit.heads.model_motion import ModelMotion, moving_vertices
 
 # all of these are the kit's, chosen by eye
 RIM = 0.1  # decimetres: skin as near as this to a landmark of lids or lips is theirs
-FRONT = 0.2  # least z of normals of an eyeball's front; what lies behind is never seen
+FRONT = 0.5  # least z of normals of an eyeball's front; what lies further round is never seen
 DEEP = (
     0.05  # canonical decimetres: what is further back in the mouth stays dark, and needs no point
 )
+AROUND = 0.12  # decimetres above and below the line between the lips: the inside that a mouth shows
 REPLACED = 0.15  # decimetres: mesh vertices as near as this to lids, eyes or lips give way
 
 
@@ -57,11 +58,7 @@ class FacePoints:
 
 def face_points(motion: ModelMotion, count: int, generator: torch.Generator) -> FacePoints:
     """About `count` random points, spread over the `REGIONS` by their shares and evenly in each."""
-    verts = motion.verts.cpu()
-    faces = face_models.builtin().faces
-    faces = moving_vertices()[1][faces]
-    faces = faces[(faces >= 0).all(1)]
-    normals = vertex_normals(verts, faces)
+    verts, faces, normals = moving_surface(motion)
     parts = []
     for name, region in REGIONS.items():
         chosen = faces[region_vertices(name, verts, normals)[faces].all(1)]
@@ -82,21 +79,30 @@ def region_vertices(name: str, verts: Tensor, normals: Tensor) -> Tensor:
         near = nearest(verts, verts[number[lines]])[0][:, 0] < RIM
         return model.part("skin")[ids] & near
     parts = {"teeth": ("teeth_upper", "teeth_lower")}.get(name, (name,))
-    return model.part(*parts)[ids] & (verts[:, 2] > DEEP)
+    inside = model.part(*parts)[ids] & (verts[:, 2] > DEEP)
+    if name != "mouth":
+        return inside
+    seam = verts[number[model.landmarks[60:68]], 1].mean()
+    return inside & ((verts[:, 1] - seam).abs() < AROUND)
 
 
 def replaced(points: Tensor, motion: ModelMotion) -> Tensor:
     """Which points (N, 3) of a mesh lie on the lids, eyes or lips, where face points take their
     place (N,).
     """
-    verts = motion.verts.cpu()
+    verts, _, normals = moving_surface(motion)
     chosen = torch.zeros(len(verts), dtype=torch.bool)
-    front = torch.zeros_like(verts)
-    front[:, 2] = 1.0  # an eyeball's sides count here too
     for name in OUTSIDE:
-        chosen |= region_vertices(name, verts, front)
+        chosen |= region_vertices(name, verts, normals)
     distance, i = nearest(points, motion.verts, tree=motion.tree)
     return chosen.to(points.device)[i[:, 0]] & (distance[:, 0] < REPLACED)
+
+
+def moving_surface(motion: ModelMotion) -> tuple[Tensor, Tensor, Tensor]:
+    """The moving vertices (A, 3), their triangles (F, 3) and unit normals (A, 3)."""
+    verts, faces = motion.verts.cpu(), moving_vertices()[1][face_models.builtin().faces]
+    faces = faces[(faces >= 0).all(1)]
+    return verts, faces, vertex_normals(verts, faces)
 
 
 def _corner_weights(

@@ -55,7 +55,7 @@ class Stages:
     def gaussians(self, progress) -> None:
         """Fit the Gaussian head to the mesh head."""
         laptop = self.laptop.gaussians
-        surface_points = GAUSSIANS - laptop.model.mouth_points
+        surface_points = GAUSSIANS - laptop.model.face_points
         model = replace(laptop.model, surface_points=surface_points, **self.widths)
         settings = replace(laptop, steps=40, track_steps=0, track_from=0.0, model=model)
         self.head = fit_gaussians(

@@ -206,6 +206,19 @@ def vertex_normals(verts: Tensor, faces: Tensor) -> Tensor:
     return torch.nn.functional.normalize(total, dim=-1)
 
 
+def random_on_faces(
+    verts: Tensor, faces: Tensor, count: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Random points spread evenly over triangles (F, 3) of vertices (V, 3): of each one the
+    vertices of its triangle (count, 3), and their weights (count, 3).
+    """
+    a, b, c = verts[faces].unbind(1)
+    area = torch.linalg.cross(b - a, c - a).norm(dim=1).cpu()
+    picks = torch.multinomial(area, count, replacement=True, generator=generator)
+    weights = torch.rand(count, 3, generator=generator).to(verts.device).clamp_min(1e-6).log()
+    return faces[picks.to(faces.device)], weights / weights.sum(1, keepdim=True)
+
+
 def harmonics(directions: Tensor) -> Tensor:
     """Nine spherical harmonics (N, 9), unnormalised, of unit directions (N, 3)."""
     x, y, z = directions.unbind(-1)

@@ -10,15 +10,13 @@ import torch
 from torch import Tensor
 
 from stkit import face_models
-from stkit.geometry import nearest, vertex_normals
+from stkit.geometry import nearest, random_on_faces, vertex_normals
 from stkit.heads.model_motion import ModelMotion, moving_vertices
 
 # all of these are the kit's, chosen by eye
 RIM = 0.1  # decimetres: skin as near as this to a landmark of lids or lips is theirs
 FRONT = 0.5  # least z of normals of an eyeball's front; what lies further round is never seen
-DEEP = (
-    0.05  # canonical decimetres: what is further back in the mouth stays dark, and needs no point
-)
+DEEP = 0.05  # canonical decimetres: what is further back in the mouth stays dark
 AROUND = 0.12  # decimetres above and below the line between the lips: the inside that a mouth shows
 REPLACED = 0.15  # decimetres: mesh vertices as near as this to lids, eyes or lips give way
 
@@ -62,8 +60,8 @@ def face_points(motion: ModelMotion, count: int, generator: torch.Generator) -> 
     parts = []
     for name, region in REGIONS.items():
         chosen = faces[region_vertices(name, verts, normals)[faces].all(1)]
-        weights = _corner_weights(verts[chosen], round(region.share * count), generator)
-        parts.append(_points(verts, normals, chosen, *weights, region.colour))
+        drawn = random_on_faces(verts, chosen, round(region.share * count), generator)
+        parts.append(_points(verts, normals, *drawn, region.colour))
     joined = (torch.cat(x).to(motion.verts.device) for x in zip(*parts))
     return FacePoints(*joined)
 
@@ -105,30 +103,15 @@ def moving_surface(motion: ModelMotion) -> tuple[Tensor, Tensor, Tensor]:
     return verts, faces, vertex_normals(verts, faces)
 
 
-def _corner_weights(
-    corners: Tensor, count: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """`count` triangles by chance, the larger the likelier, and a random point's weights (count, 3)
-    of the corners (F, 3, 3) of each.
-    """
-    a, b, c = corners.unbind(1)
-    area = torch.linalg.cross(b - a, c - a).norm(dim=1)
-    picks = torch.multinomial(area, count, replacement=True, generator=generator)
-    weights = -torch.rand(count, 3, generator=generator).clamp_min(1e-6).log()
-    return picks, weights / weights.sum(1, keepdim=True)
-
-
 def _points(
     verts: Tensor,
     normals: Tensor,
-    faces: Tensor,
-    picks: Tensor,
+    corners: Tensor,
     weights: Tensor,
     colour: tuple[float, float, float] | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Points, normals, carriers and colours of one region, as `FacePoints` has them."""
-    corners = faces[picks]
     points, up = ((x[corners] * weights[..., None]).sum(1) for x in (verts, normals))
     carriers = corners.gather(1, weights.argmax(1, keepdim=True))[:, 0]
-    colours = torch.tensor(colour or (torch.nan,) * 3).expand(len(picks), 3)
+    colours = torch.tensor(colour or (torch.nan,) * 3).expand(len(corners), 3)
     return points, torch.nn.functional.normalize(up, dim=1), carriers, colours

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor, nn
 
-from stkit.geometry import nearest, quat_from_z, vertex_normals
+from stkit.geometry import nearest, quat_from_z, random_on_faces, vertex_normals
 from stkit.heads.face_points import FacePoints, face_points, replaced
 from stkit.heads.gaussian import GaussianHead, GaussianSettings
 from stkit.heads.mesh import MeshHead
@@ -157,13 +157,8 @@ def fill_surface(
     missing = count - len(verts)
     if missing <= 0:
         return verts, features
-    a, b, c = verts[faces].unbind(1)
-    area = torch.linalg.cross(b - a, c - a).norm(dim=1).cpu()
-    pick = torch.multinomial(area, missing, replacement=True, generator=generator)
-    face = faces[pick.to(faces.device)]
-    weight = torch.rand(missing, 3, 1, generator=generator).to(verts.device).clamp_min(1e-6).log()
-    weight = weight / weight.sum(1, keepdim=True)
-    points, values = ((x[face] * weight).sum(1) for x in (verts, features))
+    corners, weights = random_on_faces(verts, faces, missing, generator)
+    points, values = ((x[corners] * weights[..., None]).sum(1) for x in (verts, features))
     return torch.cat([verts, points]), torch.cat([features, values])
 
 

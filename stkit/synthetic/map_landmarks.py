@@ -10,7 +10,7 @@ over people and views, weighted by how squarely the surface is seen, goes into
 mouths, so that the upper lip's stay on the upper lip.
 
 The detector's points on the rims of lids and lips mean the rim, but on a plain render they lie up
-to 2 mm beside it. There the nearest point of the visible rim is taken: otherwise a fitted mouth
+to 3 mm beside it. There the nearest point of the visible rim is taken: otherwise a fitted mouth
 presses its lips together where the person's just touch, and eyes open too little.
 """
 

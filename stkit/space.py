@@ -1,6 +1,6 @@
 """The canonical head space and how its points get into the world."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Float
@@ -31,7 +31,8 @@ class FramePose:
     beta (64,) expression; pose (6,) of the head and torso (6,) of the chest, axis-angle (radians)
     and translation (decimetres): where the head is, and how the chest has moved since the neutral
     frame; scale () world decimetres per canonical decimetre; rest (6,) the head's pose when the
-    chest was at rest.
+    chest was at rest; lattice (K, 3): how hair and clothes move on their own (`heads.free_form`),
+    canonical decimetres, None: not at all.
     """
 
     beta: Float[Tensor, " betas"]
@@ -39,10 +40,12 @@ class FramePose:
     torso: Float[Tensor, "6"]
     scale: Float[Tensor, ""]
     rest: Float[Tensor, "6"]
+    lattice: Float[Tensor, "nodes 3"] | None = None
 
     def to(self, device: torch.device | str) -> "FramePose":
         """The same with its tensors on another device."""
-        return FramePose(*(getattr(self, f.name).to(device) for f in fields(self)))
+        known = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: x.to(device) for k, x in known.items() if x is not None})
 
 
 def to_world(

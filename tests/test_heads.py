@@ -168,12 +168,10 @@ def test_alignment_finds_a_shift_it_was_given(gaussians, mesh):
     canonical = {t: c.detach() for t, c in canonical.items()}
 
     def show(t):
-        return lambda pose, torso: gaussians.place(
-            canonical[t], replace(capture.frame_pose(t), pose=pose, torso=torso)
-        ).render(capture.camera)
+        return lambda frame: gaussians.place(canonical[t], frame).render(capture.camera)
 
     def target(t):
-        return tuple(x.detach() for x in show(t)(capture.pose[t], capture.torso[t]))
+        return tuple(x.detach() for x in show(t)(capture.frame_pose(t)))
 
     found = align_frames(wrong, [a, b], show, target, steps=40, stiffness=0.0)
     assert (found.pose - capture.pose)[[a, b]].norm() < 0.4 * shift.norm()

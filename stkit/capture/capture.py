@@ -143,7 +143,8 @@ class Track(Arrays):
     of the neutral frame. identity and beta belong to `face_model`; where that is not the built-in
     head, `seat` (7,) places it (see `Seated`) and `hull` (V, 3) keeps the built-in head's canonical
     vertices at the neutral frame: the outline with hair and shoulders. held_out (H,): the frames
-    that no training sees; None: the last fifth.
+    that no training sees; None: the last fifth. lattice (F, K, 3): how hair and clothes move on
+    their own, canonical decimetres (`heads.free_form`); None before the Gaussian stage finds it.
     """
 
     identity: Tensor
@@ -158,6 +159,7 @@ class Track(Arrays):
     seat: Tensor | None = None
     hull: Tensor | None = None
     held_out: Tensor | None = None
+    lattice: Tensor | None = None
 
     @property
     def device(self) -> torch.device:
@@ -177,7 +179,8 @@ class Track(Arrays):
 
     def frame_pose(self, t: int) -> FramePose:
         """What the head does in frame t."""
-        return FramePose(self.beta[t], self.pose[t], self.torso[t], self.scale, self.rest)
+        lattice = None if self.lattice is None else self.lattice[t]
+        return FramePose(self.beta[t], self.pose[t], self.torso[t], self.scale, self.rest, lattice)
 
     def head_centre(self, t: int) -> Tensor:
         """The middle of the head in frame t (3,), world decimetres: what cameras turn about."""
@@ -264,6 +267,7 @@ class Capture(Track, Clip):
             pose=self.pose[index],
             torso=self.torso[index],
             landmarks3d=self.landmarks3d[index],
+            lattice=None if self.lattice is None else self.lattice[index],
             held_out=None,
             neutral=int((index - self.neutral).abs().argmin()),
         )

@@ -9,9 +9,11 @@ from torch import Tensor
 from stkit import face_models
 from stkit.cameras import Camera, orbit_camera
 from stkit.capture.capture import Capture
+from stkit.driving.hair import follow_head
 from stkit.face_models.transfer import carry_expressions
 from stkit.geometry import so3_exp, so3_log
 from stkit.heads.gaussian import GaussianHead
+from stkit.space import FramePose
 from stkit.synthetic.performance import perform
 
 SWAY = 4.0  # degrees that an orbit's cameras rise and sink
@@ -20,23 +22,34 @@ SWAY_PERIOD = 30.0  # degrees of the swing per radian of the sway
 
 @dataclass(frozen=True)
 class Motion:
-    """What animates a head, in its own world: beta (F, 64), pose (F, 6) and torso (F, 6)."""
+    """What animates a head, in its own world: beta (F, 64), pose (F, 6) and torso (F, 6).
+
+    lattice (F, K, 3): how hair and clothes move on their own (`heads.free_form`); None: not at all.
+    """
 
     beta: Tensor
     pose: Tensor
     torso: Tensor
+    lattice: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.beta)
 
     def subset(self, indices: list[int]) -> "Motion":
         """Some frames of the motion."""
-        return Motion(self.beta[indices], self.pose[indices], self.torso[indices])
+        lattice = None if self.lattice is None else self.lattice[indices]
+        return Motion(self.beta[indices], self.pose[indices], self.torso[indices], lattice)
+
+    def frame(self, t: int, subject: FramePose) -> FramePose:
+        """Frame t of the motion, for the head whose size and place are those of `subject`."""
+        lattice = None if self.lattice is None else self.lattice[t]
+        moved = replace(subject, beta=self.beta[t], pose=self.pose[t], torso=self.torso[t])
+        return replace(moved, lattice=lattice)
 
 
 def own_motion(capture: Capture) -> Motion:
     """What the head did in its own clip."""
-    return Motion(capture.beta, capture.pose, capture.torso)
+    return Motion(capture.beta, capture.pose, capture.torso, capture.lattice)
 
 
 def retarget(driver: Capture, subject: Capture, expression: float = 1.0) -> Motion:
@@ -59,7 +72,8 @@ def retarget(driver: Capture, subject: Capture, expression: float = 1.0) -> Moti
     torso = torch.cat([driver.torso[:, :3], ratio * driver.torso[:, 3:]], 1)
     # a lifted chest would show where the picture, and so the head, ends
     torso[:, 4] = torso[:, 4].clamp_max(0.0)
-    return Motion(beta, torch.cat([so3_log(R), T], 1), torso)
+    pose = torch.cat([so3_log(R), T], 1)
+    return Motion(beta, pose, torso, follow_head(subject, pose, torso))
 
 
 def scripted(subject: Capture, frames: int = 75, seed: int = 0) -> Motion:
@@ -69,7 +83,8 @@ def scripted(subject: Capture, frames: int = 75, seed: int = 0) -> Motion:
     rest = subject.pose[subject.neutral]
     pose = torch.cat([performance.pose[:, :3], rest[3:] + subject.scale * moves], 1)
     carried = carry_expressions(performance.beta, face_models.builtin(), subject.face())
-    return Motion(subject.beta[subject.neutral] + carried, pose, performance.torso)
+    beta, torso = subject.beta[subject.neutral] + carried, performance.torso
+    return Motion(beta, pose, torso, follow_head(subject, pose, torso))
 
 
 @torch.no_grad()
@@ -88,8 +103,7 @@ def play(
     frames = []
     for t in progress(range(len(motion)), desc="rendering"):
         camera = cameras[t] if isinstance(cameras, list) else cameras or subject.camera
-        place = replace(neutral, beta=motion.beta[t], pose=motion.pose[t], torso=motion.torso[t])
-        image, _ = head.render(camera, place)
+        image, _ = head.render(camera, motion.frame(t, neutral))
         frames.append((image.clamp(0, 1) * 255).round().byte().numpy())
     return np.stack(frames)
 
@@ -111,6 +125,7 @@ def hold_neutral(subject: Capture, frames: int) -> Motion:
         subject.beta[m].expand(frames, -1),
         subject.pose[m].expand(frames, -1),
         subject.torso[m].expand(frames, -1),
+        None if subject.lattice is None else subject.lattice[m].expand(frames, -1, -1),
     )
 
 

@@ -14,7 +14,8 @@ from stkit.cameras import Camera
 from stkit.capture import Capture, sampling_probabilities
 from stkit.capture.rig import Rig
 from stkit.geometry import generator, nearest
-from stkit.heads.alignment import UNITS, Show, align_frames, moved
+from stkit.heads.alignment import UNITS, Show, align_frames, moved, still
+from stkit.heads.free_form import stretch
 from stkit.heads.gaussian import GaussianHead, GaussianSettings
 from stkit.heads.gaussian_start import from_mesh
 from stkit.heads.mesh import MeshHead
@@ -31,9 +32,11 @@ class GaussianTraining:
     """Steps, pictures a step, learning rates and loss weights of the Gaussian stage.
 
     Rates are per step of Adam; positions are in decimetres. Per-frame offsets of head and chest
-    learn with `lr_track` after `track_from` of the steps. `noise` (standard deviations over the
-    clip) blurs the expression and pose that the nets of colour and attributes see, so that they do
-    not learn single frames by heart: the mouth of an expressive clip follows a stranger better.
+    learn with `lr_track` after `track_from` of the steps, and lattices of hair and clothes with
+    `lr_lattice` (0: they stay with the head), held by `w_lattice`. `noise` (standard deviations
+    over the clip) blurs the expression and pose that the nets of colour and attributes see, so that
+    they do not learn single frames by heart: the mouth of an expressive clip follows a stranger
+    better.
     `azimuths` (degrees): where mesh-prior views are asked for;
     V3D's are the paper's six frontal ones. `rare`: see `capture.chances`. `view_share`,
     `rig_share`: how often a step looks at a view, and otherwise at another camera of a rig.
@@ -49,13 +52,15 @@ class GaussianTraining:
     lr_nets: float = 1e-3
     lr_follow: float = 1e-2
     lr_track: float = 2e-4
+    lr_lattice: float = 6e-3
     track_from: float = 0.15
-    track_steps: int = 40
+    track_steps: int = 80
     noise: float = 0.8
     rare: float = 0.5
     w_rgb: float = 1.0
     w_ssim: float = 0.2
     w_mask: float = 0.1
+    w_lattice: float = 1e-3
     view_share: float = 0.15
     azimuths: tuple[float, ...] = ORBIT
     rig_share: float = 0.6
@@ -94,6 +99,7 @@ def fit_gaussians(
         show=lambda t: show_frozen(fit.head, capture, t),
         target=lambda t: (capture.image(t), capture.matte(t)),
         steps=settings.track_steps,
+        free_form=settings.lr_lattice > 0,
         progress=progress,
     )
     return fit.head, aligned, history
@@ -133,11 +139,7 @@ def show_frozen(head: GaussianHead, capture: Capture, t: int) -> Show:
     with torch.no_grad():
         canonical = head.canonical(frame.beta, frame.pose)
 
-    def show(pose: Tensor, torso: Tensor) -> tuple[Tensor, Tensor]:
-        placed = head.place(canonical, replace(frame, pose=pose, torso=torso))
-        return placed.render(capture.camera)
-
-    return show
+    return lambda now: head.place(canonical, now).render(capture.camera)
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ class _Sample:
     matte: Tensor
     trust: Tensor | float
     structural: bool  # whether SSIM counts: it does not on views, whose detail is invented
+    stretch: Tensor | float = 0.0  # of the frame's lattice
 
 
 class _GaussianFit:
@@ -180,7 +183,9 @@ class _GaussianFit:
         )
         # no momentum for the offsets: a frame moves only in the steps that look at it
         tracking = {"params": [*self.offsets.values()], "lr": settings.lr_track, "betas": (0, 0.99)}
-        groups = [*parameter_groups(self.head, settings), tracking]
+        self.lattice = nn.Parameter(still(capture))
+        hair = {"params": [self.lattice], "lr": settings.lr_lattice, "betas": (0, 0.99)}
+        groups = [*parameter_groups(self.head, settings), tracking, hair]
         self.optimiser = torch.optim.Adam(groups, eps=1e-15, fused=True)
         self.schedule = cosine_schedule(self.optimiser, settings.steps, floor=0.05)
         self.blur = [settings.noise * x[frames].std(0) for x in (capture.beta, capture.pose)]
@@ -191,6 +196,7 @@ class _GaussianFit:
         return {
             "head": self.head,
             "offsets": self.offsets,
+            "lattice": self.lattice,
             "optimiser": self.optimiser,
             "schedule": self.schedule,
             "generator": self.generator,
@@ -226,6 +232,7 @@ class _GaussianFit:
         loss = rgb + mask
         if s.w_ssim and sample.structural:
             loss = loss + s.w_ssim * (1 - ssim(sample.image, sample.target))
+        loss = loss + s.w_lattice * sample.stretch
         return loss, {"loss": rgb + mask, "rgb": rgb, "mask": mask}
 
     def sample(self, k: int) -> _Sample:
@@ -244,7 +251,8 @@ class _GaussianFit:
 
     def _view(self, views: Views) -> _Sample:
         v = self._pick(len(views.cameras))
-        neutral = self.capture.frame_pose(self.capture.neutral)
+        m = self.capture.neutral
+        neutral = replace(self.capture.frame_pose(m), lattice=self.lattice[m].detach())
         image, alpha = self.head.render(views.cameras[v], neutral)
         target, matte, trust = views.images[v], views.alphas[v], views.trust[v]
         return _Sample(image, alpha, target, matte, trust, structural=False)
@@ -260,7 +268,8 @@ class _GaussianFit:
         t = self.frames[int(torch.multinomial(self.chance, 1, generator=self.generator))]
         image, alpha = self._show(t, k, self.capture.camera)
         target, matte = self.capture.image(t), self.capture.matte(t)
-        return _Sample(image, alpha, target, matte, 1.0, structural=True)
+        held = stretch(self.lattice[t])
+        return _Sample(image, alpha, target, matte, 1.0, structural=True, stretch=held)
 
     def _show(self, t: int, k: int, camera: Camera) -> tuple[Tensor, Tensor]:
         """Frame t: expression and pose blurred for the nets of colour and attributes, head and
@@ -277,10 +286,11 @@ class _GaussianFit:
                 x + self.units * self.offsets[name][t]
                 for name, x in (("pose", frame.pose), ("torso", frame.torso))
             )
-            frame = replace(frame, pose=moved_pose, torso=moved_torso)
+            frame = replace(frame, pose=moved_pose, torso=moved_torso, lattice=self.lattice[t])
         return self.head.place(self.head.canonical(beta, pose, shift), frame).render(camera)
 
     def tracked(self) -> Capture:
         """The capture with what the training frames' offsets have learned."""
         pose, torso = (self.units * self.offsets[n].detach() for n in ("pose", "torso"))
-        return moved(self.capture, self.capture.pose + pose, self.capture.torso + torso)
+        capture = moved(self.capture, self.capture.pose + pose, self.capture.torso + torso)
+        return replace(capture, lattice=self.lattice.detach())

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from stkit.cameras import Camera
 from stkit.capture import Capture
 from stkit.geometry import axis_angle_to_quat, nearest, quat_multiply
+from stkit.heads.free_form import displacement
 from stkit.heads.networks import AttributeNet, ColorNet, Deformation, expression_share
 from stkit.io.tensors import load_tensors, save_tensors
 from stkit.render.gaussians import Gaussians
@@ -102,8 +103,18 @@ class GaussianHead(nn.Module):
             colors=self.color(self.feature, self.share, beta, pose),
         )
 
+    def swing(self, canonical: Gaussians, lattice: Tensor | None) -> Gaussians:
+        """Canonical Gaussians after a frame's lattice (K, 3) has moved hair and clothes; None: as
+        they are.
+        """
+        if lattice is None:
+            return canonical
+        moved = displacement(self.xyz.detach(), self.share, lattice)
+        return replace(canonical, means=canonical.means + moved)
+
     def place(self, canonical: Gaussians, frame: FramePose) -> Gaussians:
-        """Canonical Gaussians carried into the world by a frame's head and chest.
+        """Canonical Gaussians carried into the world by a frame's head and chest, after its lattice
+        has moved hair and clothes.
 
         How much each point follows the head rather than the chest is learned: long hair hangs below
         the jaw and follows.
@@ -114,9 +125,10 @@ class GaussianHead(nn.Module):
             axis_angle_to_quat(frame.torso[:3]), axis_angle_to_quat(frame.rest[:3])
         )
         turn = nn.functional.normalize(follow * head + (1 - follow) * chest, dim=-1)
+        swung = self.swing(canonical, frame.lattice)
         return replace(
-            canonical,
-            means=to_world(canonical.means, frame, follow),
+            swung,
+            means=to_world(swung.means, frame, follow),
             quats=quat_multiply(turn, canonical.quats),
             scales=frame.scale * canonical.scales,
         )

@@ -27,6 +27,7 @@ MEANING = {
     "head.psnr_heldout": "PSNR on held-out frames (dB)",
     "head.ssim_heldout": "SSIM on held-out frames",
     "head.psnr_novel": "PSNR on true views at +-30 degrees (dB)",
+    "head.psnr_heldout_hair_predicted": "PSNR on held-out frames, hair and clothes predicted (dB)",
     "head.psnr_heldout_raw": "PSNR on held-out frames with landmark tracking alone (dB)",
     "head.lpips_heldout": "LPIPS (VGG) on held-out frames",
     "edit.inside": "mean change by the edit where w >= 0.5",

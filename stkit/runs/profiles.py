@@ -56,6 +56,7 @@ QUICK = Profile(
     ),
     gaussians=GaussianTraining(
         steps=420,
+        track_steps=40,
         lr_nets=2e-3,
         model=GaussianSettings(
             width=48, pose_width=32, feature=24, mouth_points=600, face_points=1500
@@ -71,7 +72,7 @@ LAPTOP = Profile(
     note="the whole road in under twenty minutes on two cores, pictures worth looking at",
     preprocess=PreprocessSettings(size=256, max_frames=120, fit_steps=400, refine_steps=2400),
     mesh=MeshTraining(steps=600, warm_steps=1500, coarse_cell=0.16, model=MeshSettings(cell=0.1)),
-    gaussians=GaussianTraining(steps=3000),
+    gaussians=GaussianTraining(steps=4000),
     edit_steps=500,
     edit_frames=16,
     video_frames=100,
@@ -115,6 +116,8 @@ PAPER = Profile(
         lr_nets=PAPER_RATE,
         lr_follow=PAPER_RATE,
         lr_track=1e-5,
+        lr_lattice=0.0,
+        track_steps=40,
         w_rgb=0.1,
         w_ssim=0.0,
         noise=0.0,

@@ -2,7 +2,7 @@
 otherwise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from stkit.cameras import Camera, orbit_camera
 from stkit.capture import Capture
 from stkit.capture.detect import seen_openings
 from stkit.capture.fitting import FitSettings, fit_clip
+from stkit.driving.hair import follow_head
 from stkit.driving.motion import Motion, play
 from stkit.editing.weights import landmark_set, point_weights, weight_image
 from stkit.face_models.landmarks import KEPT_66, openings
@@ -64,9 +65,12 @@ def held_out_scores(
 ) -> dict[str, float | None]:
     """PSNR and SSIM over white with the matte applied, on held-out and training frames.
 
-    `capture` has the tracking that the Gaussian stage refined; `raw` has landmark tracking alone,
-    scored as '_raw'. LPIPS is None where its weights are not on this machine.
+    `capture` has the tracking that the Gaussian stage refined, hair and clothes included. In
+    '_hair_predicted' those are predicted from how the head stands (`follow_head`) instead of
+    tracked; `raw` has landmark tracking alone, scored as '_raw'. LPIPS is None where its weights
+    are not on this machine.
     """
+    predicted = replace(capture, lattice=follow_head(capture, capture.pose, capture.torso))
     pairs = [(head.render_frame(capture, t), capture.image(t)) for t in test]
     some = every(train, TRAINING_FRAMES)
     lpips = [perceptual(a, b) for a, b in pairs[:: max(1, len(pairs) // LPIPS_FRAMES)]]
@@ -75,6 +79,9 @@ def held_out_scores(
         "head.psnr_heldout": mean([psnr(a, b) for a, b in pairs]),
         "head.ssim_heldout": mean([float(ssim(a, b)) for a, b in pairs]),
         "head.lpips_heldout": mean(known) if known else None,
+        "head.psnr_heldout_hair_predicted": mean(
+            [psnr(head.render_frame(predicted, t), capture.image(t)) for t in test]
+        ),
         "head.psnr_heldout_raw": mean(
             [psnr(head.render_frame(raw, t), raw.image(t)) for t in test]
         ),

@@ -13,6 +13,7 @@ COLUMNS = (
     ("mesh.iou_heldout", "mesh IoU", "{:.3f}"),
     ("head.psnr_heldout", "PSNR", "{:.1f}"),
     ("head.ssim_heldout", "SSIM", "{:.3f}"),
+    ("head.psnr_heldout_hair_predicted", "PSNR, hair predicted", "{:.1f}"),
     ("head.psnr_heldout_raw", "PSNR, landmark tracking only", "{:.1f}"),
     ("head.psnr_novel", "PSNR novel +-30", "{:.1f}"),
     ("edit.inside", "edit inside", "{:.3f}"),

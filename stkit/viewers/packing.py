@@ -6,7 +6,7 @@ does.
 """
 
 import gzip
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from stkit.errors import RequestError
 from stkit.geometry import axis_angle_to_quat, nearest, quat_multiply, so3_exp
 from stkit.heads.gaussian import GaussianHead
 from stkit.render.gaussians import Gaussians
+from stkit.space import FramePose
 from stkit.viewers.motion_basis import Attributes, MotionBasis, attributes, tolerances
 from stkit.viewers.packet import Packet
 from stkit.viewers.rest_packet import RestScene
@@ -116,14 +117,14 @@ class _Twins:
         return _Twins([head] if edited is None else [head, edited], capture, order)
 
     @torch.no_grad()
-    def looks(self, beta: Tensor, pose: Tensor) -> list[Gaussians]:
-        """Canonical Gaussians of each head for an expression (64,) and pose (6,)."""
-        return [h.canonical(beta, pose).select(self.order) for h in self.heads]
+    def looks(self, beta: Tensor, pose: Tensor, lattice: Tensor | None) -> list[Gaussians]:
+        """Canonical Gaussians of each head for an expression (64,), a pose (6,) and a lattice."""
+        return [h.swing(h.canonical(beta, pose), lattice).select(self.order) for h in self.heads]
 
     def rest(self) -> list[Gaussians]:
         """Canonical Gaussians of each head in the neutral frame."""
-        m = self.capture.neutral
-        return self.looks(self.capture.beta[m], self.capture.pose[m])
+        neutral = self.capture.frame_pose(self.capture.neutral)
+        return self.looks(neutral.beta, neutral.pose, neutral.lattice)
 
     def rest_scene(self, alt: str, caption: str) -> RestScene:
         """The neutral frame, in canonical space."""
@@ -147,17 +148,17 @@ class _Twins:
         """What changes since the neutral frame in the frames `index` of a motion, and with each
         slider.
         """
-        m = self.capture.neutral
-        beta, pose = self.capture.beta[m], self.capture.pose[m]
+        neutral = self.capture.frame_pose(self.capture.neutral)
         rest = attributes(self.rest())
 
-        def change(beta: Tensor, pose: Tensor) -> Attributes:
-            now = attributes(self.looks(beta, pose))
+        def change(frame: FramePose) -> Attributes:
+            now = attributes(self.looks(frame.beta, frame.pose, frame.lattice))
             return {name: value - rest[name] for name, value in now.items()}
 
-        moments = [change(motion.beta[t], motion.pose[t]) for t in index]
+        moments = [change(motion.frame(t, neutral)) for t in index]
         face = self.capture.face()
-        pushed = [change(beta + slider_step(name, face), pose) for name in sliders]
+        steps = [slider_step(name, face) for name in sliders]
+        pushed = [change(replace(neutral, beta=neutral.beta + step)) for step in steps]
         return MotionBasis.fit(moments, pushed, components, tolerances(len(self.heads)))
 
 

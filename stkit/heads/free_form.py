@@ -32,8 +32,8 @@ def node_weights(points: Float[Tensor, "n 3"]) -> Float[Tensor, "n nodes"]:
 def displacement(
     points: Float[Tensor, "n 3"], share: Float[Tensor, " n"], lattice: Float[Tensor, "nodes 3"]
 ) -> Float[Tensor, "n 3"]:
-    """How far a lattice (168, 3) moves canonical points (N, 3), decimetres: fully where `share` (N,)
-    of the expression is 0, and not at all on the face, where it is 1.
+    """How far a lattice (168, 3) moves canonical points (N, 3), decimetres: in full where the share
+    (N,) of the expression is 0, and not at all on the face, where it is 1.
     """
     return (1 - share)[:, None] * (node_weights(points) @ lattice)
 

@@ -178,25 +178,31 @@ class _GaussianFit:
         self.on_face = slice(len(self.head.xyz) - self.head.settings.face_points, None)
         self.face_start = self.head.xyz.detach()[self.on_face].clone()
         self.units = UNITS.to(device)
-        self.offsets = nn.ParameterDict(
-            {name: torch.zeros(len(capture), 6, device=device) for name in ("pose", "torso")}
-        )
-        # no momentum for the offsets: a frame moves only in the steps that look at it
-        tracking = {"params": [*self.offsets.values()], "lr": settings.lr_track, "betas": (0, 0.99)}
-        self.lattice = nn.Parameter(still(capture))
-        hair = {"params": [self.lattice], "lr": settings.lr_lattice, "betas": (0, 0.99)}
-        groups = [*parameter_groups(self.head, settings), tracking, hair]
+        at_rest = {name: torch.zeros(len(capture), 6, device=device) for name in ("pose", "torso")}
+        self.offsets = nn.ParameterDict(at_rest | {"lattice": still(capture)})
+        self.lattice = self.offsets["lattice"]
+        groups = [*parameter_groups(self.head, settings), *self.tracking_groups()]
         self.optimiser = torch.optim.Adam(groups, eps=1e-15, fused=True)
         self.schedule = cosine_schedule(self.optimiser, settings.steps, floor=0.05)
         self.blur = [settings.noise * x[frames].std(0) for x in (capture.beta, capture.pose)]
         self.chance = sampling_probabilities(capture, frames, settings.rare)
+
+    def tracking_groups(self) -> list[dict]:
+        """Adam groups of the per-frame offsets. They have no momentum: a frame moves only in the
+        steps that look at it.
+        """
+        s, rigid = self.settings, [self.offsets["pose"], self.offsets["torso"]]
+        groups = [
+            {"params": rigid, "lr": s.lr_track},
+            {"params": [self.lattice], "lr": s.lr_lattice},
+        ]
+        return [{**group, "betas": (0, 0.99)} for group in groups]
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
         return {
             "head": self.head,
             "offsets": self.offsets,
-            "lattice": self.lattice,
             "optimiser": self.optimiser,
             "schedule": self.schedule,
             "generator": self.generator,

@@ -21,7 +21,7 @@ from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead
 from stkit.metrics import correlation, iou, perceptual, psnr, ssim
 from stkit.space import HEAD_CENTRE, to_world
-from stkit.synthetic.subject import Subject, named_subject, synthetic_seed
+from stkit.synthetic.subject import named_subject, synthetic_seed
 
 TRAINING_FRAMES = 20  # of the training frames, scored for comparison
 LPIPS_FRAMES = 10  # of the held-out frames: LPIPS is slow
@@ -124,8 +124,8 @@ def true_view(capture: Capture, t: int, azimuth: float) -> tuple[Tensor, Camera]
     subject = named_subject(capture.source, len(capture))
     centre = to_world(HEAD_CENTRE, subject.performance.frame_pose(t))[0]
     camera = orbit_camera(capture.camera, azimuth, target=centre)
-    in_tracked_world = _rescaled(camera, _true_to_tracked(subject, capture, t), capture)
-    return subject.render(t, camera)[0], in_tracked_world
+    factor = true_to_tracked(subject.landmarks(t)[KEPT_66], capture, t)
+    return subject.render(t, camera)[0], rescaled(camera, factor, capture)
 
 
 def true_picture(capture: Capture, t: int, camera: Camera) -> Tensor:
@@ -133,22 +133,22 @@ def true_picture(capture: Capture, t: int, camera: Camera) -> Tensor:
     world.
     """
     subject = named_subject(capture.source, len(capture))
-    factor = 1 / _true_to_tracked(subject, capture, t)
-    return subject.render(t, _rescaled(camera, factor, capture))[0]
+    factor = 1 / true_to_tracked(subject.landmarks(t)[KEPT_66], capture, t)
+    return subject.render(t, rescaled(camera, factor, capture))[0]
 
 
-def _true_to_tracked(subject: Subject, capture: Capture, t: int) -> Tensor:
-    """The factor between the true and the tracked world, from frame t's true landmarks.
+def true_to_tracked(landmarks: Tensor, capture: Capture, t: int) -> Tensor:
+    """The factor between the true and the tracked world, from frame t's true landmarks (66, 3).
 
     One camera cannot tell size from distance: scaling the world about the camera's centre leaves
     every pixel where it is. Nothing else is taken from the truth.
     """
     centre = capture.camera.centre()
-    true, tracked = subject.landmarks(t)[KEPT_66] - centre, capture.landmarks3d[t] - centre
+    true, tracked = landmarks - centre, capture.landmarks3d[t] - centre
     return (true * tracked).sum() / true.square().sum()
 
 
-def _rescaled(camera: Camera, factor: Tensor, capture: Capture) -> Camera:
+def rescaled(camera: Camera, factor: Tensor, capture: Capture) -> Camera:
     """A camera that sees the world, scaled by `factor` about the filming camera's centre, as
     `camera` sees it now.
     """

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stkit.cameras import Camera
 from stkit.capture import Capture, sampling_probabilities
 from stkit.capture.rig import Rig
 from stkit.geometry import generator, nearest
-from stkit.heads.alignment import UNITS, Show, align_frames, moved, still
+from stkit.heads.alignment import Show, align_frames
 from stkit.heads.free_form import stretch
 from stkit.heads.gaussian import GaussianHead, GaussianSettings
 from stkit.heads.gaussian_start import from_mesh
 from stkit.heads.mesh import MeshHead
+from stkit.heads.tracking_offsets import TrackingOffsets
 from stkit.metrics import iou_loss, ssim
 from stkit.training import Training, accumulate, cosine_schedule, reproducible, run_steps, seeded
 from stkit.views import ORBIT, Views
@@ -91,7 +92,7 @@ def fit_gaussians(
     training = Training("gaussians", settings.steps, fit.step, fit.state(), before=fit.before)
     history = run_steps(training, checkpoint, progress)
     fit.head.refresh()
-    learned = fit.tracked()
+    learned = fit.offsets.tracked(capture)
     others = sorted(set(range(len(capture))) - set(frames))
     aligned = align_frames(
         learned,
@@ -177,26 +178,13 @@ class _GaussianFit:
         self.head.deformation.requires_grad_(settings.train_deformation)
         self.on_face = slice(len(self.head.xyz) - self.head.settings.face_points, None)
         self.face_start = self.head.xyz.detach()[self.on_face].clone()
-        self.units = UNITS.to(device)
-        at_rest = {name: torch.zeros(len(capture), 6, device=device) for name in ("pose", "torso")}
-        self.offsets = nn.ParameterDict(at_rest | {"lattice": still(capture)})
-        self.lattice = self.offsets["lattice"]
-        groups = [*parameter_groups(self.head, settings), *self.tracking_groups()]
+        self.offsets = TrackingOffsets(capture)
+        tracking = self.offsets.groups(settings.lr_track, settings.lr_lattice)
+        groups = [*parameter_groups(self.head, settings), *tracking]
         self.optimiser = torch.optim.Adam(groups, eps=1e-15, fused=True)
         self.schedule = cosine_schedule(self.optimiser, settings.steps, floor=0.05)
         self.blur = [settings.noise * x[frames].std(0) for x in (capture.beta, capture.pose)]
         self.chance = sampling_probabilities(capture, frames, settings.rare)
-
-    def tracking_groups(self) -> list[dict]:
-        """Adam groups of the per-frame offsets. They have no momentum: a frame moves only in the
-        steps that look at it.
-        """
-        s, rigid = self.settings, [self.offsets["pose"], self.offsets["torso"]]
-        groups = [
-            {"params": rigid, "lr": s.lr_track},
-            {"params": [self.lattice], "lr": s.lr_lattice},
-        ]
-        return [{**group, "betas": (0, 0.99)} for group in groups]
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -258,7 +246,7 @@ class _GaussianFit:
     def _view(self, views: Views) -> _Sample:
         v = self._pick(len(views.cameras))
         m = self.capture.neutral
-        neutral = replace(self.capture.frame_pose(m), lattice=self.lattice[m].detach())
+        neutral = replace(self.capture.frame_pose(m), lattice=self.offsets.lattice[m].detach())
         image, alpha = self.head.render(views.cameras[v], neutral)
         target, matte, trust = views.images[v], views.alphas[v], views.trust[v]
         return _Sample(image, alpha, target, matte, trust, structural=False)
@@ -274,7 +262,7 @@ class _GaussianFit:
         t = self.frames[int(torch.multinomial(self.chance, 1, generator=self.generator))]
         image, alpha = self._show(t, k, self.capture.camera)
         target, matte = self.capture.image(t), self.capture.matte(t)
-        held = stretch(self.lattice[t])
+        held = stretch(self.offsets.lattice[t])
         return _Sample(image, alpha, target, matte, 1.0, structural=True, stretch=held)
 
     def _show(self, t: int, k: int, camera: Camera) -> tuple[Tensor, Tensor]:
@@ -288,15 +276,5 @@ class _GaussianFit:
             for x, blur in zip((frame.beta, frame.pose), self.blur)
         )
         if k >= self.settings.track_from * self.settings.steps:
-            moved_pose, moved_torso = (
-                x + self.units * self.offsets[name][t]
-                for name, x in (("pose", frame.pose), ("torso", frame.torso))
-            )
-            frame = replace(frame, pose=moved_pose, torso=moved_torso, lattice=self.lattice[t])
+            frame = self.offsets.moved(frame, t)
         return self.head.place(self.head.canonical(beta, pose, shift), frame).render(camera)
-
-    def tracked(self) -> Capture:
-        """The capture with what the training frames' offsets have learned."""
-        pose, torso = (self.units * self.offsets[n].detach() for n in ("pose", "torso"))
-        capture = moved(self.capture, self.capture.pose + pose, self.capture.torso + torso)
-        return replace(capture, lattice=self.lattice.detach())

@@ -46,9 +46,9 @@ class RefineSettings:
     are in colour units.
 
     w_bias holds the offsets, one for each landmark of a person, by which a detector misses the
-    model's place for it in all frames: at a twelfth of it a long-haired woman's jaw grew to the
-    width of her hair. w_landmarks: at a quarter of it, colours and outlines took the faces of two
-    made-up people 0.3 mm further from the truth.
+    model's place for it in all frames: at a third of it against w_landmarks a long-haired woman's
+    jaw grew to the width of her hair. With both at a quarter of what they are, colours and outlines
+    took the faces of two made-up people 0.25 to 0.3 mm further from the truth.
     """
 
     steps: int = 460

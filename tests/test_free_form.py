@@ -14,7 +14,7 @@ from stkit.driving.motion import own_motion, play, retarget
 from stkit.geometry import generator
 from stkit.heads.alignment import align_frames, still
 from stkit.heads.fit_gaussians import show_frozen
-from stkit.heads.free_form import COUNT, HIGH, LOW, NODES, displacement, node_weights, stretch
+from stkit.heads.free_form import COUNT, HIGH, LOW, NODES, displacement, stretch
 from stkit.metrics import psnr
 from stkit.viewers.browser_twin import browser_gaussians
 from stkit.viewers.packing import pack_head
@@ -40,9 +40,11 @@ def test_the_lattice_is_trilinear(seed):
     assert torch.allclose(found, expected, atol=1e-4)
 
 
-def test_weights_sum_to_one_also_outside_the_lattice():
+def test_beyond_the_lattice_points_move_as_at_its_edge():
     points = 5 * torch.randn(50, 3, generator=generator(0, "outside"))
-    assert torch.allclose(node_weights(points).sum(1), torch.ones(50), atol=1e-5)
+    shift = torch.tensor([0.1, -0.2, 0.3])
+    found = displacement(points, torch.zeros(50), shift.expand(COUNT, 3))
+    assert torch.allclose(found, shift.expand(50, 3), atol=1e-5)
 
 
 def test_the_face_stays():

@@ -45,6 +45,15 @@ class Camera:
         uv = x[..., :2] / x[..., 2:].clamp_min(NEAREST_DEPTH)
         return uv * torch.stack([self.K[0, 0], self.K[1, 1]]) + self.K[:2, 2]
 
+    def jacobian(self, points: Tensor) -> Tensor:
+        """How pixels move with world points (..., 3): (..., 2, 3), pixels a world unit."""
+        x = self.to_camera(points)
+        depth = x[..., 2:].clamp_min(NEAREST_DEPTH)
+        focal = torch.stack([self.K[0, 0], self.K[1, 1]])
+        across = torch.diag_embed((focal / depth).expand(*x.shape[:-1], 2))
+        along = -(focal * x[..., :2] / depth.square())[..., None]
+        return torch.cat([across, along], -1) @ self.viewmat[:3, :3]
+
     def centre(self) -> Tensor:
         """The camera's position (3,) in the world."""
         return -self.viewmat[:3, :3].T @ self.viewmat[:3, 3]

@@ -224,8 +224,8 @@ def clip_of_points(frames: int = 40):
     and the truth.
     """
     from stkit.cameras import front_camera
-    from stkit.capture.fitting import posed_points
     from stkit.capture.gaze import EYES
+    from stkit.capture.landmark_terms import posed_points
     from stkit.face_models.landmarks import MEDIAPIPE_68
     from stkit.synthetic.subject import make_subject
 

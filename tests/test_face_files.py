@@ -21,7 +21,8 @@ from mini_models import (
 )
 
 from stkit import face_models
-from stkit.capture.fitting import FitSettings, fit_clip, posed_points
+from stkit.capture.fitting import fit_clip
+from stkit.capture.landmark_terms import FitSettings, posed_points
 from stkit.face_models.files import guo_expressions
 from stkit.face_models.landmarks import MEDIAPIPE_68, mouth_opening
 

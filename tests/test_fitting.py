@@ -9,7 +9,8 @@ import torch
 from stkit import face_models
 from stkit.cameras import DISTANCE, front_camera
 from stkit.capture.descent import falling_rate
-from stkit.capture.fitting import FitSettings, check_fit, fit_clip
+from stkit.capture.fitting import check_fit, fit_clip
+from stkit.capture.landmark_terms import FitSettings
 from stkit.capture.pnp import initial_poses
 from stkit.face_models.makehuman.head import PUPILS
 from stkit.geometry import so3_exp

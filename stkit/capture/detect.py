@@ -90,11 +90,22 @@ def still_landmarks(images: list[np.ndarray]) -> list[np.ndarray | None]:
     """The 68 landmarks (68, 2) in pixels of single pictures (H, W, 3) uint8; None where MediaPipe
     sees no face.
     """
+    return [
+        None if points is None else points[MEDIAPIPE_68]
+        for points in still_points(images, refine=False)
+    ]
+
+
+def still_points(images: list[np.ndarray], refine: bool = True) -> list[np.ndarray | None]:
+    """The points (478, 2) in pixels of single pictures (H, W, 3) uint8; None where MediaPipe sees
+    no face. Without `refine`, which looks at lips and eyes again, there are 468.
+    """
     import mediapipe as mp
 
-    with quiet(), mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
+    model = mp.solutions.face_mesh.FaceMesh
+    with quiet(), model(static_image_mode=True, refine_landmarks=refine) as mesh:
         faces = [_pixels(mesh, image) for image in images]
-    return [found[0][MEDIAPIPE_68] if found else None for found in faces]
+    return [found[0] if found else None for found in faces]
 
 
 def seen_points(frames: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from stkit import face_models
 from stkit.cameras import Camera
 from stkit.capture.capture import Capture
 from stkit.capture.descent import descend, falling_adam, falling_rate
-from stkit.capture.fitting import (
+from stkit.capture.landmark_terms import (
     FitSettings,
     HeadMotion,
     Targets,
@@ -136,7 +136,8 @@ def _loss(
     terms = landmark_objective(face, goal.targets, goal.camera, motion, settings)
     points = face.points(KEPT_66, unknowns.identity, unknowns.beta) + bias[KEPT_66]
     off = (points - goal.known) / goal.eyes
-    loss = terms.data + terms.prior + W_DEPTH * off.square().sum(-1).mean()
+    unlikely = settings.w_identity * unknowns.identity.square().sum()
+    loss = terms.data + terms.prior + unlikely + W_DEPTH * off.square().sum(-1).mean()
     return loss + W_BIAS * bias.square().sum(1).mean()
 
 

@@ -1,14 +1,12 @@
 """Fit the face model to a whole clip at once: identity and scale shared, expression and pose per
 frame.
 
-The objective is that of Multiview-3DMM-Fitting (lineage.md 2): score-weighted squared reprojection
-error with priors on identity and expression. The kit adds temporal smoothness, MediaPipe's dense
-points and the gaps between lids and lips, and starts from a rigid pose of every frame
-(`stkit.capture.pnp`).
+The objective is that of `stkit.capture.landmark_terms`. It starts from a rigid pose of every frame
+(`stkit.capture.pnp`); the shape is found in closed form now and then (`stkit.capture.shape`),
+pose, scale and expression by gradient descent in between.
 """
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,130 +14,48 @@ from torch import Tensor
 
 from stkit.cameras import Camera
 from stkit.capture.descent import descend, falling_adam, falling_rate
-from stkit.capture.gaze import EYES, gaze_error, has_irises
+from stkit.capture.landmark_terms import (
+    FitSettings,
+    HeadMotion,
+    facing_weights,
+    landmark_objective,
+    landmark_targets,
+)
 from stkit.capture.pnp import initial_poses
+from stkit.capture.shape import Shape, no_shape, solve_shape
 from stkit.face_models import FaceModel
-from stkit.face_models.landmarks import DROPPED, EYE_CORNERS, KEPT_66, MEDIAPIPE_68
-from stkit.geometry import nearest, so3_exp, vertex_normals
 from stkit.io.video import VideoError
 
-# lids and lips, upper and lower (iBUG numbers): how far they are apart makes a blink or a word
-GAPS = torch.tensor(
-    [[37, 41], [38, 40], [43, 47], [44, 46], [61, 67], [62, 66], [63, 65], [51, 57]]
-)
 # learning rates of the first step; all of these are the kit's, chosen by eye
 LR_POSE = 6e-3
 LR_SCALE = 2e-3
-LR_SHAPE = 4e-2
-# weights of the second differences over time, within `FitSettings.w_smooth`
-SMOOTH_BETA = 0.5
-SMOOTH_POSE = 300.0
-# a point counts fully while its normal is within 60 degrees of the view, and at least a twentieth
-FACING_COSINE = 0.5
-FACING_LEAST = 0.05
-AROUND = 24  # points whose normals are averaged: on the rims of lids and lips one points anywhere
+LR_BETA = 4e-2
+# where in the fit points that face away are weighed down, and where the shape is solved
+WEIGH_AT = (0.2, 0.4)
+SOLVE_AT = (0.24, 0.4, 0.52, 0.64, 0.76, 0.88)
 # median landmark error, in eye distances, above which the head was not followed: good clips end at
 # 0.02 to 0.04
 MAX_NME = 0.08
 
 
-class Pointed(Protocol):
-    """What a landmark fit needs of a face model: see `stkit.face_models.FaceModel.points`."""
-
-    @property
-    def units(self) -> Tensor | float:
-        """A usual change of each expression coefficient."""
-
-    @property
-    def bounded(self) -> int:
-        """How many of the first coefficients lie in [0, 1] by nature."""
-
-    @property
-    def pairs(self) -> Tensor:
-        """Pairs (P, 2) of coefficients that are usually alike."""
-
-    def points(self, ids: Tensor, identity: Tensor, beta: Tensor) -> Tensor:
-        """Vertices `ids` (N,) for identity (I,) and every row of beta (F, E): (F, N, 3)."""
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """Weights of the fit; errors are in units of the eye distance, expressions in the face model's.
-
-    w_bounds holds coefficients in [0, 1] that lie there by nature: softly, so that a face which the
-    model lacks can still be met. w_gaze: of the pupils' places between the corners of the eyes;
-    w_symmetry holds left and right together, where nothing tells them apart. Nothing in the fit is
-    random: `seed` changes nothing.
-    """
-
-    steps: int = 500
-    w_dense: float = 0.6
-    w_gap: float = 6.0
-    w_gaze: float = 12.0
-    w_identity: float = 1e-4
-    w_expression: float = 1.5e-5
-    w_bounds: float = 1e-3
-    w_symmetry: float = 1.5e-4
-    w_smooth: float = 2e-3
-    w_depth: float = 2e-3
-    seed: int = 0
-
-
 @dataclass(frozen=True)
 class Fit:
-    """identity (80,), scale (), beta (F, 64), pose (F, 6), scores (F, 68) in [0, 1], nme: per-frame
+    """identity (91,), scale (), beta (F, 64), pose (F, 6), scores (F, 68) in [0, 1], nme: per-frame
     error (F,).
+
+    person (K,) and offsets (N, 3): where the detector misses the model's points on this person, see
+    `stkit.capture.shape`.
     """
 
     identity: Tensor
+    person: Tensor
+    offsets: Tensor
     scale: Tensor
     beta: Tensor
     pose: Tensor
     scores: Tensor
     nme: Tensor
     losses: list[float]
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What the model's points shall meet: vertex `ids` (N,), `pixels` (F, N, 2) and `weight` (F,
-    N).
-
-    The last 2 P points, if any, lie around the pupils: those of the right eye, then of the left.
-    """
-
-    ids: Tensor
-    pixels: Tensor
-    weight: Tensor
-    pupils: int = 0
-
-
-@dataclass(frozen=True)
-class HeadMotion:
-    """A head in every frame: identity (I,), scale (), beta (F, E), pose (F, 6); `bias` (N, 3) moves
-    its points.
-    """
-
-    identity: Tensor
-    scale: Tensor
-    beta: Tensor
-    pose: Tensor
-    bias: Tensor | float = 0.0
-
-
-@dataclass(frozen=True)
-class LandmarkLoss:
-    """data () and prior () to be minimised together, and the squared error of each point (F, N),
-    eye distances.
-    """
-
-    data: Tensor
-    prior: Tensor
-    error: Tensor
-
-    def nme(self) -> Tensor:
-        """Mean distance (F,) of the 66 landmarks from their targets, in eye distances."""
-        return self.error.detach().sqrt()[:, KEPT_66].mean(1)
 
 
 def fit_clip(
@@ -154,36 +70,33 @@ def fit_clip(
     full_weight = targets.weight
     marks, mean_face = targets.pixels[:, :68].numpy(), model.mean[model.landmarks].numpy()
     first_pose, first_scale = initial_poses(marks, mean_face, camera)
-    identity = torch.zeros(len(model.identity), requires_grad=True)
+    shape = no_shape(model, targets)
     steps = torch.zeros(len(points), model.betas, requires_grad=True)  # beta in the model's units
     pose = first_pose.clone().requires_grad_()
     log_scale = torch.tensor(np.log(first_scale), dtype=torch.float32, requires_grad=True)
     groups = [
         {"params": [pose], "lr": LR_POSE},
         {"params": [log_scale], "lr": LR_SCALE},
-        {"params": [identity, steps], "lr": LR_SHAPE},
+        {"params": [steps], "lr": LR_BETA},
     ]
     optimiser, schedule = falling_adam(groups, lambda k: falling_rate(k, settings.steps))
-    weighing_steps = (settings.steps // 3, 2 * settings.steps // 3)
+    weigh_at, solve_at = ({int(x * settings.steps) for x in at} for at in (WEIGH_AT, SOLVE_AT))
     scores = torch.ones(len(points), 68)
     losses = []
     for step in progress(range(settings.steps), desc="fit"):
-        motion = HeadMotion(identity, log_scale.exp(), steps * model.units, pose)
+        motion = _motion(shape, log_scale, steps * model.units, pose)
         terms = landmark_objective(model, targets, camera, motion, settings)
         losses.append(descend(terms.data + terms.prior, optimiser, schedule))
-        if step in weighing_steps:  # points that face away are guesses: weigh them down
-            facing = facing_weights(
-                model,
-                targets.ids,
-                identity.detach(),
-                log_scale.detach().exp(),
-                pose.detach(),
-                camera,
-            )
+        if step in weigh_at:  # points that face away are guesses: weigh them down
+            facing = facing_weights(model, targets.ids, motion, camera)
             targets = replace(targets, weight=full_weight * facing)
             scores = facing[:, :68]
+        if step in solve_at:
+            shape = solve_shape(model, targets, camera, motion, settings)
     return Fit(
-        identity.detach(),
+        shape.identity,
+        shape.person,
+        shape.offsets,
         log_scale.detach().exp(),
         steps.detach() * model.units,
         pose.detach(),
@@ -191,6 +104,10 @@ def fit_clip(
         terms.nme(),
         losses,
     )
+
+
+def _motion(shape: Shape, log_scale: Tensor, beta: Tensor, pose: Tensor) -> HeadMotion:
+    return HeadMotion(shape.identity, log_scale.exp(), beta, pose, shape.offsets)
 
 
 def check_fit(nme: Tensor, name: str) -> None:
@@ -208,93 +125,3 @@ def check_fit(nme: Tensor, name: str) -> None:
             f"at most {100 * MAX_NME:.0f} % is accepted). Film one well-lit, upright face with "
             "nothing in front of it"
         )
-
-
-def landmark_targets(points: np.ndarray, model: FaceModel, settings: FitSettings) -> Targets:
-    """The 68 landmarks, the model's denser set, then the pupils, of MediaPipe points (F, 478, 2) in
-    pixels.
-
-    Pupils have no weight of their own: `gaze_error` looks at where they are in their eyes.
-    """
-    pupils = model.pupils if has_irises(points) else model.pupils[:, :0]
-    irises = [eye.iris for eye in EYES for _ in range(pupils.shape[1])]
-    numbers = [*MEDIAPIPE_68, *model.dense_mediapipe.tolist(), *irises]
-    pixels = torch.as_tensor(points[:, numbers], dtype=torch.float32)
-    ids = torch.cat([model.landmarks, model.dense, pupils.flatten()])
-    weight = torch.ones(len(ids))
-    weight[list(DROPPED)] = 0.0
-    weight[68:] = settings.w_dense * len(KEPT_66) / max(len(model.dense), 1)
-    weight[len(weight) - len(irises) :] = 0.0
-    return Targets(ids, pixels, weight.expand(len(points), -1), pupils.shape[1])
-
-
-def eye_distance(landmarks: Tensor) -> Tensor:
-    """The clip's median distance () between the outer eye corners, pixels.
-
-    landmarks (F, 68 or more, 2) pixels. This distance is the unit of every landmark error.
-    """
-    right, left = EYE_CORNERS
-    return (landmarks[:, right] - landmarks[:, left]).norm(dim=1).median()
-
-
-def posed_points(
-    model: Pointed,
-    ids: Tensor,
-    identity: Tensor,
-    scale: Tensor,
-    beta: Tensor,
-    pose: Tensor,
-    bias: Tensor | float = 0.0,
-) -> Tensor:
-    """Model points `ids` (N,), moved by a constant bias (N, 3), of every frame in the world (F, N,
-    3).
-    """
-    x = model.points(ids, identity, beta) + bias
-    return scale * torch.einsum("fij,fvj->fvi", so3_exp(pose[:, :3]), x) + pose[:, None, 3:]
-
-
-def landmark_objective(
-    model: Pointed, targets: Targets, camera: Camera, motion: HeadMotion, settings: FitSettings
-) -> LandmarkLoss:
-    """Mean weighted squared reprojection error with the gaps between lids and lips, and priors with
-    smoothness.
-    """
-    beta, pose, weight = motion.beta, motion.pose, targets.weight
-    world = posed_points(model, targets.ids, motion.identity, motion.scale, beta, pose, motion.bias)
-    miss = (camera.project(world) - targets.pixels) / eye_distance(targets.pixels)
-    error = miss.square().sum(-1)
-    gaps = (miss[:, GAPS[:, 0]] - miss[:, GAPS[:, 1]]).square().sum(-1)
-    prior = settings.w_identity * motion.identity.square().sum()
-    steps = beta / model.units
-    prior = prior + settings.w_expression * steps.square().sum(1).mean()
-    uneven = steps[:, model.pairs[:, 0]] - steps[:, model.pairs[:, 1]]
-    prior = prior + settings.w_symmetry * uneven.square().sum(1).mean()
-    if model.bounded:
-        beyond = ((beta - beta.clamp(0, 1)) / model.units)[:, : model.bounded]
-        prior = prior + settings.w_bounds * beyond.square().sum(1).mean()
-    # depth shows only as size
-    prior = prior + settings.w_depth * (pose[:, 5] - pose[:, 5].mean()).square().mean()
-    if len(beta) > 2:
-        smooth_beta = SMOOTH_BETA * steps.diff(n=2, dim=0).square().mean()
-        smooth_pose = SMOOTH_POSE * pose.diff(n=2, dim=0).square().mean()
-        prior = prior + settings.w_smooth * (smooth_beta + smooth_pose)
-    gap_weight = settings.w_gap * (weight[:, GAPS].amin(-1) * gaps).sum(1)
-    data = (weight * error).sum(1) + gap_weight
-    if targets.pupils:
-        data = data + settings.w_gaze * gaze_error(miss, targets.pixels, weight, targets.pupils)
-    return LandmarkLoss(data.mean() / len(KEPT_66), prior, error)
-
-
-def facing_weights(
-    model: FaceModel, ids: Tensor, identity: Tensor, scale: Tensor, pose: Tensor, camera: Camera
-) -> Tensor:
-    """How squarely points face the camera (F, N): 1 below 60 degrees, falling to 0.05 at 90."""
-    verts = model.verts(identity)
-    around = nearest(verts[ids], verts[ids], k=min(AROUND, len(ids))).indices
-    normals = vertex_normals(verts, model.faces)[ids][around].mean(1)
-    normals = torch.nn.functional.normalize(normals, dim=1)
-    R = so3_exp(pose[:, :3])
-    world = scale * torch.einsum("fij,vj->fvi", R, verts[ids]) + pose[:, None, 3:]
-    view = torch.nn.functional.normalize(camera.centre() - world, dim=-1)
-    cosine = (torch.einsum("fij,vj->fvi", R, normals) * view).sum(-1)
-    return (cosine / FACING_COSINE).clamp(FACING_LEAST, 1)

@@ -14,8 +14,9 @@ from stkit.capture.capture import Capture
 from stkit.capture.chest import track_chest
 from stkit.capture.detect import Detection, detect
 from stkit.capture.face_fit import with_face_model
-from stkit.capture.fitting import Fit, FitSettings, check_fit, fit_clip, posed_points
+from stkit.capture.fitting import Fit, check_fit, fit_clip
 from stkit.capture.frame_choice import choose_held_out, choose_neutral
+from stkit.capture.landmark_terms import FitSettings, posed_points
 from stkit.capture.refine import RefineSettings, refine
 from stkit.face_models.landmarks import KEPT_66, MEDIAPIPE_68, openings
 from stkit.training import reproducible
@@ -66,8 +67,7 @@ def preprocess(
     train, test, neutral = _frames(settings.held_out, fit.beta / model.units, fit.pose, points68)
     chin = points68[:, CHIN].numpy()
     torso = track_chest(found.frames, found.mattes, chin, neutral, camera)
-    rest, bias = fit.pose[neutral], torch.zeros(len(KEPT_66), 3)
-    scores = fit.scores
+    rest, scores = fit.pose[neutral], fit.scores
     if settings.refine_steps:
         refined = refine(
             fit,
@@ -82,11 +82,11 @@ def preprocess(
             RefineSettings(steps=settings.refine_steps, seed=settings.seed),
             progress,
         )
-        fit, torso, rest, bias = refined.fit, refined.torso, refined.rest, refined.bias[KEPT_66]
+        fit, torso, rest = refined.fit, refined.torso, refined.rest
         losses["pixels"] = refined.losses
     check_fit(fit.nme, name)
     landmarks = torch.cat([points68, scores[..., None]], -1)
-    capture = _capture(found, times, name, fit, landmarks, torso, rest, bias, neutral)
+    capture = _capture(found, times, name, fit, landmarks, torso, rest, neutral)
     capture = replace(capture, held_out=torch.tensor(test))
     if settings.face_model != "makehuman":
         name, steps, seed = settings.face_model, settings.fit_steps, settings.seed
@@ -115,16 +115,12 @@ def _capture(
     landmarks: Tensor,
     torso: Tensor,
     rest: Tensor,
-    bias: Tensor,
     neutral: int,
 ) -> Capture:
-    """What was found, as a capture of the built-in head; bias (66, 3): this person's constant
-    landmark offsets.
-    """
+    """What was found, as a capture of the built-in head."""
     model = face_models.builtin()
-    world = posed_points(
-        model, model.landmarks[KEPT_66], fit.identity, fit.scale, fit.beta, fit.pose, bias
-    )
+    shape = (fit.identity, fit.scale, fit.beta, fit.pose, fit.offsets[KEPT_66])
+    world = posed_points(model, model.landmarks[KEPT_66], *shape)
     dense = found.points[:, model.dense_mediapipe.numpy()]
     return Capture(
         frames=found.frames,
@@ -146,10 +142,10 @@ def _capture(
 
 
 def model_landmarks(capture: Capture) -> Tensor:
-    """Where the fitted model itself has the 66 landmarks (F, 66, 3), world, without this person's
-    offsets.
+    """Where the fitted model has the 66 landmarks (F, 66, 3), world: with the detector's error on
+    people in general, without what it adds on this person.
     """
     face = capture.face()
-    return posed_points(
-        face, face.landmarks[KEPT_66], capture.identity, capture.scale, capture.beta, capture.pose
-    )
+    shape = (capture.identity, capture.scale, capture.beta, capture.pose)
+    offsets = face.detector.mean[KEPT_66]
+    return posed_points(face, face.landmarks[KEPT_66], *shape, offsets)

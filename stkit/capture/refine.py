@@ -15,8 +15,8 @@ from torch import Tensor
 
 from stkit.cameras import Camera
 from stkit.capture.descent import descend, falling_adam, falling_rate
-from stkit.capture.fitting import (
-    Fit,
+from stkit.capture.fitting import Fit
+from stkit.capture.landmark_terms import (
     FitSettings,
     HeadMotion,
     LandmarkLoss,
@@ -26,6 +26,7 @@ from stkit.capture.fitting import (
 )
 from stkit.capture.painting import gather_albedo
 from stkit.capture.pictures import Pictures, small_pictures
+from stkit.capture.shape import detected_offsets
 from stkit.face_models import FaceModel
 from stkit.geometry import generator, harmonics, vertex_normals
 from stkit.render import render_mesh
@@ -34,9 +35,7 @@ from stkit.space import FramePose, to_world
 # all of these are the kit's, chosen by eye; learning rates are those after the warm-up
 LR_SCALE = 1e-3
 LR_LIGHT = 5e-3
-LR_BIAS = 2e-3
 WARM_STEPS = 30  # over which the learning rates rise
-NEAR_LIPS = 0.1  # decimetres: points as near as this to lids or lips have no constant offset
 COLOUR_EPSILON = 1e-4  # squared colour error under which the photometric term is smooth
 
 
@@ -44,11 +43,6 @@ COLOUR_EPSILON = 1e-4  # squared colour error under which the photometric term i
 class RefineSettings:
     """Steps (one frame each), picture size, learning rates, weights of the terms. Errors in pixels
     are in colour units.
-
-    w_bias holds the offsets, one for each landmark of a person, by which a detector misses the
-    model's place for it in all frames: at a third of it against w_landmarks a long-haired woman's
-    jaw grew to the width of her hair. With both at a quarter of what they are, colours and outlines
-    took the faces of two made-up people 0.25 to 0.3 mm further from the truth.
     """
 
     steps: int = 460
@@ -60,7 +54,7 @@ class RefineSettings:
     w_silhouette: float = 16.0
     w_missing: float = 5.0
     w_landmarks: float = 72.0
-    w_bias: float = 120.0
+    w_shape: float = 7e-3
     landmarks: FitSettings = field(default_factory=FitSettings)
     paint_frames: int = 24
     seed: int = 0
@@ -70,9 +64,6 @@ class RefineSettings:
 class Refined:
     """The refined fit, chest motion (F, 6), rest pose (6,), albedo (V, 3), light (9,) and the loss
     of every step.
-
-    bias (N, 3), canonical decimetres: where the detector puts this person's landmarks and denser
-    points against the model's.
     """
 
     fit: Fit
@@ -81,19 +72,20 @@ class Refined:
     albedo: Tensor
     light: Tensor
     losses: list[float]
-    bias: Tensor
 
 
 @dataclass(frozen=True)
 class _Unknowns:
-    """What is refined: the fit, the chest's motion, its rest pose, the light (9,), and constant
-    offsets (N, 3).
+    """What is refined: the fit, the chest's motion, its rest pose, and the light (9,).
 
-    `steps` (F, E) are expressions in the model's units. Of frames not in `train` only these, pose
-    and torso may learn. `biased` (N, 1): 1 for points with an offset.
+    `first`: the fit to landmarks; `person` (K,): the detector's error on this person. `steps` (F,
+    E) are expressions in the model's units. Of frames not in `train` only these, pose and torso may
+    learn.
     """
 
+    first: Fit
     identity: Tensor
+    person: Tensor
     log_scale: Tensor
     steps: Tensor
     units: Tensor | float
@@ -101,14 +93,17 @@ class _Unknowns:
     torso: Tensor
     rest: Tensor
     light: Tensor
-    bias: Tensor
-    biased: Tensor
     train: frozenset[int]
 
     @property
     def beta(self) -> Tensor:
         """Expressions (F, E), as the face model takes them."""
         return self.steps * self.units
+
+    def departure(self) -> Tensor:
+        """Squared standard deviations () of identity and of the detector's error from the fit."""
+        identity, person = self.identity - self.first.identity, self.person - self.first.person
+        return identity.square().sum() + person.square().sum()
 
     def verts(self, model: FaceModel, t: int) -> Tensor:
         """The head's vertices (V, 3) in the world at frame t."""
@@ -121,10 +116,10 @@ class _Unknowns:
         frame = FramePose(self.beta[t], self.pose[t], self.torso[t], log_scale.exp(), rest)
         return to_world(verts, frame)
 
-    def motion(self) -> HeadMotion:
-        """The head in all frames, with its offsets."""
-        scale = self.log_scale.exp()
-        return HeadMotion(self.identity, scale, self.beta, self.pose, self.biased * self.bias)
+    def motion(self, model: FaceModel, points: int) -> HeadMotion:
+        """The head in all frames, with the offsets of that many detected points."""
+        offsets = detected_offsets(model, self.person, points)
+        return HeadMotion(self.identity, self.log_scale.exp(), self.beta, self.pose, offsets)
 
 
 def refine(
@@ -147,10 +142,11 @@ def refine(
     only expression and pose are tracked.
     """
     targets = landmark_targets(points, model, settings.landmarks)
-    facing = facing_weights(model, targets.ids, fit.identity, fit.scale, fit.pose, camera)
+    fitted = HeadMotion(fit.identity, fit.scale, fit.beta, fit.pose)
+    facing = facing_weights(model, targets.ids, fitted, camera)
     targets = replace(targets, weight=targets.weight * facing)
     pictures = small_pictures(frames, mattes, camera, settings.size)
-    unknowns = _unknowns(fit, torso, rest, model, targets.ids, train)
+    unknowns = _unknowns(fit, torso, rest, model, train)
     albedo = _first_albedo(unknowns, pictures, model, settings.paint_frames)
     optimiser, schedule = falling_adam(
         _groups(unknowns, albedo, settings), lambda k: _warm_rate(k, settings.steps)
@@ -167,27 +163,24 @@ def refine(
             losses.append(descend(loss, optimiser, None))
             continue
         loss = _picture_loss(verts, albedo, unknowns, pictures, t, model, settings)
-        terms = landmark_objective(model, targets, camera, unknowns.motion(), settings.landmarks)
+        motion = unknowns.motion(model, len(targets.ids))
+        terms = landmark_objective(model, targets, camera, motion, settings.landmarks)
         loss = loss + settings.w_landmarks * (terms.data + terms.prior)
-        loss = loss + settings.w_bias * unknowns.bias.square().sum(1).mean()
+        loss = loss + settings.w_shape * unknowns.departure()
         losses.append(descend(loss, optimiser, schedule))
-    return _refined(fit, unknowns, albedo, terms, losses)
+    return _refined(fit, unknowns, albedo, model, terms, losses)
 
 
 def _unknowns(
-    fit: Fit, torso: Tensor, rest: Tensor, model: FaceModel, ids: Tensor, train: list[int]
+    fit: Fit, torso: Tensor, rest: Tensor, model: FaceModel, train: list[int]
 ) -> _Unknowns:
-    """Where the refinement starts: the fit, a steady light, and no offsets.
-
-    Lids and lips never have offsets: how far they are apart is expression, and with offsets small
-    openings of a mouth were lost.
-    """
-    lids_and_lips = model.mean[model.landmarks[36:68]]
-    biased = (torch.cdist(model.mean[ids], lids_and_lips).amin(1) > NEAR_LIPS).float()
+    """Where the refinement starts: the fit and a steady light."""
     light = torch.zeros(9)
     light[0] = 1.0
     return _Unknowns(
+        first=fit,
         identity=_learned(fit.identity),
+        person=_learned(fit.person),
         log_scale=_learned(fit.scale.log()),
         steps=_learned(fit.beta / model.units),
         units=model.units,
@@ -195,8 +188,6 @@ def _unknowns(
         torso=_learned(torso),
         rest=_learned(rest),
         light=light.requires_grad_(),
-        bias=torch.zeros(len(ids), 3, requires_grad=True),
-        biased=biased[:, None],
         train=frozenset(train),
     )
 
@@ -227,10 +218,12 @@ def _groups(unknowns: _Unknowns, albedo: Tensor, settings: RefineSettings) -> li
     return [
         {"params": poses, "lr": settings.lr_pose},
         {"params": [unknowns.log_scale], "lr": LR_SCALE},
-        {"params": [unknowns.identity, unknowns.steps], "lr": settings.lr_shape},
+        {
+            "params": [unknowns.identity, unknowns.person, unknowns.steps],
+            "lr": settings.lr_shape,
+        },
         {"params": [albedo], "lr": settings.lr_paint},
         {"params": [unknowns.light], "lr": LR_LIGHT},
-        {"params": [unknowns.bias], "lr": LR_BIAS},
     ]
 
 
@@ -265,13 +258,21 @@ def _picture_loss(
 
 
 def _refined(
-    fit: Fit, unknowns: _Unknowns, albedo: Tensor, terms: LandmarkLoss, losses: list[float]
+    fit: Fit,
+    unknowns: _Unknowns,
+    albedo: Tensor,
+    model: FaceModel,
+    terms: LandmarkLoss,
+    losses: list[float],
 ) -> Refined:
     """What the optimiser found, without its gradients."""
-    motion = unknowns.motion()
+    motion = unknowns.motion(model, len(fit.offsets))
+    offsets = detected_offsets(model, unknowns.person, len(fit.offsets))
     refined = replace(
         fit,
         identity=motion.identity.detach(),
+        person=unknowns.person.detach(),
+        offsets=offsets.detach(),
         scale=motion.scale.detach(),
         beta=motion.beta.detach(),
         pose=motion.pose.detach(),
@@ -284,5 +285,4 @@ def _refined(
         albedo.detach(),
         unknowns.light.detach(),
         losses,
-        (unknowns.biased * unknowns.bias).detach(),
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 from stkit import face_models
 from stkit.cameras import FOCAL, front_camera
 from stkit.capture.capture import Capture
-from stkit.capture.fitting import posed_points
+from stkit.capture.landmark_terms import posed_points
 from stkit.driving.audio2face import read_audio2face
 from stkit.driving.flame_sequence import read_flame_sequence
 from stkit.driving.live_link import read_live_link

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from stkit.errors import RequestError
 from stkit.face_models.canonical import canonical
+from stkit.face_models.detector import DetectorError
 from stkit.face_models.files import named
 from stkit.face_models.linear import LinearModel
 from stkit.geometry import so3_exp
@@ -84,6 +85,11 @@ class Flame:
     def landmarks(self) -> Tensor:
         """The vertices (68,) of the landmarks."""
         return self.linear.landmarks
+
+    @property
+    def detector(self) -> DetectorError:
+        """The detector is not known to miss this model's points."""
+        return self.linear.detector
 
     @property
     def dense(self) -> Tensor:

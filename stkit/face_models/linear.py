@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from stkit.face_models.detector import DetectorError
+
 
 @dataclass(frozen=True)
 class LinearModel:
@@ -39,6 +41,11 @@ class LinearModel:
     def pupils(self) -> Tensor:
         """No pupils are known (2, 0)."""
         return torch.zeros(2, 0, dtype=torch.long)
+
+    @property
+    def detector(self) -> DetectorError:
+        """The detector is not known to miss this model's points."""
+        return DetectorError.none(len(self.landmarks) + len(self.dense))
 
     @property
     def betas(self) -> int:

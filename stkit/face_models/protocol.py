@@ -5,6 +5,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from stkit.face_models.detector import DetectorError
+
 
 class FaceModel(Protocol):
     """A head in canonical space: decimetres, +x subject's left, +y up, +z out of the face.
@@ -60,6 +62,10 @@ class FaceModel(Protocol):
     @property
     def pupils(self) -> Tensor:
         """Vertices (2, K) around the pupils of the right and the left eye, or none (2, 0)."""
+
+    @property
+    def detector(self) -> DetectorError:
+        """Where the landmark detector misses the landmarks and the denser points, in general."""
 
     @property
     def expression_names(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from stkit.face_models.builtin import builtin
+from stkit.face_models.detector import DetectorError
 from stkit.face_models.protocol import FaceModel
 from stkit.geometry import so3_exp, so3_log, umeyama
 
@@ -60,6 +61,11 @@ class Seated:
     def landmarks(self) -> Tensor:
         """The vertices (68,) of the landmarks."""
         return self.model.landmarks
+
+    @property
+    def detector(self) -> DetectorError:
+        """The detector is not known to miss this model's points."""
+        return DetectorError.none(len(self.landmarks) + len(self.dense))
 
     @property
     def dense_mediapipe(self) -> Tensor:

@@ -22,7 +22,7 @@ TITLES = {
 }
 MEANING = {
     "track.nme": "landmark reprojection error, share of the eye distance (all frames)",
-    "track.nme_model": "the same without this person's constant landmark offsets",
+    "track.nme_model": "the same without what the detector adds on this person",
     "mesh.iou_heldout": "mesh outline against the matte, held-out frames",
     "head.psnr_heldout": "PSNR on held-out frames (dB)",
     "head.ssim_heldout": "SSIM on held-out frames",

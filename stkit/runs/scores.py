@@ -12,7 +12,8 @@ from stkit import face_models
 from stkit.cameras import Camera, orbit_camera
 from stkit.capture import Capture
 from stkit.capture.detect import seen_openings
-from stkit.capture.fitting import FitSettings, fit_clip
+from stkit.capture.fitting import fit_clip
+from stkit.capture.landmark_terms import FitSettings
 from stkit.driving.hair import follow_head
 from stkit.driving.motion import Motion, play
 from stkit.editing.weights import landmark_set, point_weights, weight_image

@@ -24,6 +24,8 @@ def _training_rows(instructions: int, training: dict) -> str:
     autoencoder, editor = training["autoencoder"], training["editor"]
     people = training["people"]
     command = f"python -m stkit.diffusion.tiny.train --people {people} --batch {training['batch']}"
+    if "before" in training:
+        command += f" --first {training['first']} --rate {training['rate']} --start FORMER"
     rows = {
         "Data": f"{people} made-up people from seeds, {training['pictures']} pictures of each, "
         f"{training['edits']} of {instructions} instructions for each picture (one of them: "
@@ -33,11 +35,20 @@ def _training_rows(instructions: int, training: dict) -> str:
         "Command": f"`{command}`",
         "Autoencoder": f"{autoencoder['steps']} steps, {_minutes(autoencoder)}, "
         f"loss {autoencoder['loss']}",
-        "UNet and text encoder": f"{editor['steps']} of {training['planned_steps']} planned steps, "
-        f"{_minutes(editor)}, velocity loss {editor['loss']}; weights are a moving average",
+        "UNet and text encoder": f"{_before(training)}{editor['steps']} of "
+        f"{training['planned_steps']} planned steps, {_minutes(editor)}, velocity loss "
+        f"{editor['loss']}; weights are a moving average",
         "Licence": "MIT, like the code. No weights or pictures of others are in it",
     }
     return _rows(rows)
+
+
+def _before(training: dict) -> str:
+    """What the networks had learned before this training, where they went on from others."""
+    if "before" not in training:
+        return ""
+    before = training["before"]
+    return f"{before['steps']} steps on {before['people']} other people, {_minutes(before)}; then "
 
 
 def _measured_rows(scores: dict) -> str:

@@ -24,6 +24,7 @@ from stkit.synthetic.subject import Subject, make_subject, rest_pose
 
 PAINTED = 2 * SIZE  # the teacher paints at twice the size, for finer lines
 PICTURES = 4  # of each person
+PEOPLE_A_FILE = 50
 ROOMS, GRADIENTS = 0.2, 0.15  # shares of backgrounds; all others are white
 
 
@@ -133,6 +134,23 @@ def _background(rng: np.random.Generator) -> Tensor:
 def _uniform(rng: np.random.Generator, low: float, high: float) -> Tensor:
     """A random colour (3,)."""
     return torch.tensor(rng.uniform(low, high, 3), dtype=torch.float32)
+
+
+class Pictures:
+    """All pictures (N, 3, S, S) of the people of these seeds, and their edits (N, E, 3, S, S), in
+    memory as uint8.
+
+    `which` (N, E) are the numbers of the instructions.
+    """
+
+    def __init__(self, seeds: range, edits: int, folder: Path, progress=lambda x, **k: x):
+        parts = []
+        for first in range(seeds.start, seeds.stop, PEOPLE_A_FILE):
+            some = range(first, min(first + PEOPLE_A_FILE, seeds.stop))
+            parts.append(np.load(make(some, edits, folder, progress)))
+        self.images = torch.from_numpy(np.concatenate([p["images"] for p in parts])).movedim(-1, -3)
+        self.edited = torch.from_numpy(np.concatenate([p["edited"] for p in parts])).movedim(-1, -3)
+        self.which = np.concatenate([p["which"] for p in parts])
 
 
 def make(seeds: range, edits: int, folder: Path, progress=lambda x, **k: x) -> Path:

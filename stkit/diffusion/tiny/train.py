@@ -1,7 +1,8 @@
 """Train the tiny InstructPix2Pix: `python -m stkit.diffusion.tiny.train --minutes 60`.
 
 Stop it any time; the same command goes on. First the autoencoder, then UNet and text encoder on its
-latents. Loss curves are written beside the weights.
+latents. Loss curves are written beside the weights. With `--start PIPELINE` the networks go on from
+a pipeline that was trained before, whose autoencoder stays as it is.
 """
 
 import argparse
@@ -14,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
+from transformers import CLIPTextModel
 
 from stkit.diffusion.learning import (
     Optimisation,
@@ -30,10 +32,9 @@ from stkit.diffusion.learning import (
     training_record,
 )
 from stkit.diffusion.tiny import models, vocabulary
-from stkit.diffusion.tiny.data import PICTURES, make
+from stkit.diffusion.tiny.data import PICTURES, Pictures
 from stkit.progress import bar
 
-PEOPLE_A_FILE = 50
 AUTOENCODER_RATE = 1e-3
 CROPPED = 0.9  # of the autoencoder's steps see quarter crops, the rest whole pictures
 NOISE_LEVELS = 1000
@@ -44,10 +45,12 @@ EMA_DECAY = 0.999  # of the weights that are kept
 class Settings:
     """Where, how much, and how fast.
 
-    drop: share of steps without picture, without text, and without both, each.
+    people are those of the seeds from `first` on. drop: share of steps without picture, without
+    text, and without both, each. start: a trained pipeline's folder, to go on from.
     """
 
     folder: Path
+    first: int = 0
     people: int = 400
     edits: int = 8
     autoencoder_steps: int = 6000
@@ -57,22 +60,7 @@ class Settings:
     rate: float = 5e-4
     drop: float = 0.05
     seed: int = 0
-
-
-class Pictures:
-    """All pictures (N, 3, S, S) and their edits (N, E, 3, S, S) in memory, as uint8.
-
-    `which` (N, E) are the numbers of the instructions.
-    """
-
-    def __init__(self, settings: Settings, progress=lambda x, **k: x):
-        parts = []
-        for first in range(0, settings.people, PEOPLE_A_FILE):
-            seeds = range(first, min(first + PEOPLE_A_FILE, settings.people))
-            parts.append(np.load(make(seeds, settings.edits, settings.folder / "data", progress)))
-        self.images = torch.from_numpy(np.concatenate([p["images"] for p in parts])).movedim(-1, -3)
-        self.edited = torch.from_numpy(np.concatenate([p["edited"] for p in parts])).movedim(-1, -3)
-        self.which = np.concatenate([p["which"] for p in parts])
+    start: Path | None = None
 
 
 def train_autoencoder(
@@ -80,9 +68,13 @@ def train_autoencoder(
 ) -> tuple[AutoencoderKL, bool]:
     """The autoencoder, and whether all its steps are done; see `learning.picture_loss`.
 
+    `settings.start` gives its own, finished.
+
     Nine tenths of the steps see quarter crops, the rest whole pictures at half the batch. Half
     precision (bfloat16) is fine enough here, and half as fast again.
     """
+    if settings.start:
+        return AutoencoderKL.from_pretrained(settings.start / "vae"), True
     accelerator = Accelerator(mixed_precision="bf16")
     torch.manual_seed(settings.seed)
     vae = models.new_autoencoder()
@@ -136,6 +128,8 @@ class EditorTraining:
         self.images = latents(vae, pictures.images)
         self.edited = latents(vae, pictures.edited)
         self.factor = float(1 / self.edited.std())
+        if settings.start:
+            self.factor = vae.config.scaling_factor
         vae.register_to_config(scaling_factor=self.factor)
         self.schedule = models.new_schedule()
         self.no_text = self._tokens_of([""])[0]
@@ -150,6 +144,9 @@ class EditorTraining:
             tokenizer.eos_token_id,
         )
         unet = models.new_unet()
+        if settings.start:
+            text = CLIPTextModel.from_pretrained(settings.start / "text_encoder").float()
+            unet = UNet2DConditionModel.from_pretrained(settings.start / "unet").float()
         both = torch.nn.ModuleDict({"unet": unet, "text": text})
         optimiser = torch.optim.AdamW(
             both.parameters(), lr=settings.rate, weight_decay=1e-2, fused=True
@@ -193,7 +190,11 @@ class EditorTraining:
         return folder
 
     def loss(self, step: int) -> Tensor:
-        """Squared error of the velocity for a batch of edits drawn anew."""
+        """Squared error of the velocity for a batch of edits drawn anew.
+
+        Where the edit changes the picture the error counts more: a moustache is a hundredth of a
+        latent's area, and would be a hundredth of the loss.
+        """
         condition, target, ids = self._batch()
         noise = torch.randn_like(target)
         # high noise, where it is decided what the edit is, comes more often
@@ -204,7 +205,8 @@ class EditorTraining:
         states = self.both["text"](ids.to(device))[0]
         x = torch.cat([noisy.to(device), condition.to(device)], 1)
         answer = self.both["unet"](x, t.to(device), encoder_hidden_states=states).sample
-        return (answer - velocity.to(device)).square().mean()
+        error = (answer - velocity.to(device)).square()
+        return (error * _weights(condition, target / self.factor).to(device)).mean()
 
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
         """Latents of pictures and edits (B, 4, h, w), and tokens (B, L); some are dropped."""
@@ -224,17 +226,36 @@ class EditorTraining:
         return condition, target, ids
 
 
+def _weights(before: Tensor, after: Tensor) -> Tensor:
+    """Weights (B, 1, h, w), 1 on average, of the places of edited latents (B, c, h, w).
+
+    Half is the same everywhere, half is in proportion to the edit's change there.
+    """
+    change = (after - before).abs().mean(1, keepdim=True) + 1e-3
+    return 0.5 + 0.5 * change / change.mean((2, 3), keepdim=True)
+
+
 def account(settings: Settings, *parts: torch.nn.Module) -> dict:
     """What was trained, on how much, for how long, to which loss; for the model card."""
-    return {
+    record = {
+        "first": settings.first,
         "people": settings.people,
         "pictures": PICTURES,
         "edits": settings.edits,
         "batch": settings.batch,
+        "rate": settings.rate,
         "drop": settings.drop,
         "planned_steps": settings.editor_steps,
         "millions": millions(*parts),
-        **training_record(settings.folder, "autoencoder", "editor"),
+    }
+    if not settings.start:
+        return record | training_record(settings.folder, "autoencoder", "editor")
+    before = json.loads((settings.start / "training.json").read_text())
+    return {
+        **record,
+        "autoencoder": before["autoencoder"],
+        **training_record(settings.folder, "editor"),
+        "before": {"people": before["people"], **before["editor"]},
     }
 
 
@@ -245,20 +266,27 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--minutes", type=float, default=60.0, help="stop after this long; the same command goes on"
     )
+    parser.add_argument("--first", type=int, default=Settings.first, help="seed of the first one")
     parser.add_argument("--people", type=int, default=Settings.people)
     parser.add_argument("--autoencoder-steps", type=int, default=Settings.autoencoder_steps)
     parser.add_argument("--editor-steps", type=int, default=Settings.editor_steps)
     parser.add_argument("--batch", type=int, default=Settings.batch)
+    parser.add_argument("--rate", type=float, default=Settings.rate)
+    parser.add_argument("--start", type=Path, help="a trained pipeline's folder, to go on from")
     a = parser.parse_args(arguments)
     settings = Settings(
         a.folder,
+        a.first,
         a.people,
         autoencoder_steps=a.autoencoder_steps,
         editor_steps=a.editor_steps,
         batch=a.batch,
+        rate=a.rate,
+        start=a.start,
     )
     deadline = time.monotonic() + 60 * a.minutes
-    pictures = Pictures(settings, bar)
+    seeds = range(settings.first, settings.first + settings.people)
+    pictures = Pictures(seeds, settings.edits, settings.folder / "data", bar)
     vae, done = train_autoencoder(settings, pictures, deadline, bar)
     if not done:
         print(f"time is up in the autoencoder; the same command goes on ({settings.folder})")

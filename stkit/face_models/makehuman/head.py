@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from stkit.face_models.detector import DetectorError
 from stkit.face_models.linear import LinearModel
 from stkit.face_models.makehuman.shapes import Targets
 from stkit.io.tensors import load_tensors
@@ -19,6 +20,7 @@ FOLDER = Path(__file__).parent
 HEAD_FILE, EXPRESSIONS_FILE = "head.safetensors", "expressions.safetensors"
 TARGETS_FILE = "targets.safetensors"
 KIND = "makehuman head"
+DETECTOR_FILE, DETECTOR_KIND = "detector.safetensors", "mediapipe on makehuman"
 POINTS_FILE = "landmark_points.json"  # where the 468 points lie, by stkit.synthetic.map_landmarks
 PARTS = (
     "skin",
@@ -73,6 +75,11 @@ class MakeHumanHead(LinearModel):
         return torch.tensor(PUPILS)
 
     @property
+    def detector(self) -> DetectorError:
+        """Where MediaPipe misses the points, as made-up people show it."""
+        return mediapipe_error()
+
+    @property
     def pairs(self) -> Tensor:
         """Pairs (P, 2) of actions that a face usually does alike."""
         return alike(self.expression_names)
@@ -120,6 +127,13 @@ def makehuman() -> MakeHumanHead:
         vertex_part=vertex_part,
         shell_parent=torch.zeros(0, dtype=torch.long),
     )
+
+
+@lru_cache(maxsize=1)
+def mediapipe_error() -> DetectorError:
+    """Learned by `stkit.studies.detector_error`; loaded once in a process."""
+    data, _ = load_tensors(FOLDER / DETECTOR_FILE, DETECTOR_KIND)
+    return DetectorError(**{name: x.float() for name, x in data.items()})
 
 
 @lru_cache(maxsize=1)

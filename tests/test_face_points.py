@@ -11,6 +11,7 @@ from stkit.geometry import nearest
 from stkit.heads.face_points import (
     OUTSIDE,
     REGIONS,
+    beyond_lashes,
     face_points,
     moving_surface,
     region_vertices,
@@ -111,3 +112,13 @@ def test_training_holds_them_to_their_place(mesh):
     moved = away.norm(dim=1)
     assert moved.max() < 0.12 + 2 * REACH, "near the vertex that each one follows"
     assert (fitted.xyz[:-count] - start.xyz[:-count]).abs().max() > 2 * REACH
+
+
+def test_a_lids_colour_is_looked_for_beyond_the_lashes(motion):
+    verts, _, normals = moving_surface(motion)
+    lids = verts[region_vertices("lids", verts, normals)]
+    number, model = moving_vertices()[1], face_models.builtin()
+    rims = verts[number[model.landmarks[36:48]]]
+    asked = beyond_lashes(lids, verts)
+    assert (asked - lids)[:, [0, 2]].abs().max() == 0, "up or down only"
+    assert torch.cdist(asked, rims).amin(1).mean() > 1.2 * torch.cdist(lids, rims).amin(1).mean()

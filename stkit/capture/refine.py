@@ -43,6 +43,10 @@ COLOUR_EPSILON = 1e-4  # squared colour error under which the photometric term i
 class RefineSettings:
     """Steps (one frame each), picture size, learning rates, weights of the terms. Errors in pixels
     are in colour units.
+
+    w_shape holds identity, hair shell included, and the detector's error on the person at the fit
+    to landmarks, in standard deviations. At a twentieth of it the face of one made-up person came
+    0.2 mm nearer to the truth, and that of another went 0.6 mm further away.
     """
 
     steps: int = 460

@@ -13,11 +13,13 @@ from stkit import face_models
 from stkit.geometry import nearest, random_on_faces, vertex_normals
 from stkit.heads.model_motion import ModelMotion, moving_vertices
 
+UP = torch.tensor([0.0, 1.0, 0.0])
 # all of these are the kit's, chosen by eye
 RIM = 0.1  # decimetres: skin as near as this to a landmark of lids or lips is theirs
 FRONT = 0.5  # least z of normals of an eyeball's front; what lies further round is never seen
 DEEP = 0.05  # canonical decimetres: what is further back in the mouth stays dark
 AROUND = 0.12  # decimetres above and below the line between the lips: the inside that a mouth shows
+LID_SKIN = 0.06  # decimetres from a rim: where a lid's skin is in the picture while the eye is open
 REPLACED = 0.15  # decimetres: mesh vertices as near as this to lids, eyes or lips give way
 
 
@@ -45,10 +47,12 @@ OUTSIDE = ("eyes", "lids", "lips")
 @dataclass(frozen=True)
 class FacePoints:
     """Points (N, 3) on the neutral face, their outward normals (N, 3), the vertex of the model's
-    motion that each one follows (N,), and colours (N, 3), NaN where the mesh tells them.
+    motion that each one follows (N,), and colours (N, 3), NaN where the mesh tells them: at `asked`
+    (N, 3).
     """
 
     points: Tensor
+    asked: Tensor
     normals: Tensor
     carriers: Tensor
     colours: Tensor
@@ -61,9 +65,26 @@ def face_points(motion: ModelMotion, count: int, generator: torch.Generator) -> 
     for name, region in REGIONS.items():
         chosen = faces[region_vertices(name, verts, normals)[faces].all(1)]
         drawn = random_on_faces(verts, chosen, round(region.share * count), generator)
-        parts.append(_points(verts, normals, *drawn, region.colour))
+        points, *others = _points(verts, normals, *drawn, region.colour)
+        asked = beyond_lashes(points, verts) if name == "lids" else points
+        parts.append((points, asked, *others))
     joined = (torch.cat(x).to(motion.verts.device) for x in zip(*parts))
     return FacePoints(*joined)
+
+
+def beyond_lashes(points: Tensor, verts: Tensor) -> Tensor:
+    """Where to look for the colour of points (N, 3) of the lids: `LID_SKIN` away from the rim.
+
+    Most of a lid is folded away while the eye is open, and in its place the picture shows lashes
+    and the eye: a lid that closes would be as dark. verts (A, 3): the moving vertices.
+    """
+    model, number = face_models.builtin(), moving_vertices()[1]
+    eyes = verts[number[model.landmarks[36:48]]].unflatten(0, (2, 6))
+    rim, distance = eyes.flatten(0, 1), torch.cdist(points, eyes.flatten(0, 1))
+    near, at = distance.min(1)
+    middle = eyes.mean(1)[at // 6]
+    outwards = torch.nn.functional.normalize((rim[at] - middle)[:, 1:2].sign() * UP, dim=1)
+    return points + (LID_SKIN - near).clamp_min(0)[:, None] * outwards
 
 
 def region_vertices(name: str, verts: Tensor, normals: Tensor) -> Tensor:

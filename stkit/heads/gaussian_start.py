@@ -127,7 +127,7 @@ def _on_face(
     face: FacePoints, settings: GaussianSettings, colours: Callable[[Tensor], Tensor]
 ) -> _Start:
     """On the face model's eyes, lids and lips, and in its mouth."""
-    known = torch.where(face.colours.isnan(), colours(face.points), face.colours)
+    known = torch.where(face.colours.isnan(), colours(face.asked), face.colours)
     features = face.points.new_zeros(len(face.points), settings.feature)
     opacities = face.points.new_full((len(face.points),), max(settings.opacity, SURFACE_OPACITY))
     return _Start(face.points, features, known, face.normals, opacities)

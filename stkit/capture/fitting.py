@@ -43,13 +43,13 @@ class Fit:
     """identity (91,), scale (), beta (F, 64), pose (F, 6), scores (F, 68) in [0, 1], nme: per-frame
     error (F,).
 
-    person (K,) and offsets (N, 3): where the detector misses the model's points on this person, see
+    person (K,) and habit (N, 3): where the detector misses the model's points on this person, see
     `stkit.capture.shape`.
     """
 
     identity: Tensor
     person: Tensor
-    offsets: Tensor
+    habit: Tensor
     scale: Tensor
     beta: Tensor
     pose: Tensor
@@ -96,7 +96,7 @@ def fit_clip(
     return Fit(
         shape.identity,
         shape.person,
-        shape.offsets,
+        shape.habit,
         log_scale.detach().exp(),
         steps.detach() * model.units,
         pose.detach(),
@@ -107,7 +107,7 @@ def fit_clip(
 
 
 def _motion(shape: Shape, log_scale: Tensor, beta: Tensor, pose: Tensor) -> HeadMotion:
-    return HeadMotion(shape.identity, log_scale.exp(), beta, pose, shape.offsets)
+    return HeadMotion(shape.identity, log_scale.exp(), beta, pose, shape.habit)
 
 
 def check_fit(nme: Tensor, name: str) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from stkit.cameras import Camera
 from stkit.capture.gaze import EYES, gaze_error, has_irises
 from stkit.face_models import FaceModel
+from stkit.face_models.detector import DetectorError
 from stkit.face_models.landmarks import DROPPED, EYE_CORNERS, KEPT_66, MEDIAPIPE_68
 from stkit.geometry import nearest, so3_exp, vertex_normals
 
@@ -43,6 +44,10 @@ class Pointed(Protocol):
         """How many of the first coefficients lie in [0, 1] by nature."""
 
     @property
+    def detector(self) -> DetectorError:
+        """Where the landmark detector misses the landmarks and the denser points, in general."""
+
+    @property
     def pairs(self) -> Tensor:
         """Pairs (P, 2) of coefficients that are usually alike."""
 
@@ -69,7 +74,7 @@ class FitSettings:
     w_shape: float = 6e-7
     w_expression: float = 1.5e-5
     w_bounds: float = 1e-3
-    w_symmetry: float = 1.5e-4
+    w_symmetry: float = 3e-4
     w_smooth: float = 2e-3
     w_depth: float = 2e-3
     seed: int = 0
@@ -91,15 +96,16 @@ class Targets:
 
 @dataclass(frozen=True)
 class HeadMotion:
-    """A head in every frame: identity (I,), scale (), beta (F, E), pose (F, 6); `offsets` (N, 3)
-    move its points.
+    """A head in every frame: identity (I,), scale (), beta (F, E), pose (F, 6).
+
+    `habit` (N, 3): what the detector adds on this person to what it adds on people in general.
     """
 
     identity: Tensor
     scale: Tensor
     beta: Tensor
     pose: Tensor
-    offsets: Tensor | float = 0.0
+    habit: Tensor | float = 0.0
 
 
 @dataclass(frozen=True)
@@ -144,6 +150,19 @@ def eye_distance(landmarks: Tensor) -> Tensor:
     return (landmarks[:, right] - landmarks[:, left]).norm(dim=1).median()
 
 
+def padded(offsets: Tensor, points: int) -> Tensor:
+    """Offsets (..., `points`, 3) of which the first N are given; the others, are 0."""
+    missing = points - offsets.shape[-2]
+    return torch.nn.functional.pad(offsets, (0, 0, 0, missing))
+
+
+def usual_offsets(model: Pointed, beta: Tensor, points: int) -> Tensor:
+    """Where the detector puts so many points on people in general (F, `points`, 3), for beta (F,
+    E).
+    """
+    return padded(model.detector.usual(beta), points)
+
+
 def posed_points(
     model: Pointed,
     ids: Tensor,
@@ -153,8 +172,8 @@ def posed_points(
     pose: Tensor,
     offsets: Tensor | float = 0.0,
 ) -> Tensor:
-    """Model points `ids` (N,), moved by constant offsets (N, 3), of every frame in the world (F, N,
-    3).
+    """Model points `ids` (N,), moved by offsets (N, 3) or (F, N, 3), of every frame in the world
+    (F, N, 3).
     """
     x = model.points(ids, identity, beta) + offsets
     return scale * torch.einsum("fij,fvj->fvi", so3_exp(pose[:, :3]), x) + pose[:, None, 3:]
@@ -167,9 +186,8 @@ def landmark_objective(
     smoothness.
     """
     beta, pose, weight = motion.beta, motion.pose, targets.weight
-    world = posed_points(
-        model, targets.ids, motion.identity, motion.scale, beta, pose, motion.offsets
-    )
+    offsets = usual_offsets(model, beta, len(targets.ids)) + motion.habit
+    world = posed_points(model, targets.ids, motion.identity, motion.scale, beta, pose, offsets)
     miss = (camera.project(world) - targets.pixels) / eye_distance(targets.pixels)
     error = miss.square().sum(-1)
     gaps = (miss[:, GAPS[:, 0]] - miss[:, GAPS[:, 1]]).square().sum(-1)

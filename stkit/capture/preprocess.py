@@ -119,7 +119,8 @@ def _capture(
 ) -> Capture:
     """What was found, as a capture of the built-in head."""
     model = face_models.builtin()
-    shape = (fit.identity, fit.scale, fit.beta, fit.pose, fit.offsets[KEPT_66])
+    offsets = (model.detector.usual(fit.beta) + fit.habit[: len(model.detector.mean)])[:, KEPT_66]
+    shape = (fit.identity, fit.scale, fit.beta, fit.pose, offsets)
     world = posed_points(model, model.landmarks[KEPT_66], *shape)
     dense = found.points[:, model.dense_mediapipe.numpy()]
     return Capture(
@@ -147,5 +148,5 @@ def model_landmarks(capture: Capture) -> Tensor:
     """
     face = capture.face()
     shape = (capture.identity, capture.scale, capture.beta, capture.pose)
-    offsets = face.detector.mean[KEPT_66]
+    offsets = face.detector.usual(capture.beta)[:, KEPT_66]
     return posed_points(face, face.landmarks[KEPT_66], *shape, offsets)

@@ -23,10 +23,10 @@ from stkit.capture.landmark_terms import (
     facing_weights,
     landmark_objective,
     landmark_targets,
+    padded,
 )
 from stkit.capture.painting import gather_albedo
 from stkit.capture.pictures import Pictures, small_pictures
-from stkit.capture.shape import detected_offsets
 from stkit.face_models import FaceModel
 from stkit.geometry import generator, harmonics, vertex_normals
 from stkit.render import render_mesh
@@ -121,9 +121,9 @@ class _Unknowns:
         return to_world(verts, frame)
 
     def motion(self, model: FaceModel, points: int) -> HeadMotion:
-        """The head in all frames, with the offsets of that many detected points."""
-        offsets = detected_offsets(model, self.person, points)
-        return HeadMotion(self.identity, self.log_scale.exp(), self.beta, self.pose, offsets)
+        """The head in all frames, with the detector's habit for that many points."""
+        habit = padded(model.detector.habit(self.person), points)
+        return HeadMotion(self.identity, self.log_scale.exp(), self.beta, self.pose, habit)
 
 
 def refine(
@@ -270,13 +270,12 @@ def _refined(
     losses: list[float],
 ) -> Refined:
     """What the optimiser found, without its gradients."""
-    motion = unknowns.motion(model, len(fit.offsets))
-    offsets = detected_offsets(model, unknowns.person, len(fit.offsets))
+    motion = unknowns.motion(model, len(fit.habit))
     refined = replace(
         fit,
         identity=motion.identity.detach(),
         person=unknowns.person.detach(),
-        offsets=offsets.detach(),
+        habit=padded(model.detector.habit(unknowns.person), len(fit.habit)).detach(),
         scale=motion.scale.detach(),
         beta=motion.beta.detach(),
         pose=motion.pose.detach(),

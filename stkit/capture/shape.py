@@ -17,6 +17,7 @@ from stkit.capture.landmark_terms import (
     HeadMotion,
     Targets,
     eye_distance,
+    padded,
     posed_points,
 )
 from stkit.face_models import FaceModel
@@ -28,13 +29,13 @@ FREE = 1e-9  # prior's weight of the rigid motions and the size that the whole c
 
 @dataclass(frozen=True)
 class Shape:
-    """identity (I,), person (K,): the detector's error on this person, and the `offsets` (N, 3) of
-    the detected points from their vertices that follow from it.
+    """identity (I,), person (K,): the detector's error on this person, and the `habit` (N, 3) that
+    follows from it, see `landmark_terms.HeadMotion`.
     """
 
     identity: Tensor
     person: Tensor
-    offsets: Tensor
+    habit: Tensor
 
 
 def no_shape(model: FaceModel, targets: Targets) -> Shape:
@@ -51,10 +52,9 @@ def solve_shape(
 
     A rotation, a translation and a size that all frames share are free: the poses take them up.
     """
-    usual, known = no_shape(model, targets), len(model.detector.mean)
-    ids = targets.ids[:known]
-    mean_face = (usual.identity, motion.scale, motion.beta, motion.pose, usual.offsets[:known])
-    world = posed_points(model, ids, *mean_face)
+    known, nobody = len(model.detector.mean), torch.zeros(len(model.identity))
+    ids, usual = targets.ids[:known], model.detector.usual(motion.beta)
+    world = posed_points(model, ids, nobody, motion.scale, motion.beta, motion.pose, usual)
     turn = motion.scale * so3_exp(motion.pose[:, :3])
     jacobian = camera.jacobian(world) @ turn[:, None]  # (F, N, 2, 3)
     miss = targets.pixels[:, :known] - camera.project(world)
@@ -88,11 +88,5 @@ def rigid_motions(points: Tensor) -> Tensor:
     return torch.cat([shifts, turns, middle[None]])
 
 
-def detected_offsets(model: FaceModel, person: Tensor, points: int) -> Tensor:
-    """Offsets (`points`, 3) of the detected points for person (K,); pupils, the last, have none."""
-    known = model.detector.offsets(person)
-    return torch.cat([known, known.new_zeros(points - len(known), 3)])
-
-
 def _shape(model: FaceModel, targets: Targets, identity: Tensor, person: Tensor) -> Shape:
-    return Shape(identity, person, detected_offsets(model, person, len(targets.ids)))
+    return Shape(identity, person, padded(model.detector.habit(person), len(targets.ids)))

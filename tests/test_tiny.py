@@ -78,6 +78,18 @@ def test_training_goes_on_and_its_pipeline_edits(tmp_path):
     after = json.loads((tmp_path / "editor" / "progress.json").read_text())
     assert (first["step"], after["step"]) == (1, 3) and after["losses"][:1] == first["losses"]
     assert sum(f.stat().st_size for f in (tmp_path / "pipeline").rglob("*") if f.is_file()) < 24e6
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_training_goes_on_from_a_pipeline_with_its_words_and_its_autoencoder(tmp_path):
+    """Other numbers for the words would undo what the text encoder knows."""
+    settings = f"--folder {tmp_path} --people 1 --batch 2 --editor-steps 1 --first 7".split()
+    train.main([*settings, "--start", str(WEIGHTS)])
+    for name in ("tokenizer/tokenizer.json", "vae/diffusion_pytorch_model.safetensors"):
+        assert (tmp_path / "pipeline" / name).read_bytes() == (WEIGHTS / name).read_bytes()
+    record = json.loads((tmp_path / "pipeline" / "training.json").read_text())
+    known = json.loads((WEIGHTS / "training.json").read_text())
+    assert record["before"]["steps"] == known["editor"]["steps"] and record["first"] == 7
     editor = get_editor(str(tmp_path / "pipeline"))
     images = np.load(next((tmp_path / "data").glob("*.npz")))["images"]
     image = torch.from_numpy(images[0]).float() / 255

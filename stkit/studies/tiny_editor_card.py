@@ -110,8 +110,9 @@ the nearest block colours.
 ## Known failures
 
 - Instructions the judge finds in less than 85 %: {weak}.
-- Small marks (lipstick, a moustache, a cat's whiskers, a warrior's stripes) are faint, smeared or
-  missing; a mask or a clown's eyes may slip to the forehead of somebody who frowns.
+- Small marks are coarser than the teacher's: lipstick is a blot, a warrior's stripes and a cat's
+  whiskers are broad, a moustache may be faint. The face's own detail comes back softer.
+- Grey and blond hair spill over the edge of the hair.
 - It changes a face visibly from b = 0.1 on; the paint editor does from about 0.4 on.
 - The picture itself comes back softer at 128 pixels. `stkit run` adds the change to the render, so
   there the render's detail stays.

@@ -85,12 +85,9 @@ def alike(a, b):
     return float(torch.corrcoef(torch.stack([a, b]))[0, 1])
 
 
-def test_its_landmarks_fit_the_clip_as_well_as_the_built_in_heads(brought, capture):
-    assert (
-        error(brought, brought.landmarks3d) < 0.04
-        and error(brought, model_landmarks(brought)) < 0.05
-    )
-    assert error(brought, brought.landmarks3d) < 1.3 * error(capture, capture.landmarks3d)
+def test_its_landmarks_fit_the_clip_at_the_depth_of_the_built_in_heads(brought, capture):
+    assert error(brought, brought.landmarks3d) < 0.02
+    assert error(brought, model_landmarks(brought)) < 0.05
     assert (brought.landmarks3d - capture.landmarks3d).norm(dim=-1).mean() < 0.03, (
         "3 mm: depth is the built-in head's"
     )

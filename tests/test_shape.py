@@ -19,7 +19,7 @@ from stkit.capture.shape import rigid_motions, shape_prior, solve_shape
 from stkit.face_models.detector import DetectorError
 from stkit.face_models.landmarks import KEPT_66, MEDIAPIPE_68
 from stkit.geometry import so3_exp, umeyama
-from stkit.studies.detector_error import Looks, Misses, by_actions, own_side, principal
+from stkit.studies.detector_error import Looks, Misses, by_actions, principal, reach
 
 FRAMES = 5
 
@@ -162,10 +162,12 @@ def test_what_an_action_adds_is_told_from_what_a_person_adds():
     assert not nowhere.any()
 
 
-def test_an_action_of_one_side_moves_that_side_alone():
-    points = torch.tensor([[0.5, 0.0, 0.0], [0.0, 0.0, 0.0], [-0.5, 0.0, 0.0]])
-    where = own_side(("eyeBlinkLeft", "mouthSmileRight", "jawLeft", "jawOpen"), points)
-    assert where.tolist() == [[True, True, False], [False, True, True], [True] * 3, [True] * 3]
+def test_an_action_of_one_side_moves_that_side_alone_and_a_blink_no_rim():
+    points = torch.tensor([[0.5, 0.0, 0.0], [0.0, 0.0, 0.0], [-0.5, 0.0, 0.0], [0.5, 0.2, 0.0]])
+    names = ("eyeBlinkLeft", "mouthSmileRight", "jawLeft", "jawOpen")
+    where = reach(names, points, points[3:])
+    expected = [[True, True, False, False], [False, True, True, False], [True] * 4, [True] * 4]
+    assert where.tolist() == expected
 
 
 def test_offsets_add_actions_and_modes_to_the_mean():

@@ -38,6 +38,7 @@ MODES = 80
 CAREFUL = 0.1
 STEADY, DEPTH_STEADIER = 10.0, 10.0  # of what actions add, and how much more of its depth
 ASKED = 0.01  # standard deviation of an action, below which nothing is learned of it
+BESIDE_RIM = 0.06  # decimetres
 MIDDLE = 0.1  # decimetres beyond the middle of the face, up to which an action of one side reaches
 
 
@@ -143,8 +144,13 @@ def by_actions(misses: list[Misses], betas: list[Tensor], where: Tensor) -> Tens
     return out
 
 
-def own_side(names: tuple[str, ...], points: Tensor) -> Tensor:
-    """Which points (N, 3) an action may move (A, N): those of its own side, if it has one."""
+def reach(names: tuple[str, ...], points: Tensor, rims: Tensor) -> Tensor:
+    """Which points (N, 3) an action may move (A, N): those of its own side, if it has one.
+
+    A blink moves none beside the rims of the lids (R, 3): they pass each other in the model, where
+    the detector stays at closed, and a fit would close eyes too far.
+    """
+    beside = torch.cdist(points, rims).amin(1) < BESIDE_RIM
     left = points[:, 0] > -MIDDLE
     sides = {"Left": left, "Right": points[:, 0] < MIDDLE}
     both = torch.ones_like(left)
@@ -153,7 +159,8 @@ def own_side(names: tuple[str, ...], points: Tensor) -> Tensor:
         both if name in whole else next((m for s, m in sides.items() if name.endswith(s)), both)
         for name in names
     ]
-    return torch.stack(found)
+    blinks = torch.tensor([name.startswith("eyeBlink") for name in names])
+    return torch.stack(found) & ~(blinks[:, None] & beside)
 
 
 def principal(missed: Tensor, mean_face: Tensor, modes: int) -> tuple[Tensor, Tensor]:
@@ -185,7 +192,8 @@ def main() -> None:
     points = head.mean[torch.cat([head.landmarks, head.dense])]
     misses = [Misses.of(looks, camera) for looks in people]
     betas = [looks.beta[:, :ARKIT] for looks in people]
-    actions = by_actions(misses, betas, own_side(head.expression_names[:ARKIT], points))
+    rims = head.mean[head.landmarks[36:48]]
+    actions = by_actions(misses, betas, reach(head.expression_names[:ARKIT], points, rims))
     moved = [torch.einsum("fa,anc->fnc", beta, actions) for beta in betas]
     missed = torch.stack([m.without(x).offsets() for m, x in zip(misses, moved)])
     mean, modes = principal(missed, points, MODES)

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.training_utils import EMAModel
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel
 
 from stkit.diffusion.learning import (
     Optimisation,
@@ -123,11 +123,7 @@ class EditorTraining:
         self.settings, self.vae, self.which = settings, vae, pictures.which
         self.accelerator = Accelerator()
         torch.manual_seed(settings.seed)
-        self.tokenizer = (
-            CLIPTokenizer.from_pretrained(settings.start / "tokenizer")
-            if settings.start
-            else vocabulary.save_tokenizer(settings.folder / "tokenizer")
-        )
+        self.tokenizer = vocabulary.tokenizer_of(settings.folder, settings.start)
         self._make_networks()
         self.images = latents(vae, pictures.images)
         self.edited = latents(vae, pictures.edited)

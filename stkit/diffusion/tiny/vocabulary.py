@@ -181,6 +181,18 @@ def save_tokenizer(folder: Path, length: int = LENGTH):
     return tokenizer
 
 
+def tokenizer_of(folder: Path, start: Path | None):
+    """The tokenizer of a training in `folder`: that of the pipeline `start`, or a new one.
+
+    Other numbers for the words would undo what a text encoder knows.
+    """
+    from transformers import CLIPTokenizer
+
+    if start:
+        return CLIPTokenizer.from_pretrained(start / "tokenizer")
+    return save_tokenizer(folder / "tokenizer")
+
+
 def byte_pairs(words: Counter[str]) -> list[tuple[str, str]]:
     """The pairs of pieces that become one, in order (Sennrich et al. 2016): always the most
     frequent one, and of equally frequent ones the last in the alphabet.

@@ -151,7 +151,7 @@ def eye_distance(landmarks: Tensor) -> Tensor:
 
 
 def padded(offsets: Tensor, points: int) -> Tensor:
-    """Offsets (..., `points`, 3) of which the first N are given; the others, are 0."""
+    """Offsets (..., `points`, 3) of which the first N are given and the others 0."""
     missing = points - offsets.shape[-2]
     return torch.nn.functional.pad(offsets, (0, 0, 0, missing))
 

@@ -25,7 +25,7 @@ from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import sheet
-from stkit.metrics import psnr
+from stkit.metrics.pictures import psnr
 from stkit.runs.machine import code_version
 from stkit.runs.road import Road
 from stkit.viewers import mesh_viewer

@@ -13,7 +13,7 @@ from stkit.capture.preprocess import PreprocessSettings
 from stkit.face_models.landmarks import KEPT_66, eye_opening, mouth_opening
 from stkit.geometry import so3_exp, yaw_pitch_roll
 from stkit.io.video import VideoError, frames_at, read_video, write_video
-from stkit.metrics import correlation, nme
+from stkit.metrics.pictures import correlation, nme
 from stkit.space import skin_weight, to_world
 from stkit.synthetic.subject import film, make_subject, named_subject
 

@@ -24,12 +24,22 @@ ROOT = repository()
 # distributions whose import name is another one
 DISTRIBUTION = {
     "cv2": "opencv-contrib-python",
+    "dlib": "dlib-bin",
     "PIL": "pillow",
     "yaml": "pyyaml",
     "IPython": "ipython",
 }
-# imported inside a function, and only where a GPU or fetched weights are
-OPTIONAL = {"gsplat", "kaolin", "diffusers", "transformers", "tokenizers", "accelerate", "lpips"}
+# imported inside a function, and only where a GPU, fetched weights or an extra are
+OPTIONAL = {
+    "gsplat",
+    "kaolin",
+    "dlib",
+    "diffusers",
+    "transformers",
+    "tokenizers",
+    "accelerate",
+    "lpips",
+}
 CUDA_ONLY = re.compile(
     r"gsplat|kaolin|ninja|triton|nvidia-.*|cuda-.*|cupy.*|nvdiffrast|xformers|bitsandbytes"
 )
@@ -128,7 +138,7 @@ def test_the_lock_has_exact_pins_only():
 
 def test_the_lock_has_all_that_the_project_asks_for():
     locked = pins(LOCK)
-    for text in project_requirements("dev", "gpu"):
+    for text in project_requirements("dev", "gpu", "identity"):
         requirement = Requirement(text)
         name = canonicalize_name(requirement.name)
         assert name in locked, f"{name} is in pyproject.toml but not in requirements.lock"
@@ -145,7 +155,10 @@ def test_the_gpu_environment_is_the_lock_and_kaolin():
     assert set(listed) - set(pins(LOCK)) == {"kaolin"}, (
         "only kaolin, which PyPI does not have, may be outside the lock"
     )
-    wanted = {canonicalize_name(Requirement(r).name) for r in project_requirements("dev", "gpu")}
+    wanted = {
+        canonicalize_name(Requirement(r).name)
+        for r in project_requirements("dev", "gpu", "identity")
+    }
     assert not wanted - set(listed), f"environment.yml lacks {sorted(wanted - set(listed))}"
     wheels = f"https://nvidia-kaolin.s3.us-east-2.amazonaws.com/torch-{listed['torch']}_cu128.html"
     assert options == [

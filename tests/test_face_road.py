@@ -23,7 +23,7 @@ from stkit.face_models.transfer import carry_expressions, named_expression
 from stkit.geometry import so3_exp
 from stkit.heads.fit_mesh import LandmarkTeacher, MeshTraining, warm_up
 from stkit.heads.mesh import MeshSettings, new_mesh_head
-from stkit.metrics import nme
+from stkit.metrics.pictures import nme
 from stkit.runs.folders import runs_root
 from stkit.runs.page import stand_ins
 

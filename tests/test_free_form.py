@@ -15,7 +15,7 @@ from stkit.geometry import generator
 from stkit.heads.alignment import align_frames, still
 from stkit.heads.fit_gaussians import show_frozen
 from stkit.heads.free_form import COUNT, HIGH, LOW, NODES, displacement, stretch
-from stkit.metrics import psnr
+from stkit.metrics.pictures import psnr
 from stkit.viewers.browser_twin import browser_gaussians
 from stkit.viewers.packing import pack_head
 

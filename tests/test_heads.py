@@ -15,7 +15,7 @@ from stkit.heads.gaussian_start import mouth_points
 from stkit.heads.landmark_teacher import LandmarkTeacher, warm_up
 from stkit.heads.mesh import MeshHead, MeshSettings, new_mesh_head
 from stkit.heads.mesh_training import MeshTraining
-from stkit.metrics import correlation, iou, iou_loss, psnr
+from stkit.metrics.pictures import correlation, iou, iou_loss, psnr
 from stkit.runs.scores import true_picture, true_view
 from stkit.space import canonical_points
 from stkit.training import seeded

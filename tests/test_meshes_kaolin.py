@@ -9,7 +9,7 @@ from mesh_shapes import icosphere, smooth, soup, wide_camera
 
 from stkit.cameras import front_camera, orbit_camera
 from stkit.geometry import generator
-from stkit.metrics import iou, iou_loss
+from stkit.metrics.pictures import iou, iou_loss
 from stkit.render import render_mesh
 from stkit.render.meshes_kaolin import silhouette_faces
 

@@ -11,7 +11,7 @@ from stkit.diffusion.orbit import SIZE, WEIGHTS, data, train
 from stkit.diffusion.v3d import V3DViews
 from stkit.diffusion.v3d_cameras import FRAMES
 from stkit.diffusion.views import get_views
-from stkit.metrics import psnr
+from stkit.metrics.pictures import psnr
 from stkit.studies import tiny_orbit as evaluate
 
 

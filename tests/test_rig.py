@@ -23,7 +23,7 @@ from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
 from stkit.heads.gaussian import GaussianSettings
 from stkit.heads.mesh import MeshSettings, new_mesh_head
 from stkit.io.video import VideoError, write_video
-from stkit.metrics import psnr
+from stkit.metrics.pictures import psnr
 from stkit.synthetic.subject import make_subject
 from stkit.training import seeded
 

@@ -10,7 +10,7 @@ from stkit.diffusion.v3d import V3DViews, head_agreement
 from stkit.diffusion.v3d_cameras import FRAMES, box_of, figure_mask, recentre, v3d_cameras
 from stkit.diffusion.v3d_pipeline import V3DPipeline
 from stkit.diffusion.views import PROVIDERS, get_views
-from stkit.metrics import psnr
+from stkit.metrics.pictures import psnr
 from stkit.render import render_mesh
 from stkit.space import skin_weight
 

@@ -6,7 +6,7 @@ import torch
 from browser import as_float
 
 from stkit.editing.weights import weight
-from stkit.metrics import psnr
+from stkit.metrics.pictures import psnr
 from stkit.viewers.browser_twin import browser_gaussians
 
 pytest_plugins = ["viewer_fixtures"]

@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 
 from stkit.cameras import orbit_camera
 from stkit.driving.motion import own_motion, play
-from stkit.metrics import psnr
+from stkit.metrics.pictures import psnr
 from stkit.viewers import (
     SplatViewer,
     camera_chart,

@@ -1,10 +1,11 @@
-"""`stkit compare`, `stkit ablate` and `stkit people`."""
+"""`stkit compare`, `stkit reproduce` and `stkit people`."""
 
 from pathlib import Path
 
 from stkit.cli.options import CLOWN, EDITOR_HELP, PROFILE_HELP
+from stkit.reproduce import jobs
 from stkit.runs.profiles import PROFILES
-from stkit.studies import ablations, edit_methods, made_up_people
+from stkit.studies import edit_methods, made_up_people
 
 
 def add_compare(commands) -> None:
@@ -44,24 +45,37 @@ def call_compare(arguments) -> int:
     return 0
 
 
-def add_ablate(commands) -> None:
-    """`stkit ablate`."""
-    what = "the reconstruction's ablations on synthetic subjects, as a Markdown table"
-    ablate = commands.add_parser("ablate", help=what)
-    ablate.set_defaults(call=call_ablate)
-    ablate.add_argument("sources", nargs="*", default=["synthetic"], help="synthetic[:SEED] ...")
-    ablate.add_argument("--variants", default=",".join(ablations.VARIANTS), help="comma-separated")
-    ablate.add_argument("--write", metavar="FILE", help="also write the table, with its origin")
-    ablate.add_argument("--profile", choices=tuple(PROFILES), help=PROFILE_HELP)
+def add_reproduce(commands) -> None:
+    """`stkit reproduce`."""
+    what = "the paper's tables and figures, computed anew and set beside the paper's values"
+    reproduce = commands.add_parser("reproduce", help=what)
+    reproduce.set_defaults(call=call_reproduce)
+    names = ", ".join(jobs.NAMES)
+    reproduce.add_argument("names", nargs="*", help=f"any of {names} (default: all)")
+    heads = "a video, 'synthetic' or 'synthetic:SEED', several (default: %(default)s)"
+    reproduce.add_argument("--heads", nargs="+", default=["synthetic"], help=heads)
+    reproduce.add_argument("--profile", choices=tuple(PROFILES), help=PROFILE_HELP)
+    reproduce.add_argument("--seeds", type=int, default=1, help="seeds of every edit (default: 1)")
+    reproduce.add_argument("--prompt", default=jobs.Request.prompt)
+    reproduce.add_argument("--editor", default=jobs.Request.editor, help=EDITOR_HELP)
+    where = "folder for the records and pages; heads that stand there stay (default: %(default)s)"
+    reproduce.add_argument("--write", metavar="FOLDER", default="reproduced", help=where)
+    private = "do not write pictures: for footage that must not be shown"
+    reproduce.add_argument("--numbers-only", action="store_true", help=private)
 
 
-def call_ablate(arguments) -> int:
-    """Compute what is missing of the ablations, print the table."""
-    names = [v.strip() for v in arguments.variants.split(",")]
-    found = ablations.ablate(arguments.sources, names, arguments.profile)
-    print("\n" + ablations.table(found))
-    if arguments.write:
-        ablations.write(Path(arguments.write), found)
+def call_reproduce(arguments) -> int:
+    """Compute what is missing, write records and pages."""
+    request = jobs.Request(
+        heads=tuple(arguments.heads),
+        profile=arguments.profile,
+        seeds=arguments.seeds,
+        prompt=arguments.prompt,
+        editor=arguments.editor,
+        folder=Path(arguments.write),
+        pictures=not arguments.numbers_only,
+    )
+    print(f"\npages: {jobs.reproduce(arguments.names, request)}")
     return 0
 
 

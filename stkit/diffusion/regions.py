@@ -101,7 +101,7 @@ def find_regions(image: np.ndarray, landmarks: np.ndarray) -> dict[str, np.ndarr
     """Masks (H, W) in [0, 1] for an image (H, W, 3) over white and landmarks (66, 2) in pixels.
 
     Keys: foreground, face, skin, lips, mouth, eyes, sockets, brows, nose, cheeks, forehead, hair,
-    clothes.
+    head (face, hair, and skin from the chin up), clothes.
     """
     measures = _measure(image, landmarks)
     regions = _features(measures)
@@ -113,6 +113,8 @@ def find_regions(image: np.ndarray, landmarks: np.ndarray) -> dict[str, np.ndarr
     regions["face"] = np.maximum(regions["face"], high * skin_like).astype(np.float32)
     regions["skin"] = _skin(measures, regions["face"], skin_like)
     regions["hair"] = _hair(measures, regions["face"], regions["skin"], distance)
+    above_chin = regions["skin"] * (measures.height > 0)
+    regions["head"] = np.maximum.reduce([regions["face"], regions["hair"], above_chin])
     regions["clothes"] = _clothes(measures, regions)
     regions["foreground"] = measures.foreground
     return {name: np.clip(mask, 0, 1).astype(np.float32) for name, mask in regions.items()}

@@ -17,7 +17,7 @@ from stkit.diffusion.loading import choose_device, choose_dtype, load_or_explain
 from stkit.diffusion.v3d_cameras import FRAMES, STEP, chin_row, figure_mask, recentre, v3d_cameras
 from stkit.errors import RequestError
 from stkit.heads.mesh import MeshHead
-from stkit.metrics import iou
+from stkit.metrics.pictures import iou
 from stkit.render import render_mesh
 from stkit.space import skin_weight
 from stkit.views import FRONTAL, Views

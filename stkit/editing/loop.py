@@ -35,15 +35,16 @@ class EditSettings:
     (reading 21).
 
     method: an entry of `methods.METHODS`; region: where a masked method may act (see
-    `region.region_mask`). landmarks: '66' or 'dense'. mode: 'pixel' multiplies the per-pixel loss
-    by the splatted w; 'grad' leaves the loss and scales each Gaussian's gradients. sampler: see
+    `region.region_mask`; "": the method's own). landmarks: '66' or 'dense'. mode: 'pixel'
+    multiplies the per-pixel loss by the splatted w; 'grad' leaves the loss and scales each
+    Gaussian's gradients. sampler: see
     `strength.sample_strength`. frames: how many video frames join the views. Learning rates are
     Adam's: of features, positions (dm), scales with quaternions, opacities, and nets.
     """
 
     prompt: str
     method: str = "ours"
-    region: Region = "face"
+    region: Region = ""
     steps: int = 600
     alpha: float = ALPHA
     b_boundary: float = 0.5
@@ -105,7 +106,7 @@ def edit_head(
     method = get_method(settings.method)
     check_request(method, editor, settings)
     shots = make_shots(capture, views and views.to(capture.device), frames, settings.frames)
-    edit = _Edit(copy.deepcopy(head), capture, shots, editor, method, settings)
+    edit = Edit(copy.deepcopy(head), capture, shots, editor, method, settings)
     training = Training("edit", settings.steps, edit.step, edit.state())
     history = run_steps(training, checkpoint, progress)
     return EditResult(edit.head, history, shots, edit.targets.log)
@@ -131,7 +132,7 @@ def check_request(method: Method, editor: Editor, settings: EditSettings) -> Non
         )
 
 
-class _Edit:
+class Edit:
     """The state of one optimisation: head, targets, optimiser and random numbers."""
 
     def __init__(
@@ -166,10 +167,11 @@ class _Edit:
         return [{"params": parts[name][0], "lr": parts[name][1]} for name in self.method.moves]
 
     def _generations(self) -> Generations:
+        chosen = self.settings.region or self.method.region
         masks = [
-            region_mask(
-                s.original.cpu(), shot_landmarks(self.head, s).cpu(), self.settings.region
-            ).to(s.original.device)
+            region_mask(s.original.cpu(), shot_landmarks(self.head, s).cpu(), chosen).to(
+                s.original.device
+            )
             for s in self.shots
         ]
         region = trace_region(self.head, self.shots, masks)
@@ -199,7 +201,7 @@ class _Edit:
         if self.settings.mode == "pixel":
             w = self.weight_maps[index]
             difference = self.method.weigh(difference, w, shot.b, self.settings.b_boundary)
-        loss = difference.mean()
+        loss = self.method.w_picture * difference.mean()
         if self.generations:
             loss = loss + self.generations.loss()
         self.optimiser.zero_grad()
@@ -223,10 +225,11 @@ class _Edit:
     def _edit_what_is_due(self, k: int) -> None:
         if self.method.together and k == 0:
             self._edit_together()
-        if self.method.refresh and k % self.settings.refresh_every == 0:
+        s = self.settings
+        if self.method.refresh and k % self.method.refresh_steps(s.refresh_every, s.steps) == 0:
             for shot in self.shots:
                 self._edit(shot, k)
-        elif self.method.rolling and k % self.settings.edit_every == 0:
+        elif self.method.rolling and k % s.edit_every == 0:
             self._edit(self.shots[self._pick()], k)
 
     def _edit(self, shot: Shot, k: int) -> None:

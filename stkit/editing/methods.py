@@ -6,11 +6,12 @@ facts (lineage.md 4 and 5), on this kit's head and loop, so they show each metho
 authors' numbers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from stkit.editing.region import Region
 from stkit.editing.strength import LOW, sample_strength
 from stkit.editing.weights import eq8
 from stkit.errors import RequestError
@@ -23,22 +24,25 @@ class Method:
     """strength: a fixed b, a range (low, high) of a uniform draw, or None for the settings'
     sampler.
 
-    weighting: 'eq8', 'w' (always times w) or 'none'. rolling: one shot every `edit_every` steps;
-    refresh: all shots every `refresh_every` steps (and at the start). moves: which parameters
-    learn. region: learn only Gaussians of the traced region. anchor: weight of a region's pull back
-    to where it was (see `generations`); densify: split there every so many steps. text_guidance:
-    times the editor's own (InstructPix2Pix: 7.5). together: all shots are edited once, at the
-    start, with attention between them.
+    weighting: 'eq8', 'w' (always times w) or 'none'. w_picture: weight of the pictures' L1.
+    rolling: one shot every `edit_every` steps; refresh: all shots every `refresh_every` steps (and
+    at the start), at least `rounds` times in a run. moves: which parameters learn. region: the
+    region whose traced Gaussians alone learn, where the settings name none; "" lets all learn.
+    anchor: weight of a region's pull back to where it was (see `generations`); densify: split
+    there every so many steps. text_guidance: times the editor's own (InstructPix2Pix: 7.5).
+    together: all shots are edited once, at the start, with attention between them.
     """
 
     name: str
     idea: str
     strength: float | tuple[float, float] | None = None
     weighting: str = "none"
+    w_picture: float = 1.0
     rolling: bool = True
     refresh: bool = True
+    rounds: int = 1
     moves: tuple[str, ...] = EVERYTHING
-    region: bool = False
+    region: Region = ""
     anchor: float = 0.0
     densify: int = 0
     text_guidance: float = 1.0
@@ -55,6 +59,10 @@ class Method:
             else float(sample_strength(1, generator, sampler)[0])
         )
 
+    def refresh_steps(self, every: int, steps: int) -> int:
+        """Steps between two refreshes of all shots in a run of `steps`, at most `every`."""
+        return min(every, -(-steps // self.rounds))
+
     def weigh(self, difference: Tensor, w: Tensor, b: float, b_boundary: float) -> Tensor:
         """The per-pixel loss (H, W, 3) as this method counts it; w (H, W, 1)."""
         if self.weighting == "eq8":
@@ -62,6 +70,16 @@ class Method:
         return difference * w if self.weighting == "w" else difference
 
 
+GAUSSIAN_EDITOR = Method(
+    "",
+    "GaussianEditor: only the traced region's Gaussians move and split, anchored in place",
+    strength=(LOW, 0.98),
+    w_picture=10.0,
+    refresh=False,
+    moves=("feature", "xyz", "log_scales", "opacity_logits"),
+    anchor=0.05,
+    densify=100,
+)
 METHODS = {
     m.name: m
     for m in (
@@ -78,20 +96,19 @@ METHODS = {
         ),
         Method(
             "igs2gs",
-            "Instruct-GS2GS: the whole set in one go, b ~ U(0.70, 0.98), s_T 12.5",
+            "Instruct-GS2GS, the paper's IN2N (GS): the whole set in one go, three times, "
+            "b ~ U(0.70, 0.98), s_T 12.5",
             strength=(0.70, 0.98),
             rolling=False,
+            rounds=3,
             text_guidance=12.5 / 7.5,
         ),
-        Method(
-            "gaussian-editor",
-            "GaussianEditor: only the traced region's Gaussians move and split, anchored in place",
-            strength=(LOW, 0.98),
-            refresh=False,
-            moves=("feature", "xyz", "log_scales", "opacity_logits"),
-            region=True,
-            anchor=0.05,
-            densify=100,
+        replace(GAUSSIAN_EDITOR, name="gaussian-editor", region="face"),
+        replace(
+            GAUSSIAN_EDITOR,
+            name="gaussian-editor-head",
+            idea="the same, with face, skin and hair as the region",
+            region="head",
         ),
         Method(
             "gaussctrl",

@@ -15,7 +15,7 @@ from torch import Tensor
 from stkit.capture.capture import Capture
 from stkit.geometry import so3_exp
 from stkit.heads.free_form import COUNT, stretch
-from stkit.metrics import iou_loss
+from stkit.metrics.pictures import iou_loss
 from stkit.space import FramePose
 from stkit.training import cosine_schedule
 

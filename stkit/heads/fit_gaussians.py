@@ -20,7 +20,7 @@ from stkit.heads.gaussian import GaussianHead, GaussianSettings
 from stkit.heads.gaussian_start import from_mesh
 from stkit.heads.mesh import MeshHead
 from stkit.heads.tracking_offsets import TrackingOffsets
-from stkit.metrics import iou_loss, ssim
+from stkit.metrics.pictures import iou_loss, ssim
 from stkit.training import Training, accumulate, cosine_schedule, reproducible, run_steps, seeded
 from stkit.views import ORBIT, Views
 

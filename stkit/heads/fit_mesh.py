@@ -15,7 +15,7 @@ from stkit.geometry import generator
 from stkit.heads.landmark_teacher import LandmarkTeacher, warm_up
 from stkit.heads.mesh import MeshHead, new_mesh_head
 from stkit.heads.mesh_training import MeshTraining
-from stkit.metrics import iou_loss
+from stkit.metrics.pictures import iou_loss
 from stkit.render import render_mesh
 from stkit.training import (
     Training,

@@ -22,12 +22,14 @@ from stkit.heads.alignment import align_frames
 from stkit.heads.fit_gaussians import show_frozen
 from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead
-from stkit.metrics import correlation, iou, perceptual, psnr, ssim
+from stkit.metrics.learned import perceptual
+from stkit.metrics.pictures import correlation, haarpsi, iou, ms_ssim, psnr, ssim
+from stkit.runs.identity_scores import identity_scores
 from stkit.space import HEAD_CENTRE, to_world
 from stkit.synthetic.subject import named_subject, synthetic_seed
 
 TRAINING_FRAMES = 20  # of the training frames, scored for comparison
-LPIPS_FRAMES = 10  # of the held-out frames: LPIPS is slow
+LPIPS_FRAMES = 10  # of the frames: LPIPS and MS-SSIM are slow
 HAIR_FRAMES = 6  # of the held-out frames, aligned without a look at their hair
 HAIR_STEPS = 40  # of that alignment
 NOVEL_FRAMES = 4  # held-out frames seen from turned cameras
@@ -50,6 +52,12 @@ def mean(values: list[float]) -> float:
     return float(np.mean(values))
 
 
+def mean_of_known(values: list[float | None]) -> float | None:
+    """The mean of the numbers that are there; None where none is."""
+    known = [x for x in values if x is not None]
+    return mean(known) if known else None
+
+
 def mesh_scores(
     head: MeshHead, capture: Capture, train: list[int], test: list[int]
 ) -> dict[str, float]:
@@ -68,27 +76,51 @@ def mesh_scores(
 def held_out_scores(
     head: GaussianHead, capture: Capture, raw: Capture, train: list[int], test: list[int]
 ) -> dict[str, float | None]:
-    """PSNR and SSIM over white with the matte applied, on held-out and training frames.
+    """Scores of pictures over white with the matte applied: '_heldout' on held-out frames, '_train'
+    on frames that were trained on, as the paper scores.
 
     `capture` has the tracking that the Gaussian stage refined, hair and clothes included; `raw` has
-    landmark tracking alone, scored as '_raw'. '_hair_predicted': see `hair_predicted_score`. LPIPS
-    is None where its weights are not on this machine.
+    landmark tracking alone, scored as '_raw'. '_hair_predicted': see `hair_predicted_score`. A
+    score whose weights are not on this machine is None.
     """
-    pairs = [(head.render_frame(capture, t), capture.image(t)) for t in test]
-    some = every(train, TRAINING_FRAMES)
-    lpips = [perceptual(a, b) for a, b in pairs[:: max(1, len(pairs) // LPIPS_FRAMES)]]
-    known = [x for x in lpips if x is not None]
+    sets = {"heldout": test, "train": every(train, TRAINING_FRAMES)}
+    scores: dict[str, float | None] = {}
+    for name, frames in sets.items():
+        pairs = [(head.render_frame(capture, t), capture.image(t)) for t in frames]
+        scores |= {f"head.{k}_{name}": value for k, value in picture_scores(pairs).items()}
     return {
-        "head.psnr_heldout": mean([psnr(a, b) for a, b in pairs]),
-        "head.ssim_heldout": mean([float(ssim(a, b)) for a, b in pairs]),
-        "head.lpips_heldout": mean(known) if known else None,
+        **scores,
         "head.psnr_heldout_hair_predicted": hair_predicted_score(head, capture, raw, test),
         "head.psnr_heldout_raw": mean(
             [psnr(head.render_frame(raw, t), raw.image(t)) for t in test]
         ),
-        "head.psnr_train": mean(
-            [psnr(head.render_frame(capture, t), capture.image(t)) for t in some]
-        ),
+        **identity_scores(head, capture, test),
+    }
+
+
+def absent_because(name: str) -> str:
+    """Why a score of that name is not there, in words."""
+    reasons = {
+        "lpips": "LPIPS's VGG weights are not here, see `stkit doctor`",
+        "ms_ssim": "the pictures are too small for five scales",
+        "identity": "dlib is not installed: pip install 'stkit[identity]'",
+        "novel": "a real clip has no true side views",
+        "side": "a real clip has no true side views",
+    }
+    return next((text for word, text in reasons.items() if word in name), "not measured")
+
+
+def picture_scores(pairs: list[tuple[Tensor, Tensor]]) -> dict[str, float | None]:
+    """Means over pairs of a picture and its truth (H, W, 3) in [0, 1]; None where a score cannot be
+    had. LPIPS looks at some of the pairs.
+    """
+    some = pairs[:: max(1, len(pairs) // LPIPS_FRAMES)]
+    return {
+        "psnr": mean([psnr(a, b) for a, b in pairs]),
+        "ssim": mean([float(ssim(a, b)) for a, b in pairs]),
+        "ms_ssim": mean_of_known([ms_ssim(a, b) for a, b in some]),
+        "haarpsi": mean([haarpsi(a, b) for a, b in some]),
+        "lpips": mean_of_known([perceptual(a, b) for a, b in some]),
     }
 
 

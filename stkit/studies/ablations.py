@@ -1,30 +1,26 @@
-"""The paper's ablations of the reconstruction (Tables 3 to 5) on synthetic subjects, where true
-side views exist.
+"""The paper's variants of the reconstruction (Tables 3 to 5), each trained and scored on a run.
 
 Each variant says what it leaves out. Variants of one subject share its tracked capture and, where
 they have one, its mesh head, through the store; so does everything else that has the same key.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
-from stkit.capture import Capture
+from stkit.cameras import orbit_camera
+from stkit.capture import Capture, Track
 from stkit.diffusion.views import get_views
-from stkit.errors import RequestError
 from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
 from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead, new_mesh_head
 from stkit.io.images import sheet, u8
-from stkit.io.tensors import read_json, write_text
-from stkit.runs.folders import slug
+from stkit.io.tensors import read_json
 from stkit.runs.road import Road
-from stkit.runs.scores import held_out_scores, novel_view_score, true_view
+from stkit.runs.scores import absent_because, held_out_scores, novel_view_score
+from stkit.runs.stages import GAUSSIAN_HEAD, TRACK
 from stkit.runs.store import Artifact, Recipe, Work, results
-from stkit.synthetic.subject import synthetic_seed
 from stkit.training import seeded
 from stkit.views import FRONTAL, ORBIT
 
@@ -35,13 +31,14 @@ SIDES = (0.0, -30.0, 30.0, 60.0)  # degrees, of the pictures
 class Variant:
     """One line of the table.
 
-    azimuths of the views (None: no views), whether the mesh stage ran, whether its MLP_deform is
-    kept, and who makes the views ("": the run's provider).
+    azimuths of the views (None: no views); the surface that the Gaussians start on: the mesh
+    stage's ('mesh'), the fitted face model's ('model') or a unit sphere's ('sphere'); whether the
+    mesh stage's MLP_deform is kept; and who makes the views ("": the run's provider).
     """
 
     idea: str
     azimuths: tuple[float, ...] | None = FRONTAL
-    mesh_stage: bool = True
+    surface: str = "mesh"
     keep_deformation: bool = True
     provider: str = ""
 
@@ -56,31 +53,39 @@ VARIANTS = {
     ),
     "no-views": Variant("video frames only", azimuths=None),
     "D1": Variant(
-        "no mesh stage: points on the fitted face model, MLP_deform from scratch",
-        mesh_stage=False,
+        "no mesh stage: Gaussians on a unit sphere, MLP_deform from scratch",
+        surface="sphere",
+        keep_deformation=False,
+    ),
+    "D1b": Variant(
+        "no mesh stage: Gaussians on the fitted face model, MLP_deform from scratch",
+        surface="model",
         keep_deformation=False,
     ),
     "D2": Variant("mesh stage, but MLP_deform from scratch", keep_deformation=False),
-}
-COLUMNS = {
-    "head.psnr_heldout": "PSNR held-out",
-    "head.ssim_heldout": "SSIM held-out",
-    "head.psnr_novel": "PSNR ±30°",
-    "head.psnr_side": "PSNR ±60°",
-    "minutes": "minutes",
 }
 CODE = ("stkit.studies.ablations",)
 
 
 @dataclass(frozen=True)
 class Ablated:
-    """One variant on one subject: its numbers, its picture from four sides, and the commit that
-    made it.
+    """One variant on one subject: its numbers, its folder with the head and its picture from four
+    sides, and what it was computed on.
     """
 
     numbers: dict[str, float]
-    picture: Path
-    code: str
+    folder: Path
+    info: dict
+
+    @property
+    def picture(self) -> Path:
+        """One held-out frame from four sides."""
+        return self.folder / "sides.png"
+
+    def head(self, road: Road) -> tuple[GaussianHead, Capture]:
+        """The variant's head, and the run's capture with the tracking that its training refined."""
+        capture = road.raw_capture().with_track(Track.load(self.folder / TRACK))
+        return GaussianHead.load(self.folder / GAUSSIAN_HEAD), capture
 
 
 def run_variant(road: Road, name: str) -> Ablated:
@@ -100,7 +105,7 @@ def run_variant(road: Road, name: str) -> Ablated:
     )
     info = read_json(folder / "run.json")
     numbers = results(folder)["numbers"] | {"minutes": info["seconds"] / 60}
-    return Ablated(numbers, folder / "sides.png", info["code"])
+    return Ablated(numbers, folder, info)
 
 
 def variant_settings(road: Road, variant: Variant) -> GaussianTraining:
@@ -112,7 +117,7 @@ def _compute(work: Work, road: Road, variant: Variant, settings: GaussianTrainin
     """Train the variant, score it, and picture one held-out frame from four sides."""
     mesh, tracked = road.mesh_head(), road.raw_capture()
     if not variant.keep_deformation:
-        mesh = unlearned(tracked, mesh, keep_surface=variant.mesh_stage)
+        mesh = unlearned(tracked, mesh, variant.surface)
     provider = get_views(variant.provider or road.plan.views)
     views = provider(tracked, mesh, variant.azimuths) if variant.azimuths else None
     train, test = tracked.split()
@@ -127,27 +132,34 @@ def _compute(work: Work, road: Road, variant: Variant, settings: GaussianTrainin
         progress=road.progress,
     )
     head, capture = head.cpu(), capture.to("cpu")
+    head.save(work.folder / GAUSSIAN_HEAD)
+    capture.track.save(work.folder / TRACK)
     scores = held_out_scores(head, capture, tracked, train, test)
     scores["head.psnr_novel"] = novel_view_score(head, capture, test)
     scores["head.psnr_side"] = novel_view_score(head, capture, test, (-60.0, 60.0))
     for name, value in scores.items():
-        work.record(name, value, "weights are not here, see `stkit doctor`")
+        work.record(name, value, absent_because(name))
     _picture(work.folder / "sides.png", head, capture, test[len(test) // 2])
 
 
 def _picture(path: Path, head: GaussianHead, capture: Capture, t: int) -> None:
-    cameras = [capture.camera if a == 0 else true_view(capture, t, a)[1] for a in SIDES]
+    centre = capture.head_centre(t)
+    cameras = [orbit_camera(capture.camera, a, target=centre) for a in SIDES]
     row = [head.render_frame(capture, t, camera) for camera in cameras]
     Image.fromarray(u8(sheet([row], height=capture.size))).save(path)
 
 
-def unlearned(capture: Capture, mesh: MeshHead, keep_surface: bool) -> MeshHead:
-    """A mesh head as it was before the mesh stage; with `keep_surface` only its deformation is
-    new. The deformation begins with nothing, as the paper's does.
+def unlearned(capture: Capture, mesh: MeshHead, surface: str) -> MeshHead:
+    """A mesh head as it was before the mesh stage, on the fitted face model or a unit sphere;
+    'mesh' keeps the learned surface, and only its deformation is new. The deformation begins with
+    nothing, as the paper's does.
     """
+    settings = replace(mesh.settings, model_motion=False)
+    if surface == "sphere":
+        settings = replace(settings, init="sphere")
     with seeded(0):
-        fresh = new_mesh_head(capture, replace(mesh.settings, model_motion=False))
-    if keep_surface:
+        fresh = new_mesh_head(capture, settings)
+    if surface == "mesh":
         state = mesh.state_dict()
         learned = {k: v for k, v in state.items() if not k.startswith("deformation.")}
         parts = (learned[name] for name in ("landmarks", "low", "high", "surface"))
@@ -156,82 +168,3 @@ def unlearned(capture: Capture, mesh: MeshHead, keep_surface: bool) -> MeshHead:
         fresh = kept
     fresh.refresh()
     return fresh
-
-
-def check_request(sources: list[str], names: list[str]) -> None:
-    """Raise ValueError for an unknown variant, or a source without true views."""
-    for name in names:
-        if name not in VARIANTS:
-            raise RequestError(f"variant {name!r} is unknown; there are: {', '.join(VARIANTS)}")
-    for source in sources:
-        if synthetic_seed(source) is None:
-            raise RequestError(
-                f"{source}: ablations need true side views, which only 'synthetic' and "
-                "'synthetic:SEED' have"
-            )
-
-
-Table = dict[str, dict[str, Ablated]]
-
-
-def ablate(
-    sources: list[str],
-    names: list[str],
-    profile: str | None,
-    say: Callable[[str], None] = print,
-) -> Table:
-    """Every variant on every source; ValueError before anything is computed where a name is
-    wrong.
-    """
-    check_request(sources, names)
-    found: Table = {name: {} for name in names}
-    for source in sources:
-        road = Road(f"ablate-{slug(source)}", source, profile, 0, quiet=True)
-        for name in names:
-            found[name][source] = run_variant(road, name)
-            numbers = found[name][source].numbers
-            text = ", ".join(f"{title} {numbers[key]:.3g}" for key, title in COLUMNS.items())
-            say(f"{source} {name}: {text}")
-    return found
-
-
-def table(found: Table) -> str:
-    """Markdown: mean and standard deviation over the subjects."""
-    titles = ["variant", *COLUMNS.values()]
-    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
-    for name, runs in found.items():
-        cells = []
-        for key in COLUMNS:
-            values = np.array([run.numbers[key] for run in runs.values()])
-            deviation = f" ± {values.std():.2g}" if len(values) > 1 else ""
-            cells.append(f"{values.mean():.3g}{deviation}")
-        lines.append(f"| {name}: {VARIANTS[name].idea} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def write(path: Path, found: Table) -> None:
-    """The table with what it was computed on, and each subject's rows with the commit that made
-    them.
-    """
-    sources = list(next(iter(found.values())))
-    road = Road(f"ablate-{slug(sources[0])}", quiet=True)
-    titles = ["subject", "variant", *COLUMNS.values(), "code"]
-    lines = [
-        "# Ablations of the reconstruction",
-        "",
-        f"Mean and standard deviation over {len(sources)} synthetic subjects "
-        f"({', '.join(sources)}), profile `{road.settings.name}`, seed 0. Views: mesh-prior "
-        "(stand-in for V3D) unless said. PSNR in dB over white; ±30° and ±60° are true views of "
-        "held-out frames.",
-        "",
-        table(found),
-        "",
-        "| " + " | ".join(titles) + " |",
-        "|---" * len(titles) + "|",
-    ]
-    for source in sources:
-        for name, runs in found.items():
-            run = runs[source]
-            cells = [f"{run.numbers[key]:.3g}" for key in COLUMNS]
-            lines.append("| " + " | ".join([source, name, *cells, run.code]) + " |")
-    write_text(Path(path), "\n".join(lines) + "\n")

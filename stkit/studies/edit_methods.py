@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from stkit.capture import Capture
 from stkit.diffusion.editors import get_editor
 from stkit.editing.loop import check_request
 from stkit.editing.methods import METHODS, get_method
@@ -97,26 +96,22 @@ def compare(
     for name in methods:
         for seed in range(seeds):
             words = {"method": name, "seed": seed, **change}
-            head = road.edited_head(prompt, editor, **words)
-            numbers.setdefault(name, []).append(
-                _scores(road, original, head, capture, prompt, editor, words)
-            )
+            head, scores = scored_edit(road, prompt, editor, **words)
+            numbers.setdefault(name, []).append(scores)
             if seed == 0:
                 pictures.append([head.render_frame(capture, t) for t in frames])
     title = f"'{prompt}' by {tool.name}, {settings.steps} steps, held-out frames."
     return Comparison(road.folder / "compare", capture.source, title, frames, numbers, pictures)
 
 
-def _scores(
-    road: Road,
-    original: GaussianHead,
-    edited: GaussianHead,
-    capture: Capture,
-    prompt: str,
-    editor: str,
-    change: dict,
-) -> dict[str, float | None]:
-    """An edit's numbers, from the store where they are there."""
+def scored_edit(
+    road: Road, prompt: str, editor: str, **change
+) -> tuple[GaussianHead, dict[str, float | None]]:
+    """A run's head after an edit, and the edit's numbers; both from the store where they are
+    there.
+    """
+    original, capture = road.gaussian_head(), road.capture()
+    edited = road.edited_head(prompt, editor, **change)
     edit = road.plan.edited(road.plan.edit_settings(prompt, **change), editor)
     artifact = Artifact(
         Recipe("edit-scores", {}, {"edit": edit.key}, ("stkit.studies.edit_scores",))
@@ -129,7 +124,7 @@ def _scores(
 
     folder = road.made(artifact, f"edit-scores/{edit.key}", make)
     found = results(folder)["numbers"]
-    return {name: found.get(name) for name in COLUMNS}
+    return edited, {name: found.get(name) for name in COLUMNS}
 
 
 @lru_cache(maxsize=1)

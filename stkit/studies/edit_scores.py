@@ -8,10 +8,20 @@ from torch import Tensor
 
 from stkit.capture import Capture
 from stkit.capture.detect import seen_points, still_landmarks
+from stkit.diffusion.regions import find_regions
 from stkit.driving.motion import own_motion, play
-from stkit.face_models.landmarks import MEDIAPIPE_68, mouth_opening
+from stkit.face_models.landmarks import KEPT_66, MEDIAPIPE_68, mouth_opening
 from stkit.heads.gaussian import GaussianHead
-from stkit.metrics import correlation, same_person
+from stkit.io.images import evenly
+from stkit.metrics.consistency import warp_error
+from stkit.metrics.identity import has_embedding, same_person
+from stkit.metrics.pictures import correlation
+from stkit.runs.identity_scores import (
+    FRAMES,
+    film_embeddings,
+    head_embeddings,
+    median_distance,
+)
 from stkit.runs.scores import FEWEST, edit_change, every, refitted_beta
 
 COLUMNS = {
@@ -20,8 +30,17 @@ COLUMNS = {
     "geometry": "landmarks moved, share of the eye distance",
     "mouth": "correlation of mouth opening with the video's",
     "expression": "correlation of beta, fitted to the renders before and after",
-    "identity": "same person, cosine of SFace embeddings",
+    "identity": "identity: distance of dlib's embeddings from the unedited head",
+    "identity_video": "the same from the video",
+    "sface": "same person, cosine of SFace embeddings",
+    "hair": "change of the hair",
+    "clothes": "change of the clothes",
+    "background": "change of the background",
+    "flicker": "change between neighbouring frames after warping",
+    "view_flicker": "change between neighbouring views after warping",
 }
+NEIGHBOURS = (-24.0, -16.0, -8.0, 0.0, 8.0, 16.0, 24.0)  # degrees, of views that are compared
+CLEARLY, FEWEST_PIXELS = 0.8, 50  # of a region's mask, and of its pixels, to be measured
 PORTRAITS = 4  # pairs of pictures whose landmarks and identity are compared
 EYES = (36, 45)  # outer corners, of the 68 landmarks
 
@@ -66,7 +85,10 @@ def edit_scores(
         "geometry": shift,
         "mouth": mouth_kept(after, capture.landmarks[test]),
         "expression": expression_kept(before, after),
-        "identity": likeness,
+        **identity_kept(original, edited, capture, test),
+        "sface": likeness,
+        **parts_changed(original, edited, capture, test),
+        **flicker(original, edited, capture, test),
     }
 
 
@@ -85,6 +107,64 @@ def portraits(before: Performance, after: Performance) -> tuple[float | None, fl
         likenesses.append(same_person(*pair, a, b))
     known = [x for x in likenesses if x is not None]
     return (_mean(shifts), _mean(known))
+
+
+def identity_kept(
+    original: GaussianHead, edited: GaussianHead, capture: Capture, test: list[int]
+) -> dict[str, float | None]:
+    """Median distances of the edited face's embedding from the unedited head's and the video's, in
+    the same frames; None where dlib is not installed.
+    """
+    if not has_embedding():
+        return {"identity": None, "identity_video": None}
+    frames = evenly(test, FRAMES)
+    after = head_embeddings(edited, capture, frames)
+    return {
+        "identity": median_distance(after, head_embeddings(original, capture, frames)),
+        "identity_video": median_distance(after, film_embeddings(capture, frames)),
+    }
+
+
+@torch.no_grad()
+def parts_changed(
+    original: GaussianHead, edited: GaussianHead, capture: Capture, test: list[int]
+) -> dict[str, float | None]:
+    """Mean absolute change of colour in hair, clothes and background, as the unedited picture shows
+    them.
+    """
+    sums: dict[str, list[float]] = {"hair": [], "clothes": [], "background": []}
+    for t in every(test, PORTRAITS):
+        before, after = (head.render_frame(capture, t) for head in (original, edited))
+        points = capture.landmarks[t, KEPT_66, :2].double().numpy()
+        regions = find_regions(before.double().numpy(), points)
+        regions["background"] = 1 - regions["foreground"]
+        change = (after - before).abs().mean(-1)
+        for name, found in sums.items():
+            part = torch.from_numpy(regions[name]) > CLEARLY
+            if part.sum() > FEWEST_PIXELS:
+                found.append(float(change[part].mean()))
+    return {name: _mean(found) for name, found in sums.items()}
+
+
+@torch.no_grad()
+def flicker(
+    original: GaussianHead, edited: GaussianHead, capture: Capture, test: list[int]
+) -> dict[str, float]:
+    """What is left between neighbours after warping (see `metrics.consistency`): of frames that
+    follow each other, and of views of the neutral frame a few degrees apart.
+    """
+    heads = (original, edited)
+    frames = []
+    for t in every(test[:-1], PORTRAITS):
+        before, after = ([h.render_frame(capture, t + k) for k in (0, 1)] for h in heads)
+        frames.append(warp_error((before[0], before[1]), (after[0], after[1])))
+    cameras, m = capture.orbit_cameras(NEIGHBOURS), capture.neutral
+    before, after = ([h.render_frame(capture, m, c) for c in cameras] for h in heads)
+    views = [
+        warp_error((before[k], before[k + 1]), (after[k], after[k + 1]))
+        for k in range(len(cameras) - 1)
+    ]
+    return {"flicker": float(np.mean(frames)), "view_flicker": float(np.mean(views))}
 
 
 def mouth_kept(after: Performance, landmarks: Tensor) -> float | None:

@@ -24,7 +24,7 @@ from stkit.capture.capture import Arrays, Capture, split_frames
 from stkit.face_models.landmarks import KEPT_66
 from stkit.io.images import png
 from stkit.io.tensors import write_text
-from stkit.metrics import psnr
+from stkit.metrics.pictures import psnr
 from stkit.runs.machine import circumstances, machine
 from stkit.runs.road import Road
 from stkit.runs.scores import NOVEL_FRAMES, every, rescaled, true_to_tracked

@@ -20,7 +20,7 @@ from stkit.diffusion.instruct_pix2pix import InstructPix2PixEditor
 from stkit.diffusion.tiny import PICTURE_GUIDANCE, SIZE, TEXT_GUIDANCE, WEIGHTS, vocabulary
 from stkit.diffusion.tiny.data import disturb, paint, sittings
 from stkit.io.images import sheet
-from stkit.metrics import psnr
+from stkit.metrics.pictures import psnr
 from stkit.progress import bar
 from stkit.studies.tiny_editor_card import card
 

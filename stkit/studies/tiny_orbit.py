@@ -20,7 +20,7 @@ from stkit.diffusion.orbit.data import small
 from stkit.diffusion.v3d import V3DViews
 from stkit.diffusion.v3d_cameras import FRAMES, STEP, chin_row, v3d_cameras
 from stkit.heads.mesh import MeshHead
-from stkit.metrics import psnr
+from stkit.metrics.pictures import psnr
 from stkit.render import render_mesh
 from stkit.runs.machine import code_version
 from stkit.runs.road import Road

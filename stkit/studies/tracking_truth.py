@@ -21,7 +21,7 @@ from stkit.face_models.makehuman import makehuman
 from stkit.face_models.makehuman.head import ARKIT
 from stkit.geometry import nearest, umeyama, vertex_normals
 from stkit.io.tensors import write_text
-from stkit.metrics import correlation
+from stkit.metrics.pictures import correlation
 from stkit.runs.machine import circumstances, machine
 from stkit.runs.profiles import get_profile
 from stkit.runs.source import Source

@@ -14,7 +14,7 @@ from stkit.driving.motion import Motion, own_motion, play
 from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.tensors import write_text
-from stkit.metrics import psnr
+from stkit.metrics.pictures import psnr
 from stkit.viewers.browser_twin import browser_gaussians
 from stkit.viewers.packet import Packet
 from stkit.viewers.packing import clip_frames, pack_head

@@ -5,7 +5,7 @@ losses.
 from stkit.capture import Capture
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import curves, evenly, sheet
-from stkit.runs.scores import held_out_scores, novel_view_score
+from stkit.runs.scores import absent_because, held_out_scores, novel_view_score
 from stkit.runs.store import Work
 from stkit.views import Views
 
@@ -28,10 +28,10 @@ def gaussians(
     losses.
     """
     train, test = capture.split()
-    for name, value in held_out_scores(head, capture, raw, train, test).items():
-        work.record(name, value, "LPIPS's VGG weights are not here, see `stkit doctor`")
-    novel = novel_view_score(head, capture, test)
-    work.record("head.psnr_novel", novel, "a real clip has no true side views")
+    scores = held_out_scores(head, capture, raw, train, test)
+    scores["head.psnr_novel"] = novel_view_score(head, capture, test)
+    for name, value in scores.items():
+        work.record(name, value, absent_because(name))
     if views is not None:
         _views_figure(work, views)
     _held_out_figure(work, head, capture, test)

@@ -5,12 +5,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from stkit import metrics
 from stkit.capture import Capture
 from stkit.capture.preprocess import model_landmarks
 from stkit.face_models.landmarks import KEPT_66
 from stkit.geometry import vertex_normals
 from stkit.io.images import evenly, figure, marked, sheet
+from stkit.metrics import pictures as metrics
 from stkit.render import render_mesh
 from stkit.runs.store import Work
 from stkit.space import to_world

@@ -1,0 +1,1 @@
+"""How good is it? Metrics of pictures, landmarks and faces, a module for each kind."""

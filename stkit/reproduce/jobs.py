@@ -1,0 +1,134 @@
+"""`stkit reproduce`: compute what is missing, head by head, and write records and pages."""
+
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from stkit.errors import RequestError
+from stkit.io.tensors import read_json, write_json, write_text
+from stkit.reproduce.figures import FIGURES
+from stkit.reproduce.pages import claims_page, table_page
+from stkit.reproduce.records import Record
+from stkit.reproduce.request import Request, head_name
+from stkit.reproduce.tables import TABLES
+from stkit.runs.folders import slug
+from stkit.runs.machine import circumstances, machine
+
+NAMES = tuple(dict.fromkeys([*TABLES, *FIGURES]))
+JPEG_QUALITY = 88
+
+__all__ = ["NAMES", "Request", "reproduce"]
+
+
+def reproduce(names: list[str], request: Request, say: Callable[[str], None] = print) -> Path:
+    """Compute the named tables and figures (default: all) on every head, one head after the other;
+    each is written as soon as it is there. Returns the page of claims.
+
+    Raises RequestError for an unknown name, before anything is computed.
+    """
+    wanted = names or list(NAMES)
+    unknown = [name for name in wanted if name not in NAMES]
+    if unknown:
+        raise RequestError(f"{', '.join(unknown)}: unknown; there are: {', '.join(NAMES)}")
+    for head in request.heads:
+        for name in wanted:
+            begun = time.monotonic()
+            _one(name, head, request)
+            say(f"{head_name(head)}, {name}: {(time.monotonic() - begun) / 60:.1f} minutes")
+    return write_pages(request.folder)
+
+
+def _one(name: str, head: str, request: Request) -> None:
+    """A head's numbers of one table, and its sheet of one figure."""
+    if name in TABLES:
+        _measure(name, head, request)
+    if name in FIGURES and request.pictures:
+        _draw(name, head, request)
+
+
+def _measure(name: str, head: str, request: Request) -> None:
+    table, road = TABLES[name], request.road(head)
+    begun = time.monotonic()
+    rows = table.rows(road, request, table.columns)
+    record = Record.load(request.folder, name)
+    record.put(head_name(head), rows, _origin(request, road.settings.name, begun))
+    record.save(request.folder)
+
+
+def _origin(request: Request, profile: str, begun: float) -> dict:
+    """What a head's numbers or sheet were computed on; minutes count what was not in the store."""
+    return {
+        "profile": profile,
+        "seeds": request.seeds,
+        "prompt": request.prompt,
+        "stand_ins": f"editor {request.editor}, mesh-prior views, MakeHuman's face model",
+        "minutes": (time.monotonic() - begun) / 60,
+        "machine": machine(),
+        **circumstances(),
+    }
+
+
+def _draw(name: str, head: str, request: Request) -> None:
+    road, begun = request.road(head), time.monotonic()
+    figure = FIGURES[name](road, request)
+    file = f"{name}-{slug(head_name(head))}.jpg"
+    request.folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(figure.picture).save(request.folder / file, quality=JPEG_QUALITY)
+    sheets = read_json(request.folder / "figures.json")
+    origin = _origin(request, road.settings.name, begun)
+    sheets.setdefault(name, {})[head_name(head)] = {
+        "file": file,
+        "alt": figure.alt,
+        "caption": figure.caption,
+        "origin": origin,
+    }
+    write_json(request.folder / "figures.json", sheets)
+
+
+def write_pages(folder: Path) -> Path:
+    """Every page anew from the records in a folder; the page of claims comes last and is
+    returned.
+    """
+    records = {name: Record.load(folder, name) for name in TABLES}
+    for name, record in records.items():
+        if record.rows:
+            write_text(
+                folder / f"{name}.md", table_page(TABLES[name], record, command(name, record))
+            )
+    sheets = read_json(folder / "figures.json")
+    if sheets:
+        write_text(folder / "figures.md", figures_page(sheets))
+    path = folder / "claims.md"
+    write_text(path, claims_page(records))
+    return path
+
+
+def command(name: str, record: Record) -> str:
+    """What makes a record again."""
+    heads = " ".join(shlex.quote(head) for head in record.rows)
+    last = list(record.origin.values())[-1]
+    return (
+        f"stkit reproduce {name} --heads {heads} --profile {last['profile']} "
+        f"--seeds {last['seeds']} --prompt {shlex.quote(last['prompt'])}"
+    )
+
+
+def figures_page(sheets: dict[str, dict[str, dict]]) -> str:
+    """All sheets under the numbers of the paper's figures."""
+    parts = ["# The paper's figures, on our heads", FIGURES_NOTE]
+    for name in (n for n in NAMES if n in sheets):
+        parts.append(f"## Figure {name.removeprefix('figure')}")
+        for head, sheet in sheets[name].items():
+            origin = sheet["origin"]
+            made = f"{head}, profile {origin['profile']}, {origin['stand_ins']}, {origin['code']}"
+            parts += [f"![{sheet['alt']}]({sheet['file']})", f"*{sheet['caption']} ({made})*"]
+    return "\n\n".join([*parts, ""])
+
+
+FIGURES_NOTE = (
+    "Each sheet has the number of the paper's figure that asks the same question. The heads are "
+    "made-up people, and the editor and the views are the kit's stand-ins."
+)

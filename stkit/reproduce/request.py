@@ -1,0 +1,44 @@
+"""What is asked of `stkit reproduce`, and the runs that answer it."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from stkit.errors import RequestError
+from stkit.reproduce.records import check_heads
+from stkit.runs.folders import slug
+from stkit.runs.road import Road
+
+
+@dataclass(frozen=True)
+class Request:
+    """heads: videos or made-up people; seeds: of every edit; folder: where records and pages go;
+    pictures: whether heads may be shown.
+    """
+
+    heads: tuple[str, ...] = ("synthetic",)
+    profile: str | None = None
+    seeds: int = 1
+    prompt: str = "turn the person into a clown"
+    editor: str = "tiny"
+    folder: Path = Path("reproduced")
+    pictures: bool = True
+
+    def __post_init__(self) -> None:
+        check_heads(list(self.heads))
+        if self.seeds < 1:
+            raise RequestError(f"seeds {self.seeds}: at least one is needed")
+
+    def road(self, head: str) -> Road:
+        """The run of a head."""
+        return _road(head, self.profile)
+
+
+@lru_cache(maxsize=8)
+def _road(head: str, profile: str | None) -> Road:
+    return Road(f"reproduce-{slug(head_name(head))}", head, profile, 0, quiet=True)
+
+
+def head_name(head: str) -> str:
+    """A head's name in records: a video's without its folder and ending."""
+    return head if head.startswith("synthetic") else Path(head).stem

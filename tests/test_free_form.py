@@ -12,8 +12,7 @@ from stkit.capture import Capture
 from stkit.driving.hair import against_chest, follow_head
 from stkit.driving.motion import own_motion, play, retarget
 from stkit.geometry import generator
-from stkit.heads.alignment import align_frames, still
-from stkit.heads.fit_gaussians import show_frozen
+from stkit.heads.alignment import align_frames, show_frozen, still
 from stkit.heads.free_form import COUNT, HIGH, LOW, NODES, displacement, stretch
 from stkit.metrics.pictures import psnr
 from stkit.viewers.browser_twin import browser_gaussians

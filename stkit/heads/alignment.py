@@ -15,6 +15,7 @@ from torch import Tensor
 from stkit.capture.capture import Capture
 from stkit.geometry import so3_exp
 from stkit.heads.free_form import COUNT, stretch
+from stkit.heads.placing import PosableHead
 from stkit.metrics.pictures import iou_loss
 from stkit.space import FramePose
 from stkit.training import cosine_schedule
@@ -29,6 +30,17 @@ LATTICE_RATE = 0.015  # of Adam, decimetres
 LATTICE_STIFFNESS = 1e-4  # holds hair and clothes to where the head takes them
 
 Show = Callable[[FramePose], tuple[Tensor, Tensor]]
+
+
+def show_frozen(head: PosableHead, capture: Capture, t: int) -> Show:
+    """A renderer of frame t for `align_frames`: expression and shape stay, head and chest may be
+    moved.
+    """
+    frame = capture.frame_pose(t)
+    with torch.no_grad():
+        canonical = head.canonical(frame.beta, frame.pose)
+
+    return lambda now: head.place(canonical, now).render(capture.camera)
 
 
 def align_frames(

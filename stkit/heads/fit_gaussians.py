@@ -14,7 +14,7 @@ from stkit.cameras import Camera
 from stkit.capture import Capture, sampling_probabilities
 from stkit.capture.rig import Rig
 from stkit.geometry import generator, nearest
-from stkit.heads.alignment import Show, align_frames
+from stkit.heads.alignment import align_frames, show_frozen
 from stkit.heads.free_form import stretch
 from stkit.heads.gaussian import GaussianHead, GaussianSettings
 from stkit.heads.gaussian_start import from_mesh
@@ -130,17 +130,6 @@ def start_colours(capture: Capture, mesh: MeshHead) -> Callable[[Tensor], Tensor
     t = capture.neutral
     colour = mesh.color(features, mesh.share(verts), capture.beta[t], capture.pose[t])
     return lambda points: colour[nearest(points, verts)[1][:, 0]]
-
-
-def show_frozen(head: GaussianHead, capture: Capture, t: int) -> Show:
-    """A renderer of frame t for `align_frames`: expression and shape stay, head and chest may be
-    moved.
-    """
-    frame = capture.frame_pose(t)
-    with torch.no_grad():
-        canonical = head.canonical(frame.beta, frame.pose)
-
-    return lambda now: head.place(canonical, now).render(capture.camera)
 
 
 @dataclass(frozen=True)

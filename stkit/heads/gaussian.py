@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from stkit.cameras import Camera
 from stkit.capture import Capture
-from stkit.geometry import axis_angle_to_quat, nearest, quat_multiply
+from stkit.geometry import nearest
 from stkit.heads.free_form import displacement
 from stkit.heads.networks import AttributeNet, ColorNet, Deformation, expression_share
+from stkit.heads.placing import carried
 from stkit.io.tensors import load_tensors, save_tensors
 from stkit.render.gaussians import Gaussians
-from stkit.space import FramePose, to_world
+from stkit.space import FramePose
 
 
 @dataclass(frozen=True)
@@ -120,18 +121,7 @@ class GaussianHead(nn.Module):
         the jaw and follows.
         """
         follow = self.follow_logits.sigmoid()[:, None]
-        head = axis_angle_to_quat(frame.pose[:3])
-        chest = quat_multiply(
-            axis_angle_to_quat(frame.torso[:3]), axis_angle_to_quat(frame.rest[:3])
-        )
-        turn = nn.functional.normalize(follow * head + (1 - follow) * chest, dim=-1)
-        swung = self.swing(canonical, frame.lattice)
-        return replace(
-            swung,
-            means=to_world(swung.means, frame, follow),
-            quats=quat_multiply(turn, canonical.quats),
-            scales=frame.scale * canonical.scales,
-        )
+        return carried(self.swing(canonical, frame.lattice), frame, follow)
 
     def gaussians(self, frame: FramePose) -> Gaussians:
         """World-space Gaussians of one frame, decimetres."""

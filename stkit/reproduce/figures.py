@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from stkit.capture import Capture
-from stkit.diffusion.views import get_views
+from stkit.diffusion.orbit.views import tiny_orbit_views
 from stkit.driving.motion import Motion, play, retarget
 from stkit.editing.weights import landmark_set, point_weights, weight_image
-from stkit.heads.gaussian import GaussianHead
+from stkit.heads.placing import PosableHead
 from stkit.io.images import colour_map, evenly, sheet
 from stkit.metrics.consistency import flow, warped
 from stkit.reproduce.request import Request
@@ -142,7 +142,7 @@ def _variants(road: Road, names: list[str]) -> Figure:
     rows, parts = [], []
     for name in names:
         variant = run_variant(road, name)
-        rows.append(_sides(*variant.head(road)))
+        rows.append(_sides(variant.posable(road), variant.capture(road)))
         side = variant.numbers.get("head.psnr_novel")
         truth = f", {side:.1f} dB at ±30°" if side is not None else ""
         parts.append(f"{name} {variant.numbers['head.psnr_heldout']:.1f} dB{truth}")
@@ -154,14 +154,14 @@ def _variants(road: Road, names: list[str]) -> Figure:
     )
 
 
-def _sides(head: GaussianHead, capture: Capture) -> list[Tensor]:
+def _sides(head: PosableHead, capture: Capture) -> list[Tensor]:
     cameras = capture.orbit_cameras(SIDES)
     return [head.render_frame(capture, capture.neutral, camera) for camera in cameras]
 
 
 def frame_by_frame(road: Road, request: Request) -> Figure:
     """Figure 9: what happens when every frame is turned by itself, instead of one neutral frame."""
-    capture, orbit = road.raw_capture(), get_views("tiny-orbit")
+    capture, orbit = road.raw_capture(), tiny_orbit_views("cpu")
     first = capture.neutral if capture.neutral + TURNED_FRAMES < len(capture) else 0
     frames = list(range(first, first + TURNED_FRAMES))
     turned = [orbit.orbit(capture.image(t), capture.matte(t)) for t in frames]

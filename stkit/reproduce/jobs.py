@@ -34,6 +34,8 @@ def reproduce(names: list[str], request: Request, say: Callable[[str], None] = p
     if unknown:
         raise RequestError(f"{', '.join(unknown)}: unknown; there are: {', '.join(NAMES)}")
     for head in request.heads:
+        request.road(head).check(request.prompt, request.editor)
+    for head in request.heads:
         for name in wanted:
             begun = time.monotonic()
             _one(name, head, request)

@@ -1,4 +1,4 @@
-"""Pages for people: each table with the paper's values beside ours, and the verdicts on all claims."""
+"""Pages for people: each table with the paper's values beside ours, and a verdict on each claim."""
 
 from stkit.reproduce.claims import CLAIMS, Records
 from stkit.reproduce.paper import TABLES as PAPER
@@ -72,7 +72,8 @@ def _measured(table: Table, record: Record) -> dict[str, str]:
 
 def _means(table: Table, record: Record) -> str:
     rows = [["mean over heads and seeds", *record.variants]]
-    for metric, title in _measured(table, record).items():
+    measured = _measured(table, record)
+    for metric, title in measured.items():
         rows.append([title, *[number(record.mean(v, metric)) for v in record.variants]])
     absent = [
         title for name, title in table.metrics.items() if name not in _measured(table, record)
@@ -120,9 +121,9 @@ def claims_page(records: Records) -> str:
 
 
 CLAIMS_NOTE = (
-    "Differences are paired over heads and seeds, with 95 % bootstrap intervals in brackets. A claim "
-    "is *supported* or *contradicted* only where the whole interval is on one side of zero; where "
-    "the metrics disagree it is *mixed*. All of it was measured with the kit's stand-ins (a small "
-    "editor, mesh-prior views, MakeHuman's face model) on the heads that the tables name, so a "
-    "verdict is about the method as it runs here."
+    "Differences are paired over heads and seeds, with 95 % bootstrap intervals in brackets. A "
+    "claim is *supported* or *contradicted* only where the whole interval is on one side of zero; "
+    "where the metrics disagree it is *mixed*. All of it was measured with the kit's stand-ins (a "
+    "small editor, mesh-prior views, MakeHuman's face model) on the heads that the tables name, "
+    "so a verdict is about the method as it runs here."
 )

@@ -18,10 +18,10 @@ from stkit.driving.hair import follow_head
 from stkit.driving.motion import Motion, play
 from stkit.editing.weights import landmark_set, point_weights, weight_image
 from stkit.face_models.landmarks import KEPT_66, openings
-from stkit.heads.alignment import align_frames
-from stkit.heads.fit_gaussians import show_frozen
+from stkit.heads.alignment import align_frames, show_frozen
 from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead
+from stkit.heads.placing import PosableHead
 from stkit.metrics.learned import perceptual
 from stkit.metrics.pictures import correlation, haarpsi, iou, ms_ssim, psnr, ssim
 from stkit.runs.identity_scores import identity_scores
@@ -74,7 +74,7 @@ def mesh_scores(
 
 
 def held_out_scores(
-    head: GaussianHead, capture: Capture, raw: Capture, train: list[int], test: list[int]
+    head: PosableHead, capture: Capture, raw: Capture, train: list[int], test: list[int]
 ) -> dict[str, float | None]:
     """Scores of pictures over white with the matte applied: '_heldout' on held-out frames, '_train'
     on frames that were trained on, as the paper scores.
@@ -125,7 +125,7 @@ def picture_scores(pairs: list[tuple[Tensor, Tensor]]) -> dict[str, float | None
 
 
 def hair_predicted_score(
-    head: GaussianHead, capture: Capture, raw: Capture, test: list[int]
+    head: PosableHead, capture: Capture, raw: Capture, test: list[int]
 ) -> float:
     """PSNR (dB) on some held-out frames whose hair and clothes were not tracked: they move as the
     head's pose predicts, from the training frames of `capture`. Head and chest, of `raw`, are
@@ -148,7 +148,7 @@ def has_truth(capture: Capture) -> bool:
 
 
 def novel_view_score(
-    head: GaussianHead,
+    head: PosableHead,
     capture: Capture,
     test: list[int],
     azimuths: tuple[float, ...] = (-30.0, 30.0),

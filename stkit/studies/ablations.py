@@ -12,9 +12,11 @@ from PIL import Image
 from stkit.cameras import orbit_camera
 from stkit.capture import Capture, Track
 from stkit.diffusion.views import get_views
+from stkit.heads.baselines.fitting import fit_baseline, load_baseline, save_baseline
 from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
 from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead, new_mesh_head
+from stkit.heads.placing import PosableHead
 from stkit.io.images import sheet, u8
 from stkit.io.tensors import read_json
 from stkit.runs.road import Road
@@ -24,6 +26,7 @@ from stkit.runs.store import Artifact, Recipe, Work, results
 from stkit.training import seeded
 from stkit.views import FRONTAL, ORBIT
 
+BASELINE_HEAD = "baseline_head.safetensors"
 SIDES = (0.0, -30.0, 30.0, 60.0)  # degrees, of the pictures
 
 
@@ -33,7 +36,8 @@ class Variant:
 
     azimuths of the views (None: no views); the surface that the Gaussians start on: the mesh
     stage's ('mesh'), the fitted face model's ('model') or a unit sphere's ('sphere'); whether the
-    mesh stage's MLP_deform is kept; and who makes the views ("": the run's provider).
+    mesh stage's MLP_deform is kept; and who makes the views ("": the run's provider). baseline: a
+    name of `heads.baselines.fitting.BASELINES`, trained instead; it has no mesh and no views.
     """
 
     idea: str
@@ -41,6 +45,7 @@ class Variant:
     surface: str = "mesh"
     keep_deformation: bool = True
     provider: str = ""
+    baseline: str = ""
 
 
 VARIANTS = {
@@ -63,6 +68,8 @@ VARIANTS = {
         keep_deformation=False,
     ),
     "D2": Variant("mesh stage, but MLP_deform from scratch", keep_deformation=False),
+    "deformed-points": Variant("PointAvatar's idea, rebuilt small", baseline="deformed-points"),
+    "surface-gaussians": Variant("FlashAvatar's idea, rebuilt small", baseline="surface-gaussians"),
 }
 CODE = ("stkit.studies.ablations",)
 
@@ -82,22 +89,31 @@ class Ablated:
         """One held-out frame from four sides."""
         return self.folder / "sides.png"
 
-    def head(self, road: Road) -> tuple[GaussianHead, Capture]:
-        """The variant's head, and the run's capture with the tracking that its training refined."""
-        capture = road.raw_capture().with_track(Track.load(self.folder / TRACK))
-        return GaussianHead.load(self.folder / GAUSSIAN_HEAD), capture
+    def capture(self, road: Road) -> Capture:
+        """The run's capture with the tracking that the variant's training refined."""
+        return road.raw_capture().with_track(Track.load(self.folder / TRACK))
+
+    def head(self, road: Road) -> GaussianHead:
+        """The variant's head; a baseline's is another kind, see `posable`."""
+        return GaussianHead.load(self.folder / GAUSSIAN_HEAD)
+
+    def posable(self, road: Road) -> PosableHead:
+        """The head of any variant, to be shown."""
+        baseline = self.folder / BASELINE_HEAD
+        if baseline.exists():
+            return load_baseline(baseline, road.raw_capture())
+        return self.head(road)
 
 
 def run_variant(road: Road, name: str) -> Ablated:
     """A variant on a run's subject, found in the store or computed."""
     variant, settings = VARIANTS[name], variant_settings(road, VARIANTS[name])
+    inputs = {"capture": road.plan.captured().key}
+    if not variant.baseline:
+        inputs["mesh"] = road.plan.meshed().key
+    named = {"variant": variant, "settings": settings, "views": road.plan.views}
     artifact = Artifact(
-        Recipe(
-            "ablation",
-            {"variant": variant, "settings": settings, "views": road.plan.views},
-            {"capture": road.plan.captured().key, "mesh": road.plan.meshed().key},
-            CODE,
-        ),
+        Recipe("ablation", named, inputs, CODE),
         road.plan.device_of("gaussians"),
     )
     folder = road.made(
@@ -115,12 +131,27 @@ def variant_settings(road: Road, variant: Variant) -> GaussianTraining:
 
 def _compute(work: Work, road: Road, variant: Variant, settings: GaussianTraining) -> None:
     """Train the variant, score it, and picture one held-out frame from four sides."""
+    train, test = road.raw_capture().split()
+    trained = _baseline if variant.baseline else _variant
+    head, capture = trained(work, road, variant, settings, train)
+    capture.track.save(work.folder / TRACK)
+    scores = held_out_scores(head, capture, road.raw_capture(), train, test)
+    scores["head.psnr_novel"] = novel_view_score(head, capture, test)
+    scores["head.psnr_side"] = novel_view_score(head, capture, test, (-60.0, 60.0))
+    for name, value in scores.items():
+        work.record(name, value, absent_because(name))
+    _picture(work.folder / "sides.png", head, capture, test[len(test) // 2])
+
+
+def _variant(
+    work: Work, road: Road, variant: Variant, settings: GaussianTraining, train: list[int]
+) -> tuple[PosableHead, Capture]:
+    """The method with something left out or changed."""
     mesh, tracked = road.mesh_head(), road.raw_capture()
     if not variant.keep_deformation:
         mesh = unlearned(tracked, mesh, variant.surface)
     provider = get_views(variant.provider or road.plan.views)
     views = provider(tracked, mesh, variant.azimuths) if variant.azimuths else None
-    train, test = tracked.split()
     device = road.plan.device_of("gaussians")
     head, capture, _ = fit_gaussians(
         tracked.to(device),
@@ -131,18 +162,24 @@ def _compute(work: Work, road: Road, variant: Variant, settings: GaussianTrainin
         work.checkpoint,
         progress=road.progress,
     )
-    head, capture = head.cpu(), capture.to("cpu")
+    head = head.cpu()
     head.save(work.folder / GAUSSIAN_HEAD)
-    capture.track.save(work.folder / TRACK)
-    scores = held_out_scores(head, capture, tracked, train, test)
-    scores["head.psnr_novel"] = novel_view_score(head, capture, test)
-    scores["head.psnr_side"] = novel_view_score(head, capture, test, (-60.0, 60.0))
-    for name, value in scores.items():
-        work.record(name, value, absent_because(name))
-    _picture(work.folder / "sides.png", head, capture, test[len(test) // 2])
+    return head, capture.to("cpu")
 
 
-def _picture(path: Path, head: GaussianHead, capture: Capture, t: int) -> None:
+def _baseline(
+    work: Work, road: Road, variant: Variant, settings: GaussianTraining, train: list[int]
+) -> tuple[PosableHead, Capture]:
+    """Another paper's idea, on the same frames for as many steps."""
+    name = variant.baseline
+    head, capture, _ = fit_baseline(
+        name, road.raw_capture(), settings, train, work.checkpoint, road.progress
+    )
+    save_baseline(work.folder / BASELINE_HEAD, name, head)
+    return head, capture
+
+
+def _picture(path: Path, head: PosableHead, capture: Capture, t: int) -> None:
     centre = capture.head_centre(t)
     cameras = [orbit_camera(capture.camera, a, target=centre) for a in SIDES]
     row = [head.render_frame(capture, t, camera) for camera in cameras]

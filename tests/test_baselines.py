@@ -1,0 +1,45 @@
+"""The other papers' ideas: they learn, they follow the expression, and they are read back."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from stkit.errors import RequestError
+from stkit.heads.baselines.fitting import BASELINES, fit_baseline, load_baseline, save_baseline
+from stkit.heads.baselines.surface_gaussians import SurfaceGaussians
+from stkit.heads.fit_gaussians import GaussianTraining
+from stkit.metrics.pictures import psnr
+
+
+@pytest.mark.parametrize("name", list(BASELINES))
+def test_a_baseline_learns_and_is_read_back(name, capture, tmp_path):
+    train, test = capture.split()
+    settings = GaussianTraining(steps=60, track_steps=5)
+    head, tracked, history = fit_baseline(name, capture, settings, train)
+    assert sum(history["loss"][-10:]) < 0.7 * sum(history["loss"][:10])
+    assert all(torch.isfinite(p).all() for p in head.parameters())
+    save_baseline(tmp_path / "head.safetensors", name, head)
+    again = load_baseline(tmp_path / "head.safetensors", capture)
+    t = test[0]
+    shown = head.render_frame(tracked, t)
+    assert torch.equal(shown, again.render_frame(tracked, t))
+    assert psnr(shown, tracked.image(t)) > 12
+
+
+def test_gaussians_on_the_surface_follow_the_jaw(capture):
+    head = SurfaceGaussians(capture, torch.Generator().manual_seed(0), points=400)
+    still = capture.beta[capture.neutral]
+    names = capture.face().expression_names
+    opened = still.clone()
+    opened[names.index("jawOpen")] += 0.8
+    pose = capture.pose[capture.neutral]
+    moved = (head.canonical(opened, pose).means - head.canonical(still, pose).means).norm(dim=1)
+    assert moved.max() > 0.1 and (moved < 1e-3).float().mean() > 0.3
+
+
+@pytest.mark.parametrize("name", list(BASELINES))
+def test_another_face_model_is_refused(name, capture):
+    seated = replace(capture, seat=torch.zeros(7), hull=capture.hull_verts())
+    with pytest.raises(RequestError, match="MakeHuman"):
+        BASELINES[name](seated, torch.Generator())

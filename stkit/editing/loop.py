@@ -229,7 +229,7 @@ class Edit:
         if self.method.refresh and k % self.method.refresh_steps(s.refresh_every, s.steps) == 0:
             for shot in self.shots:
                 self._edit(shot, k)
-        elif self.method.rolling and k % s.edit_every == 0:
+        elif self.method.edit_is_due(k, s.steps, s.edit_every, len(self.shots)):
             self._edit(self.shots[self._pick()], k)
 
     def _edit(self, shot: Shot, k: int) -> None:

@@ -25,8 +25,9 @@ class Method:
     sampler.
 
     weighting: 'eq8', 'w' (always times w) or 'none'. w_picture: weight of the pictures' L1.
-    rolling: one shot every `edit_every` steps; refresh: all shots every `refresh_every` steps (and
-    at the start), at least `rounds` times in a run. moves: which parameters learn. region: the
+    rolling: one shot every `edit_every` steps, at least `passes` times as many as there are shots,
+    up to the share `until` of the run; refresh: all shots every `refresh_every` steps (and at the
+    start), at least `rounds` times in a run. moves: which parameters learn. region: the
     region whose traced Gaussians alone learn, where the settings name none; "" lets all learn.
     anchor: weight of a region's pull back to where it was (see `generations`); densify: split
     there every so many steps. text_guidance: times the editor's own (InstructPix2Pix: 7.5).
@@ -39,6 +40,8 @@ class Method:
     weighting: str = "none"
     w_picture: float = 1.0
     rolling: bool = True
+    passes: int = 0
+    until: float = 1.0
     refresh: bool = True
     rounds: int = 1
     moves: tuple[str, ...] = EVERYTHING
@@ -59,6 +62,15 @@ class Method:
             else float(sample_strength(1, generator, sampler)[0])
         )
 
+    def edit_is_due(self, k: int, steps: int, every: int, shots: int) -> bool:
+        """Whether step k of `steps` begins with an edit of one of so many shots; usually there is
+        one `every` so many steps.
+        """
+        time = int(self.until * steps)
+        if self.passes:
+            every = max(1, min(every, time // (self.passes * shots)))
+        return self.rolling and k < time and k % every == 0
+
     def refresh_steps(self, every: int, steps: int) -> int:
         """Steps between two refreshes of all shots in a run of `steps`, at most `every`."""
         return min(every, -(-steps // self.rounds))
@@ -75,6 +87,8 @@ GAUSSIAN_EDITOR = Method(
     "GaussianEditor: only the traced region's Gaussians move and split, anchored in place",
     strength=(LOW, 0.98),
     w_picture=10.0,
+    passes=2,
+    until=2 / 3,
     refresh=False,
     moves=("feature", "xyz", "log_scales", "opacity_logits"),
     anchor=0.05,

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stkit.errors import RequestError
-from stkit.reproduce import claims, figures, jobs, paper, tables
-from stkit.reproduce.intervals import paired
-from stkit.reproduce.pages import claims_page, table_page
-from stkit.reproduce.records import Record
-from stkit.reproduce.request import Request, head_name
+from stkit.studies.reproduce import claims, figures, jobs, paper, tables
+from stkit.studies.reproduce.intervals import paired
+from stkit.studies.reproduce.pages import claims_page, table_page
+from stkit.studies.reproduce.records import Record
+from stkit.studies.reproduce.request import Request, head_name
 
 ORIGIN = {
     "profile": "quick",

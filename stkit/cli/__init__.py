@@ -12,6 +12,7 @@ import traceback
 from stkit.cli.run import add_notebook, add_pages, add_run
 from stkit.cli.stock import add_assets
 from stkit.cli.studies import add_compare, add_people, add_reproduce
+from stkit.cli.study import add_study
 from stkit.errors import RequestError
 from stkit.runs.doctor import doctor
 from stkit.runs.notebooks import NotebookError
@@ -33,15 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for add in (
-        add_run,
-        add_pages,
-        add_compare,
-        add_reproduce,
-        add_people,
-        add_assets,
-        add_notebook,
-    ):
+    studies = (add_compare, add_reproduce, add_study, add_people)
+    for add in (add_run, add_pages, *studies, add_assets, add_notebook):
         add(commands)
     what = "what this machine can do, what is missing, and what to do about it"
     commands.add_parser("doctor", help=what).set_defaults(call=lambda _: 0 if doctor() else 1)

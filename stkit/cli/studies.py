@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from stkit.cli.options import CLOWN, EDITOR_HELP, PROFILE_HELP
-from stkit.reproduce import jobs
 from stkit.runs.profiles import PROFILES
 from stkit.studies import edit_methods, made_up_people
+from stkit.studies.reproduce import jobs
 
 
 def add_compare(commands) -> None:

@@ -1,9 +1,9 @@
 """Pages for people: each table with the paper's values beside ours, and a verdict on each claim."""
 
-from stkit.reproduce.claims import CLAIMS, Records
-from stkit.reproduce.paper import TABLES as PAPER
-from stkit.reproduce.records import Record
-from stkit.reproduce.tables import Table
+from stkit.studies.reproduce.claims import CLAIMS, Records
+from stkit.studies.reproduce.paper import TABLES as PAPER
+from stkit.studies.reproduce.records import Record
+from stkit.studies.reproduce.tables import Table
 
 PRIVATE_TITLES = {
     "figure6": "E1 to E4 (the numbers to Figure 6)",

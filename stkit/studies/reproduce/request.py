@@ -5,9 +5,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from stkit.errors import RequestError
-from stkit.reproduce.records import check_heads
 from stkit.runs.folders import slug
 from stkit.runs.road import Road
+from stkit.studies.reproduce.records import check_heads
 
 
 @dataclass(frozen=True)

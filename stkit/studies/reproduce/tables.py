@@ -7,14 +7,14 @@ from stkit.diffusion.editors import get_editor
 from stkit.diffusion.protocols import JointEditor
 from stkit.editing.loop import edit_head
 from stkit.editing.methods import get_method
-from stkit.reproduce.identity import matched_identity
-from stkit.reproduce.records import Numbers, Rows
-from stkit.reproduce.request import Request
 from stkit.runs.road import Road
 from stkit.runs.store import Artifact, Recipe, Work, results
 from stkit.studies.ablations import run_variant
 from stkit.studies.edit_methods import scored_edit
 from stkit.studies.edit_scores import edit_scores, perform
+from stkit.studies.reproduce.identity import matched_identity
+from stkit.studies.reproduce.records import Numbers, Rows
+from stkit.studies.reproduce.request import Request
 
 
 @dataclass(frozen=True)

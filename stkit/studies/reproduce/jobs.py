@@ -9,13 +9,13 @@ from PIL import Image
 
 from stkit.errors import RequestError
 from stkit.io.tensors import read_json, write_json, write_text
-from stkit.reproduce.figures import FIGURES
-from stkit.reproduce.pages import claims_page, table_page
-from stkit.reproduce.records import Record
-from stkit.reproduce.request import Request, head_name
-from stkit.reproduce.tables import TABLES
 from stkit.runs.folders import slug
 from stkit.runs.machine import circumstances, machine
+from stkit.studies.reproduce.figures import FIGURES
+from stkit.studies.reproduce.pages import claims_page, table_page
+from stkit.studies.reproduce.records import Record
+from stkit.studies.reproduce.request import Request, head_name
+from stkit.studies.reproduce.tables import TABLES
 
 NAMES = tuple(dict.fromkeys([*TABLES, *FIGURES]))
 JPEG_QUALITY = 88

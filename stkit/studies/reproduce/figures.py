@@ -16,12 +16,12 @@ from stkit.editing.weights import landmark_set, point_weights, weight_image
 from stkit.heads.placing import PosableHead
 from stkit.io.images import colour_map, evenly, sheet
 from stkit.metrics.consistency import flow, warped
-from stkit.reproduce.request import Request
-from stkit.reproduce.tables import METHODS
 from stkit.runs.road import Road
 from stkit.runs.scores import edit_change
 from stkit.studies.ablations import VARIANTS, run_variant
 from stkit.studies.edit_methods import scored_edit
+from stkit.studies.reproduce.request import Request
+from stkit.studies.reproduce.tables import METHODS
 
 PROMPTS = ("turn the person into a clown", "give the person red hair", "bronze statue")
 BOUNDARIES = (0.3, 0.5, 0.7)

@@ -11,17 +11,17 @@ from stkit.diffusion.editors import get_editor
 from stkit.editing.loop import Edit
 from stkit.editing.methods import get_method
 from stkit.editing.shots import make_shots
-from stkit.reproduce.records import Numbers
-from stkit.reproduce.request import Request
 from stkit.runs.road import Road
 from stkit.runs.scores import edit_change
 from stkit.runs.store import Artifact, Recipe, Work, results
 from stkit.studies.edit_scores import identity_kept
+from stkit.studies.reproduce.records import Numbers
+from stkit.studies.reproduce.request import Request
 
 TARGET, TOLERANCE = 0.20, 0.01  # mean change of colour where w >= 0.5
 LOOK_EVERY = 5  # steps
 PATIENCE = 8  # times the profile's own number of steps, after which a method is given up
-MODULES = ("stkit.reproduce.identity", "stkit.diffusion.editors")
+MODULES = ("stkit.studies.reproduce.identity", "stkit.diffusion.editors")
 
 
 def matched_identity(road: Road, request: Request, method: str, seed: int) -> Numbers:

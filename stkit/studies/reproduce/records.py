@@ -10,7 +10,7 @@ from typing import Any
 
 from stkit.errors import RequestError
 from stkit.io.tensors import read_json, write_json
-from stkit.reproduce.intervals import Interval, paired
+from stkit.studies.reproduce.intervals import Interval, paired
 
 Numbers = dict[str, float | None]
 Rows = dict[str, list[Numbers]]  # by variant, one entry a seed

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stkit.reproduce.records import Record
+from stkit.studies.reproduce.records import Record
 
 Records = dict[str, Record]
 SUPPORTED, CONTRADICTED = "supported", "contradicted"
@@ -72,7 +72,7 @@ def _weaker(method: str) -> tuple[Comparison, ...]:
 OTHERS = ("IN2N (GS)", "GaussianEditor", "GaussianEditor, whole head", "GaussCtrl")
 TRAINED, HELD_OUT = "head.psnr_train", "head.psnr_heldout"
 NOVEL, SIDE = "head.psnr_novel", "head.psnr_side"
-VOTES = "votes of volunteers: nobody was asked. `stkit study` is planned as the tool for it"
+VOTES = "votes of volunteers: nobody was asked. `stkit study` is the tool for it"
 CLIP = (
     "CLIP ViT-L/14 is not here; with its folder in place `metrics.learned.clip_scores` computes it"
 )

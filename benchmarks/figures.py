@@ -16,7 +16,6 @@ FIGURES = Path(__file__).resolve().parent.parent / "notebooks" / "figures"
 COPIES = {
     "pictures/edit/before_after.png": "before_after.png",
     "pictures/weights/weight_map.png": "weight_map.png",
-    "compare/compare.png": "methods.png",
 }
 WIDTH, EVERY, COLOURS, MILLISECONDS = 480, 2, 96, 120  # of the moving picture
 

@@ -17,13 +17,17 @@ from stkit.capture.detect import still_landmarks
 from stkit.capture.preprocess import PreprocessSettings
 from stkit.capture.rig import calibration_files, load_rig, triangulate
 from stkit.capture.rig_nersemble import NERSEMBLE
+from stkit.editing.shots import make_shots
 from stkit.face_models.landmarks import KEPT_66
 from stkit.geometry import so3_exp, umeyama
 from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
+from stkit.heads.fit_mesh import fit_mesh
 from stkit.heads.gaussian import GaussianSettings
 from stkit.heads.mesh import MeshSettings, new_mesh_head
+from stkit.heads.mesh_training import MeshTraining
 from stkit.io.video import VideoError, write_video
-from stkit.metrics.pictures import psnr
+from stkit.metrics.pictures import iou, psnr
+from stkit.studies.reproduce import rigs
 from stkit.synthetic.subject import make_subject
 from stkit.training import seeded
 
@@ -126,6 +130,53 @@ def test_more_cameras_teach_the_sides(filmed):
         ]
         sides[name] = np.mean([psnr(a, b) for a, b in shown])
     assert sides["rig"] > sides["one camera"] + 1, sides
+
+
+def test_more_cameras_teach_the_outline(filmed):
+    capture = filmed[2]
+    rig = load_rig(filmed[0], capture, count=5)
+    model = MeshSettings(width=16, pose_width=16, feature=8, cell=0.22)
+    training = MeshTraining(
+        steps=60, coarse_cell=0.22, lr=2e-3, warm_steps=100, resolution=128, w_hold=0.0, model=model
+    )
+    overlap = {}
+    for name, cameras in (("one camera", None), ("rig", rig)):
+        head, history = fit_mesh(capture, training, capture.split()[0], rig=cameras)
+        assert all(np.isfinite(history["loss"]))
+        shown = [
+            iou(head.render_frame(capture, rig.frames[k], rig.cameras[v]).mask, rig.shot(k, v)[1])
+            for k in (1, 3)
+            for v in (1, 2, 3)
+        ]
+        overlap[name] = np.mean(shown)
+    assert overlap["rig"] > overlap["one camera"], overlap
+
+
+def test_a_rigs_pictures_take_the_place_of_the_views(filmed):
+    capture = filmed[2]
+    rig = load_rig(filmed[0], capture, count=5)
+    shots = make_shots(capture, None, capture.split()[0], 4, rig)
+    others = shots[4:]
+    assert len(shots) == 8 and len({s.name for s in shots}) == 8
+    assert len({tuple(s.camera.viewmat.flatten().tolist()) for s in others}) == len(rig.cameras)
+    for k, shot in enumerate(others):
+        assert torch.equal(shot.original, rig.shot(k % 5, k % len(rig.cameras))[0])
+
+
+def test_a_made_up_person_is_filmed_by_sixteen_cameras(tmp_path, monkeypatch):
+    monkeypatch.setattr(rigs, "SIZE", 48)
+    cameras = rigs.rig_cameras()
+    at = torch.stack([c.centre() for c in cameras])
+    azimuths = torch.rad2deg(torch.atan2(at[:, 0], at[:, 2]))
+    assert len(cameras) == 16 and 90 < azimuths.max() - azimuths.min() < 96
+    monkeypatch.setattr(rigs, "rig_cameras", lambda: cameras[:3])
+    sequence = rigs.film_rig("synthetic:3", 2, tmp_path)
+    assert rigs.film_rig("synthetic:3", 2, tmp_path) == sequence
+    assert (sequence / "images" / rigs.TRACKED).exists()
+    found = NERSEMBLE.read(sequence)
+    assert found.names == ["00", "01", "02"]
+    assert torch.allclose(found.viewmats[2], cameras[2].viewmat, atol=1e-6)
+    assert found.read(0, [0.0])[0].shape == (48, 48, 3)
 
 
 def test_bad_rigs_are_named(filmed, tmp_path):

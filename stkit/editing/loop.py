@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stkit.capture import Capture
+from stkit.capture.rig import Rig
 from stkit.diffusion.depth import disparity
 from stkit.diffusion.protocols import Editor, JointEditor
 from stkit.editing.generations import Generations
@@ -95,17 +96,18 @@ def edit_head(
     frames: list[int],
     checkpoint: Path | None = None,
     progress=lambda x, **k: x,
+    rig: Rig | None = None,
 ) -> EditResult:
     """An edited copy of `head`, which stays as it is.
 
     What learns is the method's choice (ours: all Gaussian attributes, the colour and attribute
     nets); the deformation stays frozen, so that the edited head is animated as before (reading 25).
-    Raises the editor's PromptError, or ValueError where method, mode and editor do not go together,
-    before any step.
+    With a rig its true pictures take the place of the views. Raises the editor's PromptError, or
+    ValueError where method, mode and editor do not go together, before any step.
     """
     method = get_method(settings.method)
     check_request(method, editor, settings)
-    shots = make_shots(capture, views and views.to(capture.device), frames, settings.frames)
+    shots = make_shots(capture, views and views.to(capture.device), frames, settings.frames, rig)
     edit = Edit(copy.deepcopy(head), capture, shots, editor, method, settings)
     training = Training("edit", settings.steps, edit.step, edit.state())
     history = run_steps(training, checkpoint, progress)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stkit.cameras import Camera
 from stkit.capture import Capture
+from stkit.capture.rig import Rig
 from stkit.heads.gaussian import GaussianHead
 from stkit.space import FramePose, to_world
 from stkit.views import Views
@@ -39,9 +40,16 @@ class Shot:
         return replace(self, **moved)
 
 
-def make_shots(capture: Capture, views: Views | None, frames: list[int], count: int) -> list[Shot]:
+def make_shots(
+    capture: Capture,
+    views: Views | None,
+    frames: list[int],
+    count: int,
+    rig: Rig | None = None,
+) -> list[Shot]:
     """The views at the neutral frame, and `count` video frames spread evenly over `frames` (reading
-    20).
+    20). With a rig, as many of its pictures as there are video frames, from one camera after the
+    other.
     """
     shots = []
     if views is not None:
@@ -52,6 +60,17 @@ def make_shots(capture: Capture, views: Views | None, frames: list[int], count: 
         t = frames[k]
         image = capture.image(t)
         shots.append(Shot(f"frame {t}", capture.camera, capture.frame_pose(t), image, image))
+    return shots + (_rig_shots(capture, rig, count) if rig else [])
+
+
+def _rig_shots(capture: Capture, rig: Rig, count: int) -> list[Shot]:
+    shots = []
+    for k in range(count):
+        i, v = k % len(rig.frames), k % len(rig.cameras)
+        t, camera = rig.frames[i], rig.cameras[v].to(capture.device)
+        image = rig.shot(i, v)[0].to(capture.device)
+        name = f"frame {t}, camera {rig.names[v]}"
+        shots.append(Shot(name, camera, capture.frame_pose(t), image, image))
     return shots
 
 

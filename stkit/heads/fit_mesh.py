@@ -2,7 +2,7 @@
 with its weight.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from stkit.cameras import Camera
 from stkit.capture import Capture
+from stkit.capture.rig import Rig
 from stkit.geometry import generator
 from stkit.heads.landmark_teacher import LandmarkTeacher, warm_up
 from stkit.heads.mesh import MeshHead, new_mesh_head
@@ -34,14 +36,16 @@ def fit_mesh(
     frames: list[int],
     checkpoint: Path | None = None,
     progress=lambda x, **k: x,
+    rig: Rig | None = None,
 ) -> tuple[MeshHead, dict[str, list[float]]]:
-    """Optimise a mesh head on the given frames. Returns it and every loss term's history.
+    """Optimise a mesh head on the given frames, and on a rig's other cameras where there are.
+    Returns it and every loss term's history.
 
     Poses stay as tracked. Upstream moves them here too; ours were fitted to pixels and outlines
     before (`stkit.capture.refine`), and following a mesh that is still coarse took them further
     from the truth: sides lost 0.7 dB, held-out frames gained nothing.
     """
-    fit = _MeshFit(capture, settings, frames)
+    fit = _MeshFit(capture, settings, frames, rig)
     training = Training(
         "mesh",
         settings.steps,
@@ -71,11 +75,25 @@ class _Surface:
         self.head.activate(state["sdf"].to(self.head.low.device))
 
 
+@dataclass(frozen=True)
+class _Picture:
+    """What a step looks at: frame t, the camera, and what it shows over black (H, W, 3) with its
+    matte (H, W, 1).
+    """
+
+    t: int
+    camera: Camera
+    image: Tensor
+    matte: Tensor
+
+
 class _MeshFit:
     """The state of one optimisation: head, deformation's teacher, optimiser and random numbers."""
 
-    def __init__(self, capture: Capture, settings: MeshTraining, frames: list[int]):
-        self.capture, self.settings, self.frames = capture, settings, frames
+    def __init__(
+        self, capture: Capture, settings: MeshTraining, frames: list[int], rig: Rig | None
+    ):
+        self.capture, self.settings, self.frames, self.rig = capture, settings, frames, rig
         with seeded(settings.seed):
             coarse = replace(settings.model, cell=settings.coarse_cell)
             self.head = new_mesh_head(capture, coarse)
@@ -122,26 +140,42 @@ class _MeshFit:
         return values
 
     def sample(self) -> tuple[Tensor, dict[str, Tensor | float]]:
-        """The loss of one frame drawn by chance, and its weighted terms."""
-        chance = self.teacher.chance
-        t = self.frames[int(torch.multinomial(chance, 1, generator=self.generator))]
-        terms, vertices = self.terms(t)
+        """The loss of one picture drawn by chance, and its weighted terms."""
+        terms, vertices = self.terms(self._picture())
         loss = sum(terms.values(), torch.zeros((), device=self.capture.device))
         return loss, {"loss": loss, **terms, "vertices": vertices}
 
-    def terms(self, t: int) -> tuple[dict[str, Tensor], int]:
-        """Every weighted term of Eq. 4 and 5 in frame t, and how many vertices the mesh has."""
+    def _picture(self) -> _Picture:
+        """Another camera's picture of a rig, or a frame of the video."""
+        if self.rig is not None and self._random() < self.settings.rig_share:
+            return self._rig_picture(self.rig)
+        chance = self.teacher.chance
+        t = self.frames[int(torch.multinomial(chance, 1, generator=self.generator))]
+        return _Picture(t, self.camera, *self.targets[t])
+
+    def _rig_picture(self, rig: Rig) -> _Picture:
+        i, v = (int(torch.randint(n, (1,), generator=self.generator)) for n in rig.images.shape[:2])
+        device, size = self.capture.device, self.settings.resolution
+        over_white, matte = (x.to(device) for x in rig.shot(i, v))
+        image = over_white - (1 - matte)
+        camera = rig.cameras[v].resized(size).to(device)
+        return _Picture(rig.frames[i], camera, _shrink(image, size), _shrink(matte, size))
+
+    def _random(self) -> float:
+        return float(torch.rand(1, generator=self.generator))
+
+    def terms(self, picture: _Picture) -> tuple[dict[str, Tensor], int]:
+        """Every weighted term of Eq. 4 and 5 in a picture, and how many vertices the mesh has."""
         s, head = self.settings, self.head
-        frame = self.capture.frame_pose(t)
+        frame = self.capture.frame_pose(picture.t)
         mesh = head.posed(frame)
         colour = head.color(mesh.features, mesh.share, frame.beta, frame.pose)
-        out = render_mesh(mesh.world, mesh.faces, colour, self.camera, background=0.0)
-        image, matte = self.targets[t]
+        out = render_mesh(mesh.world, mesh.faces, colour, picture.camera, background=0.0)
         still = (1 - mesh.share)[:, None] * mesh.shift
         terms = {
-            "rgb": s.w_rgb * (out.image - image).abs().mean(),
+            "rgb": s.w_rgb * (out.image - picture.image).abs().mean(),
             "deform": s.w_deform * self.teacher.loss(head),
-            "silhouette": s.w_silhouette * iou_loss(out.mask, matte),
+            "silhouette": s.w_silhouette * iou_loss(out.mask, picture.matte),
             "sdf": s.w_sdf * head.sdf_at(head.landmarks).abs().mean(),
             "laplacian": s.w_laplacian * laplacian_loss(mesh.world, mesh.faces),
             "offset": s.w_offset * mesh.shift.square().sum(1).mean(),
@@ -167,12 +201,12 @@ def _target(capture: Capture, t: int, size: int) -> tuple[Tensor, Tensor]:
     """
     matte = capture.matte(t)
     image = torch.from_numpy(capture.frames[t]).to(capture.device).float() / 255 * matte
-    if capture.size == size:
-        return image, matte
     return _shrink(image, size), _shrink(matte, size)
 
 
 def _shrink(image: Tensor, size: int) -> Tensor:
     """An image (H, W, C) at `size` pixels, by area."""
+    if len(image) == size:
+        return image
     planes = image.permute(2, 0, 1)[None]
     return interpolate(planes, (size, size), mode="area")[0].permute(1, 2, 0)

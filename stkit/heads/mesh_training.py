@@ -16,7 +16,8 @@ class MeshTraining:
     the fitted head put it unless the pictures say otherwise. `rare` (see `capture.chances`) and
     `eyes`, the weight of their 12 landmarks in the deformation loss: without them a head learns the
     mouth first and never closes its lids. These four are the kit's. `beta_noise`, in standard
-    deviations over the clip, blurs the expressions that the deformation learns from.
+    deviations over the clip, blurs the expressions that the deformation learns from. `rig_share`:
+    how often a step looks at another camera of a rig, where there is one.
     """
 
     steps: int = 700
@@ -41,5 +42,6 @@ class MeshTraining:
     eyes: float = 8.0
     refresh_every: int = 20
     resolution: int = 256
+    rig_share: float = 0.6
     model: MeshSettings = field(default_factory=MeshSettings)
     seed: int = 0

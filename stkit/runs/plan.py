@@ -124,8 +124,12 @@ class Plan:
 
     def meshed(self) -> Artifact:
         """Of stage 02."""
-        inputs = {"capture": self.captured().key}
+        inputs = {"capture": self.captured().key} | self._rig_input()
         return self.artifact("mesh", asdict(self.mesh_settings()), inputs)
+
+    def _rig_input(self) -> dict[str, str]:
+        """What stages read of a rig, if there is one."""
+        return {"rig": digest_path(Path(self.rig))} if self.rig else {}
 
     def viewed(self, azimuths: tuple[float, ...]) -> Artifact:
         """Views of the neutral frame."""
@@ -139,14 +143,15 @@ class Plan:
         azimuths = self.azimuths()
         if azimuths:
             inputs["views"] = self.viewed(azimuths).key
-        if self.rig:
-            inputs["rig"] = digest_path(Path(self.rig))
+        inputs |= self._rig_input()
         return self.artifact("gaussians", asdict(self.gaussian_settings()), inputs)
 
     def edited(self, settings: EditSettings, editor: str) -> Artifact:
         """Of stage 05."""
         named = {"settings": settings, "editor": model_digest(editor)}
-        inputs = {"head": self.coloured().key, "views": self.viewed(FRONTAL).key}
+        inputs = {"head": self.coloured().key} | self._rig_input()
+        if not self.rig:
+            inputs["views"] = self.viewed(FRONTAL).key
         return self.artifact("edit", named, inputs)
 
 

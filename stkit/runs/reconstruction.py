@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stkit.capture import Capture, Track
-from stkit.capture.rig import load_rig
+from stkit.capture.rig import Rig, load_rig
 from stkit.diffusion.protocols import ViewProvider
 from stkit.diffusion.views import get_views
 from stkit.heads.gaussian import GaussianHead
@@ -27,6 +27,7 @@ class Reconstruction(Run):
         super().__init__(*words, **options)
         self._captures: dict[str, Capture] = {}
         self._provider: ViewProvider | None = None
+        self._rig: Rig | None = None
 
     # ---- 01
     def _capture_folder(self) -> Path:
@@ -70,6 +71,12 @@ class Reconstruction(Run):
             return raw
         return raw.with_track(Track.load(gaussians.folder / stages.TRACK))
 
+    def rig(self) -> Rig | None:
+        """The other cameras around the head, in the capture's world; None where there are none."""
+        if self.plan.rig and self._rig is None:
+            self._rig = load_rig(self.plan.rig, self.raw_capture(), progress=self.progress)
+        return self._rig
+
     # ---- 02
     def _mesh_folder(self) -> Path:
         artifact, capture = self.plan.meshed(), self.raw_capture()
@@ -77,7 +84,9 @@ class Reconstruction(Run):
         return self.made(
             artifact,
             "mesh",
-            lambda work: stages.make_mesh(work, capture, settings, device, self.progress),
+            lambda work: stages.make_mesh(
+                work, capture, self.rig(), settings, device, self.progress
+            ),
         )
 
     def mesh(self, **change) -> tuple[MeshHead, Capture]:
@@ -127,16 +136,13 @@ class Reconstruction(Run):
         artifact = self.plan.coloured()
 
         def make(work: Work) -> None:
-            capture, rig = self.raw_capture(), None
-            if self.plan.rig:
-                rig = load_rig(self.plan.rig, capture, progress=self.progress)
             stages.make_gaussians(
                 work,
-                capture,
+                self.raw_capture(),
                 self.mesh_head(),
                 self._stage_views(),
                 self.provider.stand_in,
-                rig,
+                self.rig(),
                 self.plan.gaussian_settings(),
                 artifact.device,
                 self.progress,

@@ -51,7 +51,8 @@ class Road(Reconstruction):
     # ---- 05
     def _edit_folder(self, settings: EditSettings, editor: str) -> Path:
         artifact = self.plan.edited(settings, editor)
-        head, capture, views = self.gaussian_head(), self.capture(), self.views()
+        head, capture, rig = self.gaussian_head(), self.capture(), self.rig()
+        views = None if rig else self.views()
         return self.made(
             artifact,
             f"edits/{edit_name(settings)}-{artifact.key[:6]}",
@@ -60,6 +61,7 @@ class Road(Reconstruction):
                 head,
                 capture,
                 views,
+                rig,
                 get_editor(editor, self.plan.device),
                 settings,
                 artifact.device,

@@ -43,10 +43,17 @@ def make_capture(work: Work, source: Source, settings: PreprocessSettings, progr
     write_json(work.folder / HISTORY, losses)
 
 
-def make_mesh(work: Work, capture: Capture, settings: MeshTraining, device: str, progress) -> None:
+def make_mesh(
+    work: Work,
+    capture: Capture,
+    rig: Rig | None,
+    settings: MeshTraining,
+    device: str,
+    progress,
+) -> None:
     """The mesh head: mesh_head.safetensors, mesh.obj of its neutral surface, and the losses."""
     train, _ = capture.split()
-    head, history = fit_mesh(capture.to(device), settings, train, work.checkpoint, progress)
+    head, history = fit_mesh(capture.to(device), settings, train, work.checkpoint, progress, rig)
     head = head.cpu()
     head.save(work.folder / MESH_HEAD)
     verts, faces, _ = head.extract()
@@ -96,7 +103,8 @@ def make_edit(
     work: Work,
     head: GaussianHead,
     capture: Capture,
-    views: Views,
+    views: Views | None,
+    rig: Rig | None,
     editor: Editor,
     settings: EditSettings,
     device: str,
@@ -115,6 +123,7 @@ def make_edit(
         train,
         work.checkpoint,
         progress,
+        rig,
     )
     done.head.cpu().save(work.folder / EDITED_HEAD, "edited")
     write_json(work.folder / LOG, {"edits": done.log})

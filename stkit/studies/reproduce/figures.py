@@ -111,7 +111,7 @@ def _edits(
 
 
 def methods_from_sides(road: Road, request: Request) -> Figure:
-    """Figures 4 and 10: editing methods from several sides."""
+    """Figure 4: editing methods from several sides."""
     head, capture = road.gaussian_head(), road.capture()
     heads, numbers = {"head": head}, {}
     for title, method in METHODS.items():
@@ -126,6 +126,12 @@ def methods_from_sides(road: Road, request: Request) -> Figure:
         if parts
         else f"“{request.prompt}”, the neutral frame.",
     )
+
+
+def methods_on_a_rig(road: Road, request: Request) -> Figure | None:
+    """Figure 10: the same of a head that sixteen cameras filmed; None for a video."""
+    rig = request.rig_road(road.plan.source.text)
+    return methods_from_sides(rig, request) if rig else None
 
 
 def without_the_mesh(road: Road, request: Request) -> Figure:
@@ -208,7 +214,7 @@ def drivers_and_edits(road: Road, request: Request) -> Figure:
     )
 
 
-FIGURES: dict[str, Callable[[Road, Request], Figure]] = {
+FIGURES: dict[str, Callable[[Road, Request], Figure | None]] = {
     "figure1": people_and_prompts,
     "figure3": boundaries,
     "figure4": methods_from_sides,
@@ -217,5 +223,6 @@ FIGURES: dict[str, Callable[[Road, Request], Figure]] = {
     "figure7": without_the_mesh,
     "figure8": without_views,
     "figure9": frame_by_frame,
+    "figure10": methods_on_a_rig,
     "figure11": drivers_and_edits,
 }

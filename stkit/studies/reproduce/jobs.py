@@ -52,8 +52,10 @@ def _one(name: str, head: str, request: Request) -> None:
 
 
 def _measure(name: str, head: str, request: Request) -> None:
-    table, road = TABLES[name], request.road(head)
-    begun = time.monotonic()
+    table, begun = TABLES[name], time.monotonic()
+    road = request.rig_road(head) if table.rig else request.road(head)
+    if road is None:
+        return
     rows = table.rows(road, request, table.columns)
     record = Record.load(request.folder, name)
     record.put(head_name(head), rows, _origin(request, road.settings.name, begun))
@@ -76,6 +78,8 @@ def _origin(request: Request, profile: str, begun: float) -> dict:
 def _draw(name: str, head: str, request: Request) -> None:
     road, begun = request.road(head), time.monotonic()
     figure = FIGURES[name](road, request)
+    if figure is None:
+        return
     file = f"{name}-{slug(head_name(head))}.jpg"
     request.folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(figure.picture).save(request.folder / file, quality=JPEG_QUALITY)

@@ -5,9 +5,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from stkit.errors import RequestError
-from stkit.runs.folders import slug
+from stkit.runs.folders import runs_root, slug
+from stkit.runs.profiles import get_profile
 from stkit.runs.road import Road
 from stkit.studies.reproduce.records import check_heads
+from stkit.studies.reproduce.rigs import TRACKED, film_rig
+from stkit.synthetic.subject import synthetic_seed
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,19 @@ class Request:
     def road(self, head: str) -> Road:
         """The run of a head."""
         return _road(head, self.profile)
+
+    def rig_road(self, head: str) -> Road | None:
+        """The run of a made-up head that sixteen cameras filmed; None for a video, which has one.
+
+        It takes half as many frames as the profile's other runs: every one is filmed 16 times.
+        """
+        if synthetic_seed(head) is None:
+            return None
+        frames = get_profile(self.profile).preprocess.max_frames // 2
+        name = slug(head_name(head))
+        folder = film_rig(head, frames, runs_root() / "rigs" / f"{name}-{frames}")
+        film = str(folder / "images" / TRACKED)
+        return Road(f"reproduce-rig-{name}", film, self.profile, 0, quiet=True, rig=str(folder))
 
 
 @lru_cache(maxsize=8)

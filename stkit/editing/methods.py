@@ -101,7 +101,7 @@ METHODS = {
         Method("E1", "strong edits everywhere: b = 0.8, no weights", strength=0.8),
         Method("E2", "weak edits everywhere: b = 0.2, no weights", strength=0.2),
         Method("E3", "random b, no weights"),
-        Method("E4", "random b, always times w", weighting="w"),
+        Method("E4", "random b (reading 32), always times w", weighting="w"),
         Method(
             "in2n",
             "Instruct-NeRF2NeRF: b ~ U(0.02, 0.98), one picture after another",

@@ -2,7 +2,7 @@
 
 The grid is a body-centred cubic lattice, whose triangles are better shaped than those of cut cubes.
 The SDF is negative inside. kaolin's marching_tetrahedra finds the same surface and serves as oracle
-where it is installed. Source: DMTet (Shen et al. 2021); the surface of the paper's Eq. 3.
+where it is installed. Source: DMTet (Shen et al. 2021); the paper's Sec. 3.2.
 """
 
 from collections.abc import Callable

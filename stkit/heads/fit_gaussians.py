@@ -39,7 +39,7 @@ class GaussianTraining:
     they do not learn single frames by heart: the mouth of an expressive clip follows a stranger
     better.
     `azimuths` (degrees): where mesh-prior views are asked for;
-    V3D's are the paper's six frontal ones. `rare`: see `capture.chances`. `view_share`,
+    V3D's are six frontal ones (reading 18). `rare`: see `capture.chances`. `view_share`,
     `rig_share`: how often a step looks at a view, and otherwise at another camera of a rig.
     """
 

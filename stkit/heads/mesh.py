@@ -136,7 +136,8 @@ class MeshHead(nn.Module):
         self.encoded = gamma(self.nodes)
 
     def start_sdf(self, points: Tensor) -> Tensor:
-        """The SDF (N,) that training starts from: the fitted head's surface, or GHA's sphere.
+        """The SDF (N,) that training starts from: the fitted head's surface, or the
+        unit sphere of the paper and of Gaussian-Head-Avatar.
 
         Upstream fits its net to a sphere of radius 1 dm first (lineage.md 1.2); here the net adds
         to a fixed start, which needs no pre-training and holds the sides that no frame shows.

@@ -7,8 +7,11 @@ from stkit.heads.mesh import MeshSettings
 
 @dataclass(frozen=True)
 class MeshTraining:
-    """Steps, frames a step, learning rates and loss weights of the mesh stage (paper values;
-    Laplacian, offset: lineage).
+    """Steps, frames a step, learning rates and loss weights of the mesh stage.
+
+    The weights of Eq. 4 are the paper's, that of the offsets the lineage's, and that of the
+    Laplacian the kit's (30; the lineage's is 100). Steps and rates are for short runs; the paper's
+    stand in the `paper` profile.
 
     `coarse_cell` is the grid's spacing (dm) until `refine_at` of the steps. `w_still` holds what
     moves with the pose alone: the Laplacian would rather pull the unseen back of the head forward

@@ -1,7 +1,7 @@
 """The readable backend: one camera, plain PyTorch, every Gaussian against every pixel.
 
 Slow, exact, any dtype; notebook 03 walks through it. Projection is EWA splatting, compositing is
-Eq. 1 of the paper with gsplat's cut-offs.
+Eq. 2 of the paper with gsplat's cut-offs.
 """
 
 import torch
@@ -65,7 +65,7 @@ def rasterize(
     alpha = torch.where((alpha >= ALPHA_MIN) & (sigma >= 0), alpha, torch.zeros_like(alpha))
     after = torch.cumprod(1 - alpha, 1)
     before = torch.cat([torch.ones_like(after[:, :1]), after[:, :-1]], 1)
-    # Eq. 1: alpha_i prod_{j<i} (1 - alpha_j)
+    # Eq. 2: alpha_i prod_{j<i} (1 - alpha_j)
     weights = torch.where(after > T_STOP, alpha * before, torch.zeros_like(alpha))
     values = torch.cat([colors, z[:, None]], -1) if settings.depth else colors
     image = (weights @ values).reshape(height, width, -1)

@@ -80,7 +80,7 @@ LAPTOP = Profile(
 
 PAPER = Profile(
     name="paper",
-    note="the paper's sizes, step counts and rates, for one GPU",
+    note="the paper's step counts and rates, the lineage's sizes, for one GPU",
     preprocess=PreprocessSettings(size=512, max_frames=3000, fit_steps=1000, refine_steps=6000),
     mesh=MeshTraining(
         steps=10_000,

@@ -1,4 +1,5 @@
-"""The paper's variants of the reconstruction (Tables 3 to 5), each trained and scored on a run.
+"""Variants of the reconstruction, each trained and scored on a run: the paper's (Tables 3 to 5),
+and `tiny-orbit`, `D1b` and the baselines, which are the kit's.
 
 Each variant says what it leaves out. Variants of one subject share its tracked capture and, where
 they have one, its mesh head, through the store; so does everything else that has the same key.

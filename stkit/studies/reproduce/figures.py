@@ -129,7 +129,7 @@ def methods_from_sides(road: Road, request: Request) -> Figure:
 
 
 def methods_on_a_rig(road: Road, request: Request) -> Figure | None:
-    """Figure 10: the same of a head that sixteen cameras filmed; None for a video."""
+    """Figure 10, more comparisons: of a head that sixteen cameras filmed; None for a video."""
     rig = request.rig_road(road.plan.source.text)
     return methods_from_sides(rig, request) if rig else None
 
@@ -140,7 +140,7 @@ def without_the_mesh(road: Road, request: Request) -> Figure:
 
 
 def without_views(road: Road, request: Request) -> Figure:
-    """Figure 8: with and without the views."""
+    """Figure 8, its part on V3D: with and without the views."""
     return _variants(road, ["full", "no-views"])
 
 
@@ -179,8 +179,8 @@ def frame_by_frame(road: Road, request: Request) -> Figure:
     return Figure(
         sheet(rows, [f"frame {t}" for t in frames], ["video", *[f"{a:.0f}°" for a in TURNED]]),
         f"{TURNED_FRAMES} neighbouring frames, and each turned by itself by the tiny orbit model",
-        "A small stand-in turns each frame by itself; the paper shows SV4D, a video model. What "
-        f"is left between neighbours after warping, video: {jumps[0]:.3f}; turned by "
+        "A small stand-in turns each frame by itself; the paper shows such a failure and cites "
+        f"SV4D. What is left between neighbours after warping, video: {jumps[0]:.3f}; turned by "
         f"{', '.join(parts)}.",
     )
 

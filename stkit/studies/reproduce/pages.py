@@ -24,6 +24,12 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
 
 
+def printed(values: tuple[float, ...]) -> list[str]:
+    """The paper's numbers with all the digits that it prints."""
+    digits = max(len(str(v).partition(".")[2]) for v in values)
+    return [f"{v:.{digits}f}" for v in values]
+
+
 def table_page(table: Table, record: Record, command: str) -> str:
     """The page of one table, or of an experiment that the paper describes without numbers."""
     title = PAPER[table.name].title if table.name in PAPER else PRIVATE_TITLES[table.name]
@@ -43,7 +49,7 @@ def _paper_part(name: str) -> list[str]:
         return []
     paper = PAPER[name]
     rows = [["", *paper.columns]]
-    rows += [[metric, *map(number, values)] for metric, values in paper.values.items()]
+    rows += [[metric, *printed(values)] for metric, values in paper.values.items()]
     return ["## The paper", f"Protocol: {paper.protocol}.", grid(rows)]
 
 

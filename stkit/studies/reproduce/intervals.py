@@ -40,13 +40,18 @@ def paired(differences: list[list[float]], seed: int = 0) -> Interval | None:
     count = sum(len(g) for g in groups)
     if count < 2:
         return None
-    rng = np.random.default_rng(seed)
-    means = np.empty(DRAWS)
-    for k in range(DRAWS):
-        chosen = rng.integers(len(groups), size=len(groups))
-        means[k] = np.mean(
-            [groups[i][rng.integers(len(groups[i]), size=len(groups[i]))].mean() for i in chosen]
-        )
+    means = _drawn_means(groups, np.random.default_rng(seed))
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     mean = float(np.mean([g.mean() for g in groups]))
     return Interval(mean, float(low), float(high), len(groups), max(len(g) for g in groups))
+
+
+def _drawn_means(groups: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Means (DRAWS,) of heads drawn with replacement, whose seeds are drawn with replacement."""
+    counts = np.array([len(g) for g in groups])
+    table = np.stack([np.resize(g, counts.max()) for g in groups])
+    heads = rng.integers(len(groups), size=(DRAWS, len(groups)))
+    seeds = (rng.random((*heads.shape, counts.max())) * counts[heads][..., None]).astype(int)
+    counted = np.arange(counts.max()) < counts[heads][..., None]
+    values = table[heads[..., None], seeds] * counted
+    return (values.sum(2) / counts[heads]).mean(1)

@@ -124,8 +124,8 @@ MATCHED = {
     "identity_video": EDITS["identity_video"],
 }
 OWN_HEAD = (
-    "The edited head is the run's own. In `quick` and `laptop` it has learned from 17 turned views, "
-    "while the paper's has six."
+    "The edited head is the run's own. In `quick` and `laptop` it has learned from 17 turned "
+    "views, the paper's from six."
 )
 VOTES = "Votes cannot be computed. The true sides of made-up people stand here instead."
 RECONSTRUCTIONS = {

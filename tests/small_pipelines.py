@@ -245,3 +245,19 @@ def poison(file: Path) -> None:
     for tensor in tensors.values():
         tensor.view(-1)[0] = torch.nan
     save_file(tensors, file, {"format": "pt"})
+
+
+def write_tiny_clip(folder) -> None:
+    """A CLIP with a few thousand random weights, and a tokenizer that knows seven words."""
+    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+
+    words = ["<|startoftext|>", "<|endoftext|>", "a</w>", "f", "a", "c", "e</w>"]
+    tokenizer = CLIPTokenizer(vocab={word: k for k, word in enumerate(words)}, merges=[])
+    tokenizer.save_pretrained(folder)
+    layers = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    layers |= {"num_hidden_layers": 1, "projection_dim": 8}
+    text = layers | {"vocab_size": len(words), "bos_token_id": 0, "eos_token_id": 1}
+    vision = layers | {"image_size": 32, "patch_size": 8}
+    torch.manual_seed(0)
+    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
+    CLIPModel(config).save_pretrained(folder)

@@ -5,7 +5,9 @@ import copy
 import numpy as np
 import pytest
 import torch
+from small_pipelines import write_tiny_clip
 
+from stkit.assets import expected_path
 from stkit.diffusion.editors import get_editor
 from stkit.editing import generations, methods
 from stkit.editing.loop import EditSettings, edit_head
@@ -18,6 +20,7 @@ from stkit.studies.edit_scores import (
     edit_scores,
     expression_kept,
     perform,
+    text_scores,
 )
 
 
@@ -249,11 +252,16 @@ def test_what_cannot_be_is_refused(gaussians, mesh):
         run(gaussians, mesh, "gaussian-editor", region="nose tip")
 
 
-def test_an_edit_has_its_numbers(gaussians, mesh):
-    edited = run(gaussians, mesh, "ours")[0]
-    capture = mesh[1]
+def test_an_edit_has_its_numbers(gaussians, mesh, monkeypatch, tmp_path):
+    monkeypatch.setenv("STKIT_ASSETS", str(tmp_path))
+    prompt, edited, capture = "turn him into a clown", run(gaussians, mesh, "ours")[0], mesh[1]
     before = perform(gaussians, capture, capture.split()[1])
-    found = edit_scores(gaussians, edited, capture, before)
+    found = edit_scores(gaussians, edited, capture, before, prompt)
+    assert found["clip_s"] is None, "no CLIP here"
+    write_tiny_clip(expected_path("clip_vit_l14"))
+    after = perform(edited, capture, capture.split()[1])
+    scored = text_scores(before, after, prompt)
+    assert all(-1 <= scored[name] <= 1 for name in ("clip_s", "clip_ds"))
     assert set(found) == set(COLUMNS) and found["inside"] > found["outside"] > 0
     assert found["sface"] is None, "no weights here"
     assert 0 < found["identity"] < 1.5, "dlib's comes with the lock"

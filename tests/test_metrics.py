@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from small_pipelines import write_tiny_clip
 
 from stkit import assets
 from stkit.metrics import identity, learned, pictures
@@ -93,22 +94,6 @@ def test_a_face_is_most_like_itself_wherever_it_stands(monkeypatch, tmp_path):
     moved = identity.same_person(face, np.roll(face, (7, -9), (0, 1)), points, points + (-9, 7))
     assert moved > 0.995 > identity.same_person(face, face[:, ::-1], points, points)
     identity._sface.cache_clear()
-
-
-def write_tiny_clip(folder) -> None:
-    """A CLIP with a few thousand random weights, and a tokenizer that knows seven words."""
-    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
-
-    words = ["<|startoftext|>", "<|endoftext|>", "a</w>", "f", "a", "c", "e</w>"]
-    tokenizer = CLIPTokenizer(vocab={word: k for k, word in enumerate(words)}, merges=[])
-    tokenizer.save_pretrained(folder)
-    layers = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
-    layers |= {"num_hidden_layers": 1, "projection_dim": 8}
-    text = layers | {"vocab_size": len(words), "bos_token_id": 0, "eos_token_id": 1}
-    vision = layers | {"image_size": 32, "patch_size": 8}
-    torch.manual_seed(0)
-    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
-    CLIPModel(config).save_pretrained(folder)
 
 
 def test_clip_compares_pictures_and_captions(monkeypatch, tmp_path):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stkit.errors import RequestError
+from stkit.studies.captions import BEFORE, captions
 from stkit.studies.reproduce import claims, figures, jobs, paper, tables
 from stkit.studies.reproduce.intervals import paired
 from stkit.studies.reproduce.pages import claims_page, table_page
@@ -100,7 +101,7 @@ def test_verdicts_say_what_the_interval_supports():
 def test_every_claim_is_about_columns_and_metrics_that_exist():
     assert len(claims.CLAIMS) >= 20
     for claim in claims.CLAIMS:
-        assert bool(claim.comparisons) != bool(claim.untestable), claim.text
+        assert claim.comparisons or claim.untestable, claim.text
         for c in claim.comparisons:
             table = tables.TABLES[c.record]
             assert {c.variant, c.than} <= set(table.columns), c
@@ -160,3 +161,17 @@ def test_records_sheets_and_pages_are_written_as_they_come(tmp_path, monkeypatch
     assert (folder / sheets["synthetic"]["file"]).exists()
     assert "![black]" in (folder / "figures.md").read_text()
     assert "--seeds 2" in (folder / "table1.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "after"),
+    [
+        ("turn her into a clown", "a photo of a clown"),
+        ("Please turn the person into a bronze statue.", "a photo of a bronze statue"),
+        ("give the person red hair", "a photo of a person with red hair"),
+        ("make him look old", "a photo of a person who is old"),
+        ("as a watercolour", "a photo of a person, as a watercolour"),
+    ],
+)
+def test_an_instruction_becomes_captions(prompt, after):
+    assert captions(prompt) == (BEFORE, after)

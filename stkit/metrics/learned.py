@@ -5,6 +5,8 @@ Images are (H, W, 3) in [0, 1]. A score whose weights are not on this machine is
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,16 +68,22 @@ def clip_scores(image: Tensor, edited: Tensor, before: str, after: str) -> ClipS
     folder = asset_path("clip_vit_l14")
     if folder is None:
         return None
-    from transformers import CLIPModel, CLIPTokenizer
-
-    model = CLIPModel.from_pretrained(folder, use_safetensors=True).eval()
-    tokenizer = CLIPTokenizer.from_pretrained(folder)
+    model, tokenizer = _clip(folder)
     tokens = tokenizer([before, after], padding=True, return_tensors="pt")
     pixels = _clip_pixels(torch.stack([image, edited]), model.config.vision_config.image_size)
     with torch.no_grad():
         i0, i1 = nn.functional.normalize(model.get_image_features(pixels).pooler_output, dim=-1)
         t0, t1 = nn.functional.normalize(model.get_text_features(**tokens).pooler_output, dim=-1)
     return ClipScores(_cosine(i1, t1), _cosine(i1 - i0, t1 - t0), _cosine(i0, i1))
+
+
+@lru_cache(maxsize=1)
+def _clip(folder: Path) -> tuple[Any, Any]:
+    """CLIP and its tokenizer from a folder."""
+    from transformers import CLIPModel, CLIPTokenizer
+
+    model = CLIPModel.from_pretrained(folder, use_safetensors=True).eval()
+    return model, CLIPTokenizer.from_pretrained(folder)
 
 
 def _clip_pixels(images: Tensor, size: int) -> Tensor:

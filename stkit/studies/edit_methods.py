@@ -119,7 +119,7 @@ def scored_edit(
 
     def make(work: Work) -> None:
         before = _unedited_performance(road, road.plan.coloured().key)
-        for name, value in edit_scores(original, edited, capture, before).items():
+        for name, value in edit_scores(original, edited, capture, before, prompt).items():
             work.record(name, value, "not measured")
 
     folder = road.made(artifact, f"edit-scores/{edit.key}", make)

@@ -15,6 +15,7 @@ from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import evenly
 from stkit.metrics.consistency import warp_error
 from stkit.metrics.identity import has_embedding, same_person
+from stkit.metrics.learned import clip_scores
 from stkit.metrics.pictures import correlation
 from stkit.runs.identity_scores import (
     FRAMES,
@@ -23,6 +24,7 @@ from stkit.runs.identity_scores import (
     median_distance,
 )
 from stkit.runs.scores import FEWEST, edit_change, every, refitted_beta
+from stkit.studies.captions import captions
 
 COLUMNS = {
     "inside": "change on the face (w >= 0.5)",
@@ -33,6 +35,8 @@ COLUMNS = {
     "identity": "identity: distance of dlib's embeddings from the unedited head",
     "identity_video": "the same from the video",
     "sface": "same person, cosine of SFace embeddings",
+    "clip_s": "CLIP-S",
+    "clip_ds": "CLIP-DS",
     "hair": "change of the hair",
     "clothes": "change of the clothes",
     "background": "change of the background",
@@ -67,7 +71,11 @@ def perform(head: GaussianHead, capture: Capture, test: list[int]) -> Performanc
 
 
 def edit_scores(
-    original: GaussianHead, edited: GaussianHead, capture: Capture, before: Performance
+    original: GaussianHead,
+    edited: GaussianHead,
+    capture: Capture,
+    before: Performance,
+    prompt: str,
 ) -> dict[str, float | None]:
     """The numbers of COLUMNS on held-out frames; None where a face was not found or weights are not
     here.
@@ -89,6 +97,7 @@ def edit_scores(
         "sface": likeness,
         **parts_changed(original, edited, capture, test),
         **flicker(original, edited, capture, test),
+        **text_scores(before, after, prompt),
     }
 
 
@@ -165,6 +174,20 @@ def flicker(
         for k in range(len(cameras) - 1)
     ]
     return {"flicker": float(np.mean(frames)), "view_flicker": float(np.mean(views))}
+
+
+def text_scores(before: Performance, after: Performance, prompt: str) -> dict[str, float | None]:
+    """Mean CLIP-S and CLIP-DS over a few frames; None where CLIP ViT-L/14 is not here."""
+    words = captions(prompt)
+    found = []
+    for k in every(list(range(len(before.pictures))), PORTRAITS):
+        image, edited = (torch.from_numpy(p.pictures[k]).float() / 255 for p in (before, after))
+        found.append(clip_scores(image, edited, *words))
+    known = [scores for scores in found if scores is not None]
+    return {
+        "clip_s": _mean([scores.clip_s for scores in known]),
+        "clip_ds": _mean([scores.clip_ds for scores in known]),
+    }
 
 
 def mouth_kept(after: Performance, landmarks: Tensor) -> float | None:

@@ -74,7 +74,8 @@ def _edited_variant(road: Road, request: Request, name: str, seed: int) -> Numbe
         train, test = capture.split()
         editor = get_editor(request.editor)
         done = edit_head(head, capture, road.views(), editor, settings, train, work.checkpoint)
-        scores = edit_scores(head, done.head, capture, perform(head, capture, test))
+        before = perform(head, capture, test)
+        scores = edit_scores(head, done.head, capture, before, request.prompt)
         for metric, value in scores.items():
             work.record(metric, value, "not measured")
 
@@ -115,6 +116,8 @@ EDITS = {
     "background": "change of the background",
     "flicker": "flicker of frames after warping",
     "view_flicker": "flicker of views after warping",
+    "clip_s": "CLIP-S (ViT-L/14)",
+    "clip_ds": "CLIP-DS (ViT-L/14)",
 }
 SIDES = {name: PICTURES[name] for name in ("head.psnr_novel", "head.psnr_side")}
 MATCHED = {

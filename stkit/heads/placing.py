@@ -12,8 +12,16 @@ from stkit.render.gaussians import Gaussians
 from stkit.space import FramePose, to_world
 
 
-class PosableHead(Protocol):
-    """A head that can be shown as any frame: the method's own, or a baseline's."""
+class RenderableHead(Protocol):
+    """A head that can be shown as any frame of its clip: the method's own, or a baseline's."""
+
+    def render_frame(self, capture: Capture, t: int, camera: Camera | None = None) -> Tensor:
+        """The head as frame t of a capture (H, W, 3) in [0, 1], over white."""
+        ...
+
+
+class PosableHead(RenderableHead, Protocol):
+    """A head of Gaussians, which tracking can be aligned to."""
 
     def canonical(self, beta: Tensor, pose: Tensor) -> Gaussians:
         """Gaussians in canonical space under an expression beta (64,) and a pose (6,)."""
@@ -21,10 +29,6 @@ class PosableHead(Protocol):
 
     def place(self, canonical: Gaussians, frame: FramePose) -> Gaussians:
         """Canonical Gaussians in the world of a frame, decimetres."""
-        ...
-
-    def render_frame(self, capture: Capture, t: int, camera: Camera | None = None) -> Tensor:
-        """The head as frame t of a capture (H, W, 3) in [0, 1], over white."""
         ...
 
 

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 
 from stkit.capture import Capture
-from stkit.heads.placing import PosableHead
+from stkit.heads.placing import RenderableHead
 from stkit.io.images import evenly, u8
 from stkit.metrics.identity import embedding, has_embedding, identity_distance
 
@@ -17,7 +17,7 @@ def film_embeddings(capture: Capture, frames: list[int]) -> list[np.ndarray]:
     return [embedding(u8(capture.image(t)), _points(capture, t)) for t in frames]
 
 
-def head_embeddings(head: PosableHead, capture: Capture, frames: list[int]) -> list[np.ndarray]:
+def head_embeddings(head: RenderableHead, capture: Capture, frames: list[int]) -> list[np.ndarray]:
     """Embeddings (128,) of the head as these frames, aligned by the frames' own landmarks."""
     return [embedding(u8(head.render_frame(capture, t)), _points(capture, t)) for t in frames]
 
@@ -28,7 +28,7 @@ def median_distance(a: list[np.ndarray], b: list[np.ndarray]) -> float:
 
 
 def identity_scores(
-    head: PosableHead, capture: Capture, test: list[int]
+    head: RenderableHead, capture: Capture, test: list[int]
 ) -> dict[str, float | None]:
     """Median distance between the video and the head on held-out frames, and between those frames
     of the video themselves; None where dlib is not installed.

@@ -21,7 +21,7 @@ from stkit.face_models.landmarks import KEPT_66, openings
 from stkit.heads.alignment import align_frames, show_frozen
 from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead
-from stkit.heads.placing import PosableHead
+from stkit.heads.placing import PosableHead, RenderableHead
 from stkit.metrics.learned import perceptual
 from stkit.metrics.pictures import correlation, haarpsi, iou, ms_ssim, psnr, ssim
 from stkit.runs.identity_scores import identity_scores
@@ -98,6 +98,19 @@ def held_out_scores(
     }
 
 
+def tracked_scores(
+    head: RenderableHead, raw: Capture, train: list[int], test: list[int]
+) -> dict[str, float | None]:
+    """Scores of a head that tracking cannot be aligned to: with landmark tracking alone, '_train'
+    on frames that were trained on and '_heldout_raw' on held-out frames.
+    """
+    scores: dict[str, float | None] = {}
+    for name, frames in {"heldout_raw": test, "train": every(train, TRAINING_FRAMES)}.items():
+        pairs = [(head.render_frame(raw, t), raw.image(t)) for t in frames]
+        scores |= {f"head.{k}_{name}": value for k, value in picture_scores(pairs).items()}
+    return scores | identity_scores(head, raw, test)
+
+
 def absent_because(name: str) -> str:
     """Why a score of that name is not there, in words."""
     reasons = {
@@ -148,7 +161,7 @@ def has_truth(capture: Capture) -> bool:
 
 
 def novel_view_score(
-    head: PosableHead,
+    head: RenderableHead,
     capture: Capture,
     test: list[int],
     azimuths: tuple[float, ...] = (-30.0, 30.0),

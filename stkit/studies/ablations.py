@@ -14,19 +14,26 @@ from stkit.cameras import orbit_camera
 from stkit.capture import Capture, Track
 from stkit.diffusion.views import get_views
 from stkit.heads.baselines.fitting import fit_baseline, load_baseline, save_baseline
+from stkit.heads.baselines.radiance_field import RadianceField, fit_radiance_field
 from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
 from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead, new_mesh_head
-from stkit.heads.placing import PosableHead
+from stkit.heads.placing import PosableHead, RenderableHead
 from stkit.io.images import sheet, u8
-from stkit.io.tensors import read_json
+from stkit.io.tensors import load_tensors, read_json
 from stkit.runs.road import Road
-from stkit.runs.scores import absent_because, held_out_scores, novel_view_score
+from stkit.runs.scores import (
+    absent_because,
+    held_out_scores,
+    novel_view_score,
+    tracked_scores,
+)
 from stkit.runs.stages import GAUSSIAN_HEAD, TRACK
 from stkit.runs.store import Artifact, Recipe, Work, results
 from stkit.training import seeded
 from stkit.views import FRONTAL, ORBIT
 
+FIELD = "radiance-field"  # the one baseline that tracking cannot be aligned to
 BASELINE_HEAD = "baseline_head.safetensors"
 SIDES = (0.0, -30.0, 30.0, 60.0)  # degrees, of the pictures
 
@@ -38,7 +45,8 @@ class Variant:
     azimuths of the views (None: no views); the surface that the Gaussians start on: the mesh
     stage's ('mesh'), the fitted face model's ('model') or a unit sphere's ('sphere'); whether the
     mesh stage's MLP_deform is kept; and who makes the views ("": the run's provider). baseline: a
-    name of `heads.baselines.fitting.BASELINES`, trained instead; it has no mesh and no views.
+    name of `heads.baselines.fitting.BASELINES`, or FIELD, trained instead; it has no mesh and no
+    views.
     """
 
     idea: str
@@ -71,6 +79,7 @@ VARIANTS = {
     "D2": Variant("mesh stage, but MLP_deform from scratch", keep_deformation=False),
     "deformed-points": Variant("PointAvatar's idea, rebuilt small", baseline="deformed-points"),
     "surface-gaussians": Variant("FlashAvatar's idea, rebuilt small", baseline="surface-gaussians"),
+    FIELD: Variant("INSTA's idea, rebuilt small", baseline=FIELD),
 }
 CODE = ("stkit.studies.ablations",)
 
@@ -98,12 +107,14 @@ class Ablated:
         """The variant's head; a baseline's is another kind, see `posable`."""
         return GaussianHead.load(self.folder / GAUSSIAN_HEAD)
 
-    def posable(self, road: Road) -> PosableHead:
+    def shown(self, road: Road) -> RenderableHead:
         """The head of any variant, to be shown."""
-        baseline = self.folder / BASELINE_HEAD
-        if baseline.exists():
-            return load_baseline(baseline, road.raw_capture())
-        return self.head(road)
+        baseline, capture = self.folder / BASELINE_HEAD, road.raw_capture()
+        if not baseline.exists():
+            return self.head(road)
+        if load_tensors(baseline, "baseline")[1]["baseline"] == FIELD:
+            return RadianceField.load(baseline, capture)
+        return load_baseline(baseline, capture)
 
 
 def run_variant(road: Road, name: str) -> Ablated:
@@ -132,16 +143,30 @@ def variant_settings(road: Road, variant: Variant) -> GaussianTraining:
 
 def _compute(work: Work, road: Road, variant: Variant, settings: GaussianTraining) -> None:
     """Train the variant, score it, and picture one held-out frame from four sides."""
-    train, test = road.raw_capture().split()
-    trained = _baseline if variant.baseline else _variant
-    head, capture = trained(work, road, variant, settings, train)
+    raw = road.raw_capture()
+    train, test = raw.split()
+    head: RenderableHead
+    if variant.baseline == FIELD:
+        head, capture = _field(work, road, settings, train), raw
+        scores = tracked_scores(head, raw, train, test)
+    else:
+        trained = _baseline if variant.baseline else _variant
+        head, capture = trained(work, road, variant, settings, train)
+        scores = held_out_scores(head, capture, raw, train, test)
     capture.track.save(work.folder / TRACK)
-    scores = held_out_scores(head, capture, road.raw_capture(), train, test)
     scores["head.psnr_novel"] = novel_view_score(head, capture, test)
     scores["head.psnr_side"] = novel_view_score(head, capture, test, (-60.0, 60.0))
     for name, value in scores.items():
         work.record(name, value, absent_because(name))
     _picture(work.folder / "sides.png", head, capture, test[len(test) // 2])
+
+
+def _field(work: Work, road: Road, settings: GaussianTraining, train: list[int]) -> RadianceField:
+    """INSTA's idea, on the same frames for as many steps."""
+    capture = road.raw_capture()
+    head, _ = fit_radiance_field(capture, settings, train, work.checkpoint, road.progress)
+    head.save(work.folder / BASELINE_HEAD)
+    return head
 
 
 def _variant(
@@ -180,7 +205,7 @@ def _baseline(
     return head, capture
 
 
-def _picture(path: Path, head: PosableHead, capture: Capture, t: int) -> None:
+def _picture(path: Path, head: RenderableHead, capture: Capture, t: int) -> None:
     centre = capture.head_centre(t)
     cameras = [orbit_camera(capture.camera, a, target=centre) for a in SIDES]
     row = [head.render_frame(capture, t, camera) for camera in cameras]

@@ -13,7 +13,7 @@ from stkit.capture import Capture
 from stkit.diffusion.orbit.views import tiny_orbit_views
 from stkit.driving.motion import Motion, play, retarget
 from stkit.editing.weights import landmark_set, point_weights, weight_image
-from stkit.heads.placing import PosableHead
+from stkit.heads.placing import RenderableHead
 from stkit.io.images import colour_map, evenly, sheet
 from stkit.metrics.consistency import flow, warped
 from stkit.runs.road import Road
@@ -148,7 +148,7 @@ def _variants(road: Road, names: list[str]) -> Figure:
     rows, parts = [], []
     for name in names:
         variant = run_variant(road, name)
-        rows.append(_sides(variant.posable(road), variant.capture(road)))
+        rows.append(_sides(variant.shown(road), variant.capture(road)))
         side = variant.numbers.get("head.psnr_novel")
         truth = f", {side:.1f} dB at ±30°" if side is not None else ""
         parts.append(f"{name} {variant.numbers['head.psnr_heldout']:.1f} dB{truth}")
@@ -160,7 +160,7 @@ def _variants(road: Road, names: list[str]) -> Figure:
     )
 
 
-def _sides(head: PosableHead, capture: Capture) -> list[Tensor]:
+def _sides(head: RenderableHead, capture: Capture) -> list[Tensor]:
     cameras = capture.orbit_cameras(SIDES)
     return [head.render_frame(capture, capture.neutral, camera) for camera in cameras]
 

@@ -99,6 +99,7 @@ PICTURES = {
     "head.ssim_heldout": "SSIM, held-out frames",
     "head.ms_ssim_heldout": "MS-SSIM, held-out frames",
     "head.haarpsi_heldout": "HaarPSI, held-out frames",
+    "head.psnr_heldout_raw": "PSNR (dB), held-out frames, landmark tracking alone",
     "head.identity": "identity: distance to the video, held-out frames",
     "head.identity_video": "the same within the video",
     "head.psnr_novel": "PSNR (dB), true views at ±30°",
@@ -134,13 +135,15 @@ VOTES = "Votes cannot be computed. The true sides of made-up people stand here i
 RECONSTRUCTIONS = {
     "PointAvatar's idea": "deformed-points",
     "FlashAvatar's idea": "surface-gaussians",
+    "INSTA's idea": "radiance-field",
     "ours": "full",
     "ours, 18 views": "views18",
 }
 BASELINES_NOTE = (
     "The baselines are rebuilt small from their papers' text (`stkit/heads/baselines/`, where each "
     "deviation is listed), with the same capture and as many steps. Their numbers say nothing "
-    "about the published methods. INSTA's and Gaussian-Head-Avatar's are not there yet."
+    "about the published methods. INSTA's field has no tracking that is aligned to it, so compare "
+    "it by the row with landmark tracking alone. Gaussian-Head-Avatar's idea is not there yet."
 )
 METHODS = {
     "IN2N (GS)": "igs2gs",

@@ -10,6 +10,7 @@ from conftest import grey_video, track
 from stkit.capture import Capture, choose_neutral, sampling_probabilities
 from stkit.capture.frame_choice import choose_held_out
 from stkit.capture.preprocess import PreprocessSettings
+from stkit.errors import RequestError
 from stkit.face_models.landmarks import KEPT_66, eye_opening, mouth_opening
 from stkit.geometry import so3_exp, yaw_pitch_roll
 from stkit.io.video import VideoError, frames_at, read_video, write_video
@@ -77,10 +78,15 @@ def test_held_out_frames_may_be_the_furthest_turns_or_expressions(capture):
     pose[[3, 4, 11], 1] = torch.tensor([0.5, 0.6, -0.7])
     pose[8, 3] = 9.0  # moved, not turned
     beta[[1, 2, 17], [0, 5, 9]] = torch.tensor([2.0, 1.5, 3.0])
-    assert set(choose_held_out("turn", beta, pose)) >= {3, 4, 11}
-    assert set(choose_held_out("expression", beta, pose)) >= {1, 2, 17}
-    assert choose_held_out("end", beta, pose) == [16, 17, 18, 19]
-    test = choose_held_out("turn", beta, pose)
+    times = torch.arange(20) / 10
+    assert choose_held_out("from:1.7", beta, pose, times) == [17, 18, 19]
+    for wrong in ("from:0", "from:2", "from:x", "middle"):
+        with pytest.raises(RequestError, match="held-out frames"):
+            choose_held_out(wrong, beta, pose, times)
+    assert set(choose_held_out("turn", beta, pose, times)) >= {3, 4, 11}
+    assert set(choose_held_out("expression", beta, pose, times)) >= {1, 2, 17}
+    assert choose_held_out("end", beta, pose, times) == [16, 17, 18, 19]
+    test = choose_held_out("turn", beta, pose, times)
     train, unseen = replace(capture, held_out=torch.tensor(test)).split()
     assert unseen == test and not set(train) & set(test)
     assert len(train) + len(test) == len(capture)

@@ -4,25 +4,48 @@ import torch
 from torch import Tensor
 
 from stkit.capture.capture import Capture, split_frames
+from stkit.errors import RequestError
 from stkit.face_models.landmarks import openings
 from stkit.geometry import so3_exp, yaw_pitch_roll
 
 TURN = 0.1  # radians of turn that weigh as much as a typical expression
 GAP = 0.08  # gap of the lips, in eye distances, that weighs as much
 HELD_OUT_KINDS = ("end", "turn", "expression")
+FROM = "from:"  # and a second: all frames from then on are held out
 OPEN_EYES = 0.6  # quantile of the gap between the lids, from which on eyes count as open
 SHUT = 0.05  # by how many eye widths less weighs as much
 ALIKE = 0.15  # how near two openings must be to count as the same, as a share of their range
 
 
-def choose_held_out(kind: str, beta: Tensor, pose: Tensor) -> list[int]:
-    """The frames that no training sees, a fifth of the clip, in order.
+def check_held_out(kind: str) -> None:
+    """Raise RequestError for a kind that `choose_held_out` does not know."""
+    if kind in HELD_OUT_KINDS:
+        return
+    try:
+        float(kind.removeprefix(FROM) if kind.startswith(FROM) else "no number")
+    except ValueError:
+        known = ", ".join(HELD_OUT_KINDS)
+        raise RequestError(
+            f"held-out frames {kind!r}: one of {known}, or '{FROM}SECONDS'"
+        ) from None
 
-    kind: one of `HELD_OUT_KINDS`. 'end': the last ones; 'turn': those that are turned furthest from
+
+def choose_held_out(kind: str, beta: Tensor, pose: Tensor, times: Tensor) -> list[int]:
+    """The frames that no training sees, in order: a fifth of the clip, or those of a data set's own
+    split.
+
+    kind: one of `HELD_OUT_KINDS`, or 'from:SECONDS' for all frames from a time on. 'end': the last
+    ones; 'turn': those that are turned furthest from
     the clip's mean pose; 'expression': those whose expression is furthest from the clip's mean.
     The two latter ask a head for what it never did. beta (F, E) in the face model's units, pose
-    (F, 6).
+    (F, 6), times (F,) seconds. Raises RequestError where less than a frame is left on either side.
     """
+    check_held_out(kind)
+    if kind.startswith(FROM):
+        late = times >= float(kind.removeprefix(FROM)) - 1e-4
+        if late.all() or not late.any():
+            raise RequestError(f"held-out frames {kind!r}: the clip lasts {float(times[-1]):.2f} s")
+        return torch.nonzero(late)[:, 0].tolist()
     _, last = split_frames(len(beta))
     if kind == "end":
         return last

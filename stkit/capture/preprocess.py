@@ -64,7 +64,8 @@ def preprocess(
     fit = fit_clip(found.points, camera, model, fit_settings, progress)
     losses["landmarks"] = fit.losses
     points68 = torch.as_tensor(found.points[:, MEDIAPIPE_68], dtype=torch.float32)
-    train, test, neutral = _frames(settings.held_out, fit.beta / model.units, fit.pose, points68)
+    seconds, expression = torch.as_tensor(times[found.kept]), fit.beta / model.units
+    train, test, neutral = _frames(settings.held_out, expression, fit.pose, points68, seconds)
     chin = points68[:, CHIN].numpy()
     torso = track_chest(found.frames, found.mattes, chin, neutral, camera)
     rest, scores = fit.pose[neutral], fit.scores
@@ -95,13 +96,13 @@ def preprocess(
 
 
 def _frames(
-    held_out: str, steps: Tensor, pose: Tensor, points68: Tensor
+    held_out: str, steps: Tensor, pose: Tensor, points68: Tensor, times: Tensor
 ) -> tuple[list[int], list[int], int]:
     """The frames for training, those held out, and the neutral one, which teaches.
 
-    steps (F, 64): expressions in the face model's units.
+    steps (F, 64): expressions in the face model's units; times (F,) seconds.
     """
-    test = choose_held_out(held_out, steps, pose)
+    test = choose_held_out(held_out, steps, pose, times)
     train = [t for t in range(len(pose)) if t not in test]
     mouth, lids = openings(points68).unbind(1)
     return train, test, choose_neutral(steps, pose, mouth, lids, train)

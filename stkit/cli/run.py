@@ -4,7 +4,6 @@ import json
 import time
 from pathlib import Path
 
-from stkit.capture.frame_choice import HELD_OUT_KINDS
 from stkit.cli.options import CLOWN, EDITOR_HELP, PROFILE_HELP
 from stkit.errors import MissingFileError, RequestError
 from stkit.io.tensors import write_text
@@ -52,9 +51,9 @@ def add_run(commands) -> None:
     )
     run.add_argument(
         "--held-out",
-        choices=HELD_OUT_KINDS,
-        help="which fifth of the frames no training sees, so that scores are computed on it: the "
-        "'end' (default), those with the furthest 'turn', or with the strongest 'expression'",
+        help="which frames no training sees, so that scores are computed on them: a fifth of the "
+        "clip, its 'end' (default), those with the furthest 'turn' or the strongest 'expression'; "
+        "or all 'from:SECONDS'",
     )
     run.add_argument("--seed", type=int, default=0, help="one number for all randomness")
     run.add_argument(

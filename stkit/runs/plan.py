@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from stkit.capture.frame_choice import check_held_out
 from stkit.capture.preprocess import PreprocessSettings
 from stkit.diffusion.views import STAND_INS
 from stkit.editing.loop import EditSettings
@@ -42,7 +43,8 @@ class Plan:
     V3D folder or id.
 
     rig: a folder of calibrated cameras around the same head, or "". held_out: which frames no
-    training sees, one of `frame_choice.HELD_OUT_KINDS`. changes: by stage, what differs
+    training sees, see `frame_choice.choose_held_out`; 'end' is the data set's own split where the
+    source has one. changes: by stage, what differs
     from the profile. device: where heads are optimised, 'cpu', 'cuda' or 'auto'; it is in no key.
     """
 
@@ -59,6 +61,9 @@ class Plan:
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:
             raise RequestError(f"seed {self.seed}: a whole number from 0 to 2^63 - 1")
+        check_held_out(self.held_out)
+        if self.held_out == "end":
+            self.held_out = self.source.own_split() or "end"
         self.settings: Profile = get_profile(self.profile)
         self.profile = self.settings.name
 

@@ -7,12 +7,13 @@ from typing import Literal
 import numpy as np
 
 from stkit.driving.tracked import is_tracked
+from stkit.io.insta import first_test_second, is_insta, read_insta
 from stkit.io.video import VideoError, read_video
 from stkit.runs.digests import digest_path
 from stkit.runs.folders import is_run, run_folder
 from stkit.synthetic.subject import film, named_subject, synthetic_seed
 
-Kind = Literal["synthetic", "video", "images", "coefficients", "run"]
+Kind = Literal["synthetic", "video", "images", "insta", "coefficients", "run"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Source:
     """A clip's origin. text: as a person writes it; name: short, for captions and folders.
 
     kind: 'synthetic' (the kit's made-up person), 'video' (a file), 'images' (a folder of pictures),
+    'insta' (a folder in the layout of INSTA's data sets, with its own split),
     'coefficients' (another tracker's file or folder), 'run' (another run's capture; drivers only).
     """
 
@@ -40,6 +42,8 @@ class Source:
             kind: Kind = "video"
             if is_tracked(path):
                 kind = "coefficients"
+            elif is_insta(path):
+                kind = "insta"
             elif path.is_dir():
                 kind = "images"
                 if not any(path.iterdir()):
@@ -66,6 +70,10 @@ class Source:
             return self
         return Source(self.kind, str(Path(self.text).resolve()), self.name)
 
+    def own_split(self) -> str:
+        """The data set's own held-out frames, as `choose_held_out` takes them, or ""."""
+        return f"from:{first_test_second(Path(self.text)):g}" if self.kind == "insta" else ""
+
     def digest(self) -> str:
         """What identifies the content: the seed, or every file."""
         if self.kind == "synthetic":
@@ -80,6 +88,8 @@ class Source:
         The made-up person is filmed in front of a backdrop in pictures of `size` pixels, and
         tracked like any video: nothing of its truth is used.
         """
+        if self.kind == "insta":
+            return read_insta(Path(self.text), max_frames)
         if self.kind != "synthetic":
             return read_video(Path(self.text), max_frames)
         subject = named_subject(self.text, max_frames)

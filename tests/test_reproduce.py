@@ -84,11 +84,15 @@ def test_a_record_grows_head_by_head(tmp_path):
 def test_verdicts_say_what_the_interval_supports():
     test = claims.Comparison("table1", "inside", "ours", "E1", 1)
     far = {"ours": [1.0, 1.1], "E1": [0.1, 0.2]}
+    back = {"ours": far["E1"], "E1": far["ours"]}
     both = {"ours": [1.0, 0.0], "E1": [0.0, 1.0]}
     cases = {
-        claims.SUPPORTED: record(a=far, b=far),
-        claims.CONTRADICTED: record(a={"ours": far["E1"], "E1": far["ours"]}),
+        claims.SUPPORTED: record(a=far, b=far, c=far, d=far),
+        claims.CONTRADICTED: record(a=back, b=back, c=back, d=back),
+        claims.FOR: record(a=far, b=far),
+        claims.AGAINST: record(a=back),
         claims.UNDECIDED: record(a=both, b=both),
+        claims.ONE: record(a={"ours": [1.0], "E1": [0.1]}),
         claims.MISSING: record(),
     }
     for word, found in cases.items():

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 
 from stkit.studies.reproduce.records import Record
+from stkit.studies.reproduce.tables import TABLES
 
 Records = dict[str, Record]
 SUPPORTED, CONTRADICTED = "supported", "contradicted"
-UNDECIDED, MISSING = "no difference seen", "not measured yet"
+FOR, AGAINST = "few heads, which point to it", "few heads, which point against it"
+UNDECIDED, ONE, MISSING = "no difference seen", "one pair only", "not measured yet"
 MIXED, UNTESTABLE = "mixed", "cannot be tested here"
+ENOUGH_HEADS = 4  # a bootstrap over fewer is too narrow: of two heads it gives the two values
 
 
 @dataclass(frozen=True)
@@ -25,14 +28,21 @@ class Comparison:
     def verdict(self, records: Records) -> tuple[str, str]:
         """What the paired interval says, and the interval in words."""
         record = records[self.record]
-        interval = record.difference(self.metric, self.variant, self.than)
-        what = f"{self.metric}, {self.variant} - {self.than}"
-        if interval is None:
+        title = TABLES[self.record].metrics[self.metric]
+        what = f"{title}: {self.variant} minus {self.than}"
+        pairs = record.pairs(self.metric, self.variant, self.than)
+        count = sum(len(p) for p in pairs)
+        if count == 0:
             return MISSING, f"{what}: {MISSING}"
-        text = f"{what}: {interval} ({interval.heads} heads, up to {interval.seeds} seeds)"
+        interval = record.difference(self.metric, self.variant, self.than)
+        if interval is None:
+            return ONE, f"{what}: {next(p for p in pairs if p)[0]:+.3g} ({ONE})"
+        text = f"{what}: {interval} ({interval.heads} heads, {count} pairs)"
         if not interval.sign:
             return UNDECIDED, text
-        return SUPPORTED if interval.sign == self.sign else CONTRADICTED, text
+        if interval.heads < ENOUGH_HEADS:
+            return (FOR if interval.sign == self.sign else AGAINST), text
+        return (SUPPORTED if interval.sign == self.sign else CONTRADICTED), text
 
 
 @dataclass(frozen=True)

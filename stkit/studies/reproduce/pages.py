@@ -1,6 +1,6 @@
 """Pages for people: each table with the paper's values beside ours, and a verdict on each claim."""
 
-from stkit.studies.reproduce.claims import CLAIMS, Records
+from stkit.studies.reproduce.claims import CLAIMS, ENOUGH_HEADS, Records
 from stkit.studies.reproduce.paper import TABLES as PAPER
 from stkit.studies.reproduce.records import Record
 from stkit.studies.reproduce.tables import Table
@@ -107,13 +107,22 @@ def _differences(table: Table, record: Record) -> str:
         return "There is one column only."
     rows = [[f"minus {base}", *others]]
     for metric, title in _measured(table, record).items():
-        cells = [record.difference(metric, other, base) for other in others]
-        rows.append([title, *["one pair" if c is None else str(c) for c in cells]])
+        rows.append([title, *[_difference(record, metric, other, base) for other in others]])
     note = (
         "Mean difference and, in brackets, the interval that holds 95 % of 10,000 bootstrap draws "
-        "over heads and their seeds. Where it holds zero, no difference was seen."
+        "over heads and their seeds. Where it holds zero, no difference was seen. With few heads it is "
+        "too narrow: of two heads it gives the two values."
     )
     return f"{note}\n\n{grid(rows)}"
+
+
+def _difference(record: Record, metric: str, variant: str, than: str) -> str:
+    """An interval, or the one difference that there is."""
+    interval = record.difference(metric, variant, than)
+    if interval is not None:
+        return str(interval)
+    alone = [x for pair in record.pairs(metric, variant, than) for x in pair]
+    return f"{alone[0]:+.3g} (one pair)" if alone else "-"
 
 
 def claims_page(records: Records) -> str:
@@ -128,8 +137,9 @@ def claims_page(records: Records) -> str:
 
 CLAIMS_NOTE = (
     "Differences are paired over heads and seeds, with 95 % bootstrap intervals in brackets. A "
-    "claim is *supported* or *contradicted* only where the whole interval is on one side of zero; "
-    "where the metrics disagree it is *mixed*. All of it was measured with the kit's stand-ins (a "
+    "claim is *supported* or *contradicted* where the whole interval is on one side of zero and at "
+    f"least {ENOUGH_HEADS} heads were compared: a bootstrap over fewer heads is too narrow, so they "
+    "only *point* to a claim or against it. Where the metrics disagree it is *mixed*. All of it was measured with the kit's stand-ins (a "
     "small editor, mesh-prior views, MakeHuman's face model) on the heads that the tables name, "
     "so a verdict is about the method as it runs here."
 )

@@ -54,13 +54,17 @@ class Record:
         return sum(means) / len(means) if means else None
 
     def difference(self, metric: str, variant: str, than: str) -> Interval | None:
-        """`variant` minus `than`, paired over heads and seeds."""
+        """The interval of `pairs`; None where there are fewer than two."""
+        return paired(self.pairs(metric, variant, than))
+
+    def pairs(self, metric: str, variant: str, than: str) -> list[list[float]]:
+        """`variant` minus `than`, paired over heads and seeds: by head, one number a seed."""
         pairs = []
         for rows in self.rows.values():
             both = zip(rows.get(variant, []), rows.get(than, []))
             numbers = [(a.get(metric), b.get(metric)) for a, b in both]
             pairs.append([a - b for a, b in numbers if a is not None and b is not None])
-        return paired(pairs)
+        return pairs
 
     def _values(self, variant: str, metric: str) -> list[list[float]]:
         rows = [head.get(variant, []) for head in self.rows.values()]

@@ -110,8 +110,8 @@ def _differences(table: Table, record: Record) -> str:
         rows.append([title, *[_difference(record, metric, other, base) for other in others]])
     note = (
         "Mean difference and, in brackets, the interval that holds 95 % of 10,000 bootstrap draws "
-        "over heads and their seeds. Where it holds zero, no difference was seen. With few heads it is "
-        "too narrow: of two heads it gives the two values."
+        "over heads and their seeds. Where it holds zero, no difference was seen. With few heads "
+        "it is too narrow: of two heads it gives the two values."
     )
     return f"{note}\n\n{grid(rows)}"
 
@@ -137,9 +137,9 @@ def claims_page(records: Records) -> str:
 
 CLAIMS_NOTE = (
     "Differences are paired over heads and seeds, with 95 % bootstrap intervals in brackets. A "
-    "claim is *supported* or *contradicted* where the whole interval is on one side of zero and at "
-    f"least {ENOUGH_HEADS} heads were compared: a bootstrap over fewer heads is too narrow, so they "
-    "only *point* to a claim or against it. Where the metrics disagree it is *mixed*. All of it was measured with the kit's stand-ins (a "
-    "small editor, mesh-prior views, MakeHuman's face model) on the heads that the tables name, "
-    "so a verdict is about the method as it runs here."
+    "claim is *supported* or *contradicted* where the whole interval is on one side of zero and "
+    f"at least {ENOUGH_HEADS} heads were compared: a bootstrap over fewer heads is too narrow, so "
+    "they only *point* to a claim or against it. Where the metrics disagree it is *mixed*. All of "
+    "it was measured with the kit's stand-ins (a small editor, mesh-prior views, MakeHuman's face "
+    "model) on the heads that the tables name, so a verdict is about the method as it runs here."
 )

@@ -1,6 +1,7 @@
 """Records that grow head by head, paired intervals, verdicts on claims, and their pages."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ ORIGIN = {
     "profile": "quick",
     "seeds": 2,
     "prompt": "a clown's nose",
+    "editor": "tiny",
     "stand_ins": "none",
     "minutes": 1.0,
     "code": "abc1234",
@@ -155,8 +157,11 @@ def test_records_sheets_and_pages_are_written_as_they_come(tmp_path, monkeypatch
     for head, pictures in (("synthetic", True), ("synthetic:3", False)):
         request = Request((head,), "quick", 2, editor="paint", folder=folder, pictures=pictures)
         said = []
-        assert jobs.reproduce([], request, said.append) == folder / "claims.md"
+        assert jobs.reproduce([], request, said.append) == folder / "quick" / "claims.md"
         assert said[0].startswith(f"{head}, table1")
+    with pytest.raises(RequestError, match="take another folder"):
+        jobs.reproduce([], replace(request, prompt="zombie"))
+    folder = folder / "quick"
     found = json.loads((folder / "table1.json").read_text())
     assert list(found["rows"]) == ["synthetic", "synthetic:3"]
     assert found["origin"]["synthetic"]["profile"] == "quick"

@@ -33,6 +33,8 @@ def reproduce(names: list[str], request: Request, say: Callable[[str], None] = p
     unknown = [name for name in wanted if name not in NAMES]
     if unknown:
         raise RequestError(f"{', '.join(unknown)}: unknown; there are: {', '.join(NAMES)}")
+    for name in (n for n in wanted if n in TABLES):
+        Record.load(request.place, name).check(request.prompt, request.editor, request.place)
     for head in request.heads:
         request.road(head).check(request.prompt, request.editor)
     for head in request.heads:
@@ -40,7 +42,7 @@ def reproduce(names: list[str], request: Request, say: Callable[[str], None] = p
             begun = time.monotonic()
             _one(name, head, request)
             say(f"{head_name(head)}, {name}: {(time.monotonic() - begun) / 60:.1f} minutes")
-    return write_pages(request.folder)
+    return write_pages(request.place)
 
 
 def _one(name: str, head: str, request: Request) -> None:
@@ -57,9 +59,9 @@ def _measure(name: str, head: str, request: Request) -> None:
     if road is None:
         return
     rows = table.rows(road, request, table.columns)
-    record = Record.load(request.folder, name)
+    record = Record.load(request.place, name)
     record.put(head_name(head), rows, _origin(request, road.settings.name, begun))
-    record.save(request.folder)
+    record.save(request.place)
 
 
 def _origin(request: Request, profile: str, begun: float) -> dict:
@@ -68,6 +70,7 @@ def _origin(request: Request, profile: str, begun: float) -> dict:
         "profile": profile,
         "seeds": request.seeds,
         "prompt": request.prompt,
+        "editor": request.editor,
         "stand_ins": f"editor {request.editor}, mesh-prior views, MakeHuman's face model",
         "minutes": (time.monotonic() - begun) / 60,
         "machine": machine(),
@@ -81,9 +84,9 @@ def _draw(name: str, head: str, request: Request) -> None:
     if figure is None:
         return
     file = f"{name}-{slug(head_name(head))}.jpg"
-    request.folder.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(figure.picture).save(request.folder / file, quality=JPEG_QUALITY)
-    sheets = read_json(request.folder / "figures.json")
+    request.place.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(figure.picture).save(request.place / file, quality=JPEG_QUALITY)
+    sheets = read_json(request.place / "figures.json")
     origin = _origin(request, road.settings.name, begun)
     sheets.setdefault(name, {})[head_name(head)] = {
         "file": file,
@@ -91,7 +94,7 @@ def _draw(name: str, head: str, request: Request) -> None:
         "caption": figure.caption,
         "origin": origin,
     }
-    write_json(request.folder / "figures.json", sheets)
+    write_json(request.place / "figures.json", sheets)
 
 
 def write_pages(folder: Path) -> Path:

@@ -39,6 +39,15 @@ class Record:
         write_json(path, {"rows": self.rows, "origin": self.origin})
         return path
 
+    def check(self, prompt: str, editor: str, folder: Path) -> None:
+        """RequestError where heads stand here that were edited otherwise: no average of both."""
+        for head, origin in self.origin.items():
+            if (origin["prompt"], origin["editor"]) != (prompt, editor):
+                raise RequestError(
+                    f"{folder / self.name}.json holds {head}, edited by {origin['editor']} with "
+                    f"{origin['prompt']!r}: take another folder for {editor} with {prompt!r}"
+                )
+
     def put(self, head: str, rows: Rows, origin: dict[str, Any]) -> None:
         """Take a head's numbers, in place of those it had."""
         self.rows[head], self.origin[head] = rows, origin

@@ -15,8 +15,8 @@ from stkit.synthetic.subject import synthetic_seed
 
 @dataclass(frozen=True)
 class Request:
-    """heads: videos or made-up people; seeds: of every edit; folder: where records and pages go;
-    pictures: whether heads may be shown.
+    """heads: videos or made-up people; seeds: of every edit; folder: where records and pages go, in
+    a folder for each profile; pictures: whether heads may be shown.
     """
 
     heads: tuple[str, ...] = ("synthetic",)
@@ -31,6 +31,11 @@ class Request:
         check_heads(list(self.heads))
         if self.seeds < 1:
             raise RequestError(f"seeds {self.seeds}: at least one is needed")
+
+    @property
+    def place(self) -> Path:
+        """The profile's own folder: heads of two profiles are never averaged."""
+        return self.folder / get_profile(self.profile).name
 
     def road(self, head: str) -> Road:
         """The run of a head."""

@@ -104,6 +104,7 @@ PICTURES = {
     "head.identity_video": "the same within the video",
     "head.psnr_novel": "PSNR (dB), true views at ±30°",
     "head.psnr_side": "PSNR (dB), true views at ±60°",
+    "minutes": "minutes of training and scoring",
 }
 EDITS = {
     "inside": "change on the face (w ≥ 0.5)",

@@ -19,7 +19,7 @@ from stkit.studies.reproduce.records import Numbers
 from stkit.studies.reproduce.request import Request
 
 TARGET, TOLERANCE = 0.20, 0.01  # mean change of colour where w >= 0.5
-LOOK_EVERY = 5  # steps
+LOOK_EVERY, NEAR = 5, 0.75  # steps; share of the target from which on every step is looked at
 PATIENCE = 8  # times the profile's own number of steps, after which a method is given up
 MODULES = ("stkit.studies.reproduce.identity", "stkit.diffusion.editors")
 
@@ -43,7 +43,7 @@ def matched_identity(road: Road, request: Request, method: str, seed: int) -> Nu
         while inside < TARGET and steps < PATIENCE * settings.steps:
             edit.step(steps)
             steps += 1
-            if steps % LOOK_EVERY == 0:
+            if steps % LOOK_EVERY == 0 or inside > NEAR * TARGET:
                 inside = edit_change(original, edit.head, capture, test)["edit.inside"]
         met = abs(inside - TARGET) <= TOLERANCE
         work.record("inside", inside)

@@ -1,11 +1,13 @@
 """The other papers' ideas: they learn, they follow the expression, and they are read back."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from stkit.errors import RequestError
+from stkit.heads.baselines import radiance_field
 from stkit.heads.baselines.fitting import BASELINES, fit_baseline, load_baseline, save_baseline
 from stkit.heads.baselines.radiance_field import RadianceField, fit_radiance_field
 from stkit.heads.baselines.surface_gaussians import SurfaceGaussians
@@ -13,10 +15,16 @@ from stkit.heads.fit_gaussians import GaussianTraining
 from stkit.metrics.pictures import psnr
 
 
+def gain(shown: torch.Tensor, truth: torch.Tensor) -> float:
+    """How much nearer to the truth than a white picture, dB."""
+    return psnr(shown, truth) - psnr(torch.ones_like(truth), truth)
+
+
 @pytest.mark.parametrize("name", list(BASELINES))
-def test_a_baseline_learns_and_is_read_back(name, capture, tmp_path):
+def test_a_baseline_learns_and_is_read_back(name, capture, tmp_path, monkeypatch):
+    monkeypatch.setitem(BASELINES, name, partial(BASELINES[name], points=2500))
     train, test = capture.split()
-    settings = GaussianTraining(steps=60, track_steps=5)
+    settings = GaussianTraining(steps=50, track_steps=2)
     head, tracked, history = fit_baseline(name, capture, settings, train)
     assert sum(history["loss"][-10:]) < 0.7 * sum(history["loss"][:10])
     assert all(torch.isfinite(p).all() for p in head.parameters())
@@ -25,18 +33,20 @@ def test_a_baseline_learns_and_is_read_back(name, capture, tmp_path):
     t = test[0]
     shown = head.render_frame(tracked, t)
     assert torch.equal(shown, again.render_frame(tracked, t))
-    assert psnr(shown, tracked.image(t)) > 12
+    assert gain(shown, tracked.image(t)) > 1
 
 
-def test_a_radiance_field_learns_and_is_read_back(capture, tmp_path):
+def test_a_radiance_field_learns_and_is_read_back(capture, tmp_path, monkeypatch):
+    monkeypatch.setattr(radiance_field, "LEVELS", (12, 24))
+    monkeypatch.setattr(radiance_field, "RAYS", 1000)
     train, test = capture.split()
-    head, history = fit_radiance_field(capture, GaussianTraining(steps=150), train)
-    assert sum(history["loss"][-10:]) < 0.6 * sum(history["loss"][:10])
+    head, history = fit_radiance_field(capture, GaussianTraining(steps=100), train)
+    assert sum(history["loss"][-10:]) < 0.8 * sum(history["loss"][:10])
     head.save(tmp_path / "field.safetensors")
     again = RadianceField.load(tmp_path / "field.safetensors", capture)
     shown = head.render_frame(capture, test[0])
     assert torch.equal(shown, again.render_frame(capture, test[0]))
-    assert psnr(shown, capture.image(test[0])) > 15
+    assert gain(shown, capture.image(test[0])) > 4
 
 
 def test_samples_of_a_field_go_where_the_surface_was(capture):

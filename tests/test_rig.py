@@ -137,7 +137,7 @@ def test_more_cameras_teach_the_outline(filmed):
     rig = load_rig(filmed[0], capture, count=5)
     model = MeshSettings(width=16, pose_width=16, feature=8, cell=0.22)
     training = MeshTraining(
-        steps=60, coarse_cell=0.22, lr=2e-3, warm_steps=100, resolution=128, w_hold=0.0, model=model
+        steps=40, coarse_cell=0.22, lr=2e-3, warm_steps=60, resolution=96, w_hold=0.0, model=model
     )
     overlap = {}
     for name, cameras in (("one camera", None), ("rig", rig)):

@@ -118,7 +118,8 @@ def methods_from_sides(road: Road, request: Request) -> Figure:
         edited, scores = scored_edit(road, request.prompt, request.editor, method=method, seed=0)
         heads[title], numbers[title] = edited, scores
     rows = [_sides(h, capture) for h in heads.values()]
-    parts = [f"{title} {n['clothes']:.3f}" for title, n in numbers.items() if n["clothes"]]
+    clothes = {title: n["clothes"] for title, n in numbers.items()}
+    parts = [f"{title} {change:.3f}" for title, change in clothes.items() if change is not None]
     return Figure(
         sheet(rows, [f"{a:+.0f}°" for a in SIDES], list(heads)),
         f"The head and {len(METHODS)} methods' edits of it, each from {len(SIDES)} sides",

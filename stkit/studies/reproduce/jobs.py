@@ -128,7 +128,7 @@ def command(name: str, record: Record) -> str:
 def figures_page(sheets: dict[str, dict[str, dict]]) -> str:
     """All sheets under the numbers of the paper's figures."""
     parts = ["# The paper's figures, on our heads", FIGURES_NOTE]
-    for name in (n for n in NAMES if n in sheets):
+    for name in (n for n in FIGURES if n in sheets):
         parts.append(f"## Figure {name.removeprefix('figure')}")
         for head, sheet in sheets[name].items():
             origin = sheet["origin"]

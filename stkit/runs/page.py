@@ -88,7 +88,7 @@ def stand_ins(metrics: dict) -> list[str]:
     """What takes the place of the paper's models in a run, in words."""
     facts = metrics["facts"]
     head = facts.get("face_model", "makehuman")
-    face_model = f"the {head} face model instead of Basel 2009" if head in SHIPPED else ""
+    face_model = f"the {head} face model instead of Basel's" if head in SHIPPED else ""
     found = [face_model, facts.get("views_stand_in", ""), facts.get("stand_in", "")]
     return [text for text in found if text]
 

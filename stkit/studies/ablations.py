@@ -172,7 +172,13 @@ def _field(work: Work, road: Road, settings: GaussianTraining, train: list[int])
 def _variant(
     work: Work, road: Road, variant: Variant, settings: GaussianTraining, train: list[int]
 ) -> tuple[PosableHead, Capture]:
-    """The method with something left out or changed."""
+    """The method with something left out or changed; what is the run's own head is not trained
+    again.
+    """
+    if _is_the_runs_own(road, variant, settings):
+        own = road.gaussian_head()
+        own.save(work.folder / GAUSSIAN_HEAD)
+        return own, road.capture()
     mesh, tracked = road.mesh_head(), road.raw_capture()
     if not variant.keep_deformation:
         mesh = unlearned(tracked, mesh, variant.surface)
@@ -191,6 +197,18 @@ def _variant(
     head = head.cpu()
     head.save(work.folder / GAUSSIAN_HEAD)
     return head, capture.to("cpu")
+
+
+def _is_the_runs_own(road: Road, variant: Variant, settings: GaussianTraining) -> bool:
+    """Whether stage 03 of the run is this variant: the same settings, views and mesh."""
+    plan = road.plan
+    same_views = not variant.provider and variant.azimuths == plan.azimuths()
+    return (
+        same_views
+        and variant.surface == "mesh"
+        and settings == plan.gaussian_settings()
+        and not plan.rig
+    )
 
 
 def _baseline(

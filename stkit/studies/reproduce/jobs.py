@@ -121,7 +121,8 @@ def command(name: str, record: Record) -> str:
     last = list(record.origin.values())[-1]
     return (
         f"stkit reproduce {name} --heads {heads} --profile {last['profile']} "
-        f"--seeds {last['seeds']} --prompt {shlex.quote(last['prompt'])}"
+        f"--seeds {last['seeds']} --prompt {shlex.quote(last['prompt'])} "
+        f"--editor {shlex.quote(last['editor'])}"
     )
 
 

@@ -16,6 +16,13 @@ METHODS = ("stkit", "IN2N (GS)", "GaussCtrl")
 QUESTIONS, RATERS = 15, 30
 PREFERENCE = {"stkit": 0.6, "IN2N (GS)": 0.3, "GaussCtrl": 0.1}
 
+# the page forbids eval after its own scripts, so this is one promise, asked for once
+FIRST_VIDEO_CAN_PLAY = """() => new Promise(done => {
+  const video = document.querySelector('video');
+  if (video.readyState >= 2) done();
+  else video.addEventListener('loadeddata', done, { once: true });
+})"""
+
 # answers every question by keyboard or by click, choosing by a preference that the page cannot know
 VOLUNTEER = """({ likes, seed }) => {
   let state = seed;
@@ -112,7 +119,7 @@ def test_a_reload_loses_nothing_and_consent_comes_first(browser, study):
     assert page.locator(".clip").first.get_attribute("aria-pressed") == "true"
     page.keyboard.press("ArrowLeft")
     assert page.locator(".clip").nth(1).get_attribute("aria-pressed") == "true"
-    page.wait_for_function("document.querySelector('video').readyState >= 2")
+    page.evaluate(FIRST_VIDEO_CAN_PLAY)
     context.close()
 
 

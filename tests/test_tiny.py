@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import seeded
 
+from stkit.diffusion.byte_pairs import save_tokenizer
 from stkit.diffusion.editors import get_editor
 from stkit.diffusion.paint import find_recipe, instructions
 from stkit.diffusion.tiny import SIZE, WEIGHTS, data, train, vocabulary
@@ -35,7 +36,7 @@ def test_a_sentence_of_training_is_a_phrase_with_at_most_one_strange_word():
 def test_tokenizer_keeps_its_words_whole_and_reads_any_others(tmp_path):
     from transformers import CLIPTokenizer
 
-    vocabulary.save_tokenizer(tmp_path)
+    save_tokenizer(tmp_path, vocabulary.every_phrase(), vocabulary.LENGTH)
     tokenizer = CLIPTokenizer.from_pretrained(tmp_path)
     tokens = tokenizer.tokenize("Turn him into a bronze statue")
     assert tokens == ["turn</w>", "him</w>", "into</w>", "a</w>", "bronze</w>", "statue</w>"]
@@ -51,7 +52,7 @@ def test_tokenizer_numbers_its_words_alike_each_time(tmp_path):
     """A training that goes on makes it again: other numbers would undo what was learned."""
     files = []
     for k in range(3):
-        vocabulary.save_tokenizer(tmp_path / str(k))
+        save_tokenizer(tmp_path / str(k), vocabulary.every_phrase(), vocabulary.LENGTH)
         files.append((tmp_path / str(k) / "vocab.json").read_bytes())
     assert len(set(files)) == 1
     numbers = json.loads(files[0]).values()

@@ -6,6 +6,7 @@ from stkit.studies.reproduce.records import Record
 from stkit.studies.reproduce.tables import Table
 
 PRIVATE_TITLES = {
+    "table3-minutes": "Reconstruction again, in the same minutes instead of the same steps",
     "figure6": "E1 to E4 (the numbers to Figure 6)",
     "expression": "Expressions of edited heads, with and without the mesh stage's MLP_deform",
     "identity": "Identity at an equal change of the face: ours and E1",

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from transformers import VisionTextDualEncoderModel
 
 from stkit.diffusion.byte_pairs import save_tokenizer
 from stkit.diffusion.learning import Optimisation, State, millions, optimise, training_record
@@ -87,7 +88,9 @@ class Examples:
 class Logits(nn.Module):
     """The towers with SigLIP's scale and bias (Zhai et al. 2023, arXiv 2303.15343, Algorithm 1)."""
 
-    def __init__(self, towers: nn.Module):
+    towers: VisionTextDualEncoderModel
+
+    def __init__(self, towers: VisionTextDualEncoderModel):
         super().__init__()
         self.towers = towers
         self.log_scale = nn.Parameter(torch.tensor(START_SCALE).log())
@@ -166,7 +169,7 @@ def train(
         "pictures": PICTURES,
         "batch": settings.batch,
         "held_out": HELD_OUT,
-        "millions": millions(model.towers.vision_model, model.towers.text_model),
+        "millions": millions(*model.towers.children()),
         **training_record(settings.folder, "text_towers"),
     }
     (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")

@@ -1,0 +1,115 @@
+"""Read a shipped run: what notebooks ask of a run, without training anything."""
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from torch import Tensor
+
+from stkit.capture import Capture
+from stkit.diffusion.views import get_views
+from stkit.errors import RequestError
+from stkit.heads.gaussian import GaussianHead, GaussianSettings
+from stkit.heads.mesh import MeshHead, MeshSettings
+from stkit.io.tensors import read_json
+from stkit.progress import bar
+from stkit.runs.folders import run_folder
+from stkit.runs.profiles import Profile, get_profile
+from stkit.runs.shipped.files import load_capture, load_part
+from stkit.views import FRONTAL, Views
+
+MARA = "mara"  # the one run that ships
+ABOUT, MESH, HEAD, EDITS = "about.json", "mesh.safetensors", "head.safetensors", "edits"
+
+
+class ShippedRun:
+    """A run that somebody else's machine finished, read only; see `about` for where it comes from.
+
+    name: of the folder beside this module; folder: another place. It has the methods of
+    `stkit.runs.road.Road` that read; `folder` of it is where a notebook may write.
+    """
+
+    def __init__(self, name: str = MARA, place: Path | None = None):
+        self.place = place or Path(__file__).parent / name
+        self.about = read_json(self.place / ABOUT)
+        if not self.about:
+            raise RequestError(f"{self.place}: no shipped run here ({ABOUT} is missing)")
+        self.run = name
+        self.settings: Profile = get_profile(self.about["profile"])
+        self.quiet = True
+        self.progress: Callable = bar
+
+    @property
+    def folder(self) -> Path:
+        """Where notebooks write what they make from this run."""
+        return run_folder(f"{self.run}-shipped")
+
+    @property
+    def origin(self) -> str:
+        """One sentence for people: whose run it is and which code made it."""
+        a = self.about
+        return (
+            f"'{self.run}' is a finished run that ships with the kit: {a['source']}, profile "
+            f"{a['profile']}, made by commit {a['commit']} in {a['minutes']:.0f} minutes, not by "
+            "the code on this machine"
+        )
+
+    @cached_property
+    def _captures(self) -> tuple[Capture, Capture]:
+        return load_capture(self.place)
+
+    @cached_property
+    def _states(self) -> dict[str, tuple[dict[str, Tensor], dict]]:
+        mesh = load_part(self.place / MESH, "mesh", {})
+        return {"mesh": mesh, "head": load_part(self.place / HEAD, "gaussians", mesh[0])}
+
+    def raw_capture(self) -> Capture:
+        """The clip as tracked, before any head was fitted."""
+        return self._captures[0]
+
+    def capture(self) -> Capture:
+        """The clip with the track that the Gaussian stage refined."""
+        return self._captures[1]
+
+    def mesh_head(self) -> MeshHead:
+        """The head after stage 02."""
+        state, meta = self._states["mesh"]
+        settings = MeshSettings(**meta["mesh"])
+        parts = (state[name] for name in ("landmarks", "low", "high", "surface"))
+        head = MeshHead(settings, *parts)
+        head.load_state_dict(state)
+        head.refresh()
+        return head
+
+    def gaussian_head(self) -> GaussianHead:
+        """The head after stage 03."""
+        return _gaussians(*self._states["head"])
+
+    def views(self, azimuths: tuple[float, ...] = FRONTAL) -> Views:
+        """The mesh prior's views of the neutral frame, computed now (under a second)."""
+        return get_views("mesh-prior")(self.raw_capture(), self.mesh_head(), azimuths)
+
+    def edits(self) -> dict[str, dict]:
+        """The edits that ship, by name: method, editor, prompt, seed, steps, b of each target."""
+        return self.about["edits"]
+
+    def edited_head(self, name: str = "ours") -> GaussianHead:
+        """The head after an edit that ships."""
+        if name not in self.edits():
+            raise RequestError(f"no edit {name!r} ships; there are: {', '.join(self.edits())}")
+        path = self.place / EDITS / f"{name}.safetensors"
+        return _gaussians(*load_part(path, "edited", self._states["head"][0]))
+
+    def current_edit(self) -> GaussianHead:
+        """The method's own edit."""
+        return self.edited_head()
+
+    def numbers(self, stage: str) -> dict[str, float]:
+        """A stage's numbers, as the run recorded them."""
+        return self.about["numbers"].get(stage, {})
+
+
+def _gaussians(state: dict[str, Tensor], meta: dict) -> GaussianHead:
+    head = GaussianHead(GaussianSettings(**meta["gaussians"]), len(state["xyz"]))
+    head.load_state_dict(state)
+    return head

@@ -32,3 +32,12 @@ def bar(items, desc: str = "", initial: int = 0, total: int | None = None):
         leave=True,
         ascii=not watched,
     )
+
+
+def hide_loading_bars() -> None:
+    """Let diffusers and transformers load without progress bars: the kit's models load at once."""
+    import diffusers
+    import transformers
+
+    for library in (diffusers, transformers):
+        library.utils.logging.disable_progress_bar()

@@ -41,12 +41,3 @@ def load_or_explain(load: Callable[[], T], what: str, model: str, remedy: str) -
         raise MissingFileError(
             f"{what} weights '{model}' could not be loaded: {where} ({cause}). {remedy}"
         ) from error
-
-
-def hide_loading_bars() -> None:
-    """Let diffusers and transformers load without progress bars: the kit's models load at once."""
-    import diffusers
-    import transformers
-
-    for library in (diffusers, transformers):
-        library.utils.logging.disable_progress_bar()

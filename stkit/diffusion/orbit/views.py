@@ -1,8 +1,8 @@
 """Tiny-orbit views: `V3DViews` with the weights that come with the kit."""
 
-from stkit.diffusion.loading import hide_loading_bars
 from stkit.diffusion.orbit import GUIDANCE, SIZE, WEIGHTS
 from stkit.diffusion.v3d import V3DViews
+from stkit.progress import hide_loading_bars
 
 
 def tiny_orbit_views(device: str = "auto") -> V3DViews:

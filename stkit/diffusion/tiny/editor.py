@@ -1,8 +1,8 @@
 """The tiny editor: `InstructPix2PixEditor` with the weights that come with the kit."""
 
 from stkit.diffusion.instruct_pix2pix import InstructPix2PixEditor
-from stkit.diffusion.loading import hide_loading_bars
 from stkit.diffusion.tiny import PICTURE_GUIDANCE, SIZE, TEXT_GUIDANCE, WEIGHTS
+from stkit.progress import hide_loading_bars
 
 
 def tiny_editor(device: str = "auto") -> InstructPix2PixEditor:

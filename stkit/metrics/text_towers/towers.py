@@ -12,9 +12,9 @@ from transformers import (
     VisionTextDualEncoderModel,
 )
 
-from stkit.diffusion.loading import hide_loading_bars
 from stkit.metrics.learned import TextScores, dual_encoder_scores
 from stkit.metrics.text_towers import SIZE, WEIGHTS
+from stkit.progress import hide_loading_bars
 
 LENGTH = 32  # tokens of a caption
 EMBEDDING = 64

@@ -7,7 +7,9 @@ from pathlib import Path
 from torch import Tensor
 
 from stkit.capture import Capture
+from stkit.diffusion.editors import get_editor
 from stkit.diffusion.views import get_views
+from stkit.editing.loop import EditSettings, edit_head
 from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead, GaussianSettings
 from stkit.heads.mesh import MeshHead, MeshSettings
@@ -90,15 +92,30 @@ class ShippedRun:
         return get_views("mesh-prior")(self.raw_capture(), self.mesh_head(), azimuths)
 
     def edits(self) -> dict[str, dict]:
-        """The edits that ship, by name: method, editor, prompt, seed, steps, b of each target."""
+        """The edits that ship by method: editor, prompt, seed, steps, b of each target, numbers."""
         return self.about["edits"]
 
-    def edited_head(self, name: str = "ours") -> GaussianHead:
-        """The head after an edit that ships."""
-        if name not in self.edits():
-            raise RequestError(f"no edit {name!r} ships; there are: {', '.join(self.edits())}")
-        path = self.place / EDITS / f"{name}.safetensors"
-        return _gaussians(*load_part(path, "edited", self._states["head"][0]))
+    def edited_head(
+        self, prompt: str = "", editor: str = "", method: str = "ours", **change
+    ) -> GaussianHead:
+        """The head after an edit: one that ships, or, where other words, another editor or changed
+        settings are asked for, one that is trained now, with the profile's steps.
+        """
+        asked = self._settings(prompt, method, change)
+        ships = method in self.edits() and editor in ("", self.edits()[method]["editor"])
+        if ships and asked == self._settings("", method, {}):
+            path = self.place / EDITS / f"{method}.safetensors"
+            return _gaussians(*load_part(path, "edited", self._states["head"][0]))
+        frames, _ = self.capture().split()
+        tool = get_editor(editor or "paint")
+        head, capture, views = self.gaussian_head(), self.capture(), self.views()
+        return edit_head(head, capture, views, tool, asked, frames, progress=self.progress).head
+
+    def _settings(self, prompt: str, method: str, change: dict) -> EditSettings:
+        """The profile's settings of an edit, changed; without words the shipped edit's words."""
+        words = prompt or self.edits()["ours"]["prompt"]
+        steps, frames = self.settings.edit_steps, self.settings.edit_frames
+        return EditSettings(words, method, **{"steps": steps, "frames": frames} | change)
 
     def current_edit(self) -> GaussianHead:
         """The method's own edit."""

@@ -1,4 +1,4 @@
-"""How well the text towers learned, on unseen people: `python -m stkit.studies.text_towers FOLDER`.
+"""How well the text towers learned: `python -m stkit.studies.text_towers.judge FOLDER`.
 
 Each picture, edited by the paint editor, is matched against captions of all instructions, in
 sentences that no training had. Instructions that training never showed are counted apart.
@@ -17,7 +17,10 @@ from stkit.diffusion.tiny.data import Pictures
 from stkit.diffusion.tiny.vocabulary import NOUNS, names
 from stkit.metrics.learned import clip_pixels
 from stkit.metrics.text_towers import SIZE, WEIGHTS
-from stkit.metrics.text_towers.facts import (
+from stkit.metrics.text_towers.towers import towers
+from stkit.progress import bar
+from stkit.studies.captions import BEFORE
+from stkit.studies.text_towers.facts import (
     ATTRIBUTES,
     BECOMES,
     HELD_OUT,
@@ -25,9 +28,6 @@ from stkit.metrics.text_towers.facts import (
     UNSEEN_BECOMING_FORMS,
     UNSEEN_HAVING_FORMS,
 )
-from stkit.metrics.text_towers.towers import towers
-from stkit.progress import bar
-from stkit.studies.captions import BEFORE
 
 FIRST_SEED = 8_000_000  # far from the training seeds
 EDITS = 8  # of each picture

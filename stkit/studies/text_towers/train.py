@@ -1,4 +1,4 @@
-"""Train the text towers: `python -m stkit.metrics.text_towers.train --minutes 60`.
+"""Train the text towers: `python -m stkit.studies.text_towers.train --minutes 60`.
 
 Stop it any time; the same command goes on. Pictures are made as the tiny editor's training pictures
 are, of other people; a third of the instructions is left out (`facts.HELD_OUT`).
@@ -23,7 +23,9 @@ from stkit.diffusion.tiny.data import PICTURES, Pictures, person_of
 from stkit.diffusion.tiny.vocabulary import NOUNS, names
 from stkit.metrics.learned import clip_pixels
 from stkit.metrics.text_towers import SIZE
-from stkit.metrics.text_towers.facts import (
+from stkit.metrics.text_towers.towers import LENGTH, new_towers
+from stkit.progress import bar
+from stkit.studies.text_towers.facts import (
     HELD_OUT,
     INSTRUCTIONS,
     Caption,
@@ -33,8 +35,6 @@ from stkit.metrics.text_towers.facts import (
     facts_of_person,
     labels,
 )
-from stkit.metrics.text_towers.towers import LENGTH, new_towers
-from stkit.progress import bar
 
 FIRST_SEED = 7_000_000
 START_SCALE, START_BIAS = 10.0, -10.0  # of the logits, as in SigLIP

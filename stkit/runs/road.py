@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stkit import face_models
+from stkit.capture import Capture
 from stkit.capture.rig import calibration_files
 from stkit.diffusion.editors import get_editor
 from stkit.editing.loop import EditSettings, check_request
@@ -142,6 +143,10 @@ class Road(Reconstruction):
             "animate",
             lambda work: reports.animation(work, performers, count, seed, words, self.progress),
         )
+
+    def driver(self, driver: str = "") -> Capture:
+        """The clip of who drives; '' is the run's own."""
+        return self.driver_road(driver).capture() if driver else self.capture()
 
     def driver_road(self, driver: str) -> "Road":
         """The run whose capture drives: a run's own, or one that tracks a video or reads another

@@ -17,8 +17,8 @@ HALF = torch.float16
 STILL_WHOLE = ("verts", "landmarks", "low", "high")  # places, kept in single precision
 
 
-def save_capture(folder: Path, raw: Capture, refined: Capture) -> None:
-    """The clip, frames as JPEG and mattes as PNG, and both of its tracks."""
+def save_capture(folder: Path, raw: Capture) -> None:
+    """The clip, frames as JPEG and mattes as PNG, and its track."""
     encoded: dict[str, np.ndarray] = {}
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     for t in range(len(raw)):
@@ -29,14 +29,12 @@ def save_capture(folder: Path, raw: Capture, refined: Capture) -> None:
     facts = {"times": raw.times.numpy(), "focal": raw.focal, "source": raw.source}
     np.savez(folder / CLIP, **encoded, **points, **facts)  # type: ignore[arg-type]
     raw.track.save(folder / RAW_TRACK)
-    refined.track.save(folder / TRACK)
 
 
-def load_capture(folder: Path) -> tuple[Capture, Capture]:
-    """The capture as tracked, and with the track that the Gaussian stage refined."""
+def load_capture(folder: Path) -> Capture:
+    """What `save_capture` wrote."""
     raw = Track.load(folder / RAW_TRACK)
-    capture = Capture(**vars(_load_clip(folder / CLIP, len(raw.beta))), **vars(raw))
-    return capture, capture.with_track(Track.load(folder / TRACK))
+    return Capture(**vars(_load_clip(folder / CLIP, len(raw.beta))), **vars(raw))
 
 
 def _load_clip(path: Path, count: int) -> Clip:

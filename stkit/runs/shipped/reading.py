@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from stkit.capture import Capture
+from stkit.capture import Capture, Track
 from stkit.diffusion.editors import get_editor
 from stkit.diffusion.views import get_views
 from stkit.editing.loop import EditSettings, edit_head
@@ -17,11 +17,13 @@ from stkit.io.tensors import read_json
 from stkit.progress import bar
 from stkit.runs.folders import run_folder
 from stkit.runs.profiles import Profile, get_profile
-from stkit.runs.shipped.files import load_capture, load_part
+from stkit.runs.road import Road
+from stkit.runs.shipped.files import TRACK, load_capture, load_part
 from stkit.views import FRONTAL, Views
 
 MARA = "mara"  # the one run that ships
-ABOUT, MESH, HEAD, EDITS = "about.json", "mesh.safetensors", "head.safetensors", "edits"
+ABOUT, MESH, HEAD = "about.json", "mesh.safetensors", "head.safetensors"
+EDITS, DRIVER = "edits", "driver"
 
 
 class ShippedRun:
@@ -57,7 +59,7 @@ class ShippedRun:
         )
 
     @cached_property
-    def _captures(self) -> tuple[Capture, Capture]:
+    def _raw(self) -> Capture:
         return load_capture(self.place)
 
     @cached_property
@@ -67,11 +69,20 @@ class ShippedRun:
 
     def raw_capture(self) -> Capture:
         """The clip as tracked, before any head was fitted."""
-        return self._captures[0]
+        return self._raw
 
     def capture(self) -> Capture:
         """The clip with the track that the Gaussian stage refined."""
-        return self._captures[1]
+        return self._raw.with_track(Track.load(self.place / TRACK))
+
+    def driver(self, driver: str = "") -> Capture:
+        """The clip of who drives: another made-up person who ships, or a video, another tracker's
+        file, 'synthetic:SEED' or a run, tracked now.
+        """
+        if not driver:
+            return load_capture(self.place / DRIVER)
+        own = Road(f"{self.run}-shipped", self.about["source"], self.settings.name, 0)
+        return own.driver_road(driver).capture()
 
     def mesh_head(self) -> MeshHead:
         """The head after stage 02."""

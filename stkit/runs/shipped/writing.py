@@ -9,11 +9,11 @@ from pathlib import Path
 from stkit.io.tensors import read_json, write_json
 from stkit.runs.machine import circumstances, machine
 from stkit.runs.road import Road
-from stkit.runs.shipped.files import save_capture, save_part
-from stkit.runs.shipped.reading import ABOUT, EDITS, HEAD, MARA, MESH
+from stkit.runs.shipped.files import TRACK, save_capture, save_part
+from stkit.runs.shipped.reading import ABOUT, DRIVER, EDITS, HEAD, MARA, MESH
 from stkit.runs.stages import LOG
 
-SOURCE, PROFILE = "synthetic:mara", "quick"
+SOURCE, DRIVER_SOURCE, PROFILE = "synthetic:mara", "synthetic:sami", "quick"
 PROMPT, EDITOR = "turn her into a clown", "tiny"
 METHODS = ("ours", "E1", "E2", "E3", "E4")
 STAGES = ("preprocess", "mesh", "gaussians")
@@ -23,7 +23,8 @@ def ship(road: Road, folder: Path, minutes: float) -> None:
     """Write a run and an edit by each method into a folder, which is emptied before."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / EDITS).mkdir(parents=True)
-    save_capture(folder, road.raw_capture(), road.capture())
+    save_capture(folder, road.raw_capture())
+    road.capture().track.save(folder / TRACK)
     mesh, head = road.mesh_head(), road.gaussian_head()
     cell = asdict(mesh.settings) | {"cell": mesh.grid.cell}
     of_mesh, of_head = mesh.state_dict(), head.state_dict()
@@ -53,11 +54,31 @@ def ship(road: Road, folder: Path, minutes: float) -> None:
     )
 
 
+def ship_driver(folder: Path) -> None:
+    """Track another made-up person and write the clip, to drive the shipped head with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    road = Road("ship-driver", DRIVER_SOURCE, PROFILE, 0)
+    road.preprocess()
+    save_capture(folder, road.raw_capture())
+    facts = {"source": DRIVER_SOURCE, "profile": PROFILE, "commit": circumstances()["code"]}
+    write_json(folder / ABOUT, facts | {"machine": machine()})
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Train, edit and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent / MARA)
-    folder = parser.parse_args(arguments).folder
+    parser.add_argument("--driver-only", action="store_true", help="leave the run as it is")
+    a = parser.parse_args(arguments)
+    folder = a.folder
+    if not a.driver_only:
+        _make_run(folder)
+    ship_driver(folder / DRIVER)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    print(f"{folder}: {size / 1e6:.1f} MB")
+
+
+def _make_run(folder: Path) -> None:
     begun = time.monotonic()
     road = Road("ship", SOURCE, PROFILE, 0)
     road.preprocess()
@@ -66,8 +87,6 @@ def main(arguments: list[str] | None = None) -> None:
     for method in METHODS:
         road.edit(PROMPT, EDITOR, method=method)
     ship(road, folder, (time.monotonic() - begun) / 60)
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    print(f"{folder}: {size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

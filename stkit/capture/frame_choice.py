@@ -8,12 +8,13 @@ from stkit.errors import RequestError
 from stkit.face_models.landmarks import openings
 from stkit.geometry import so3_exp, yaw_pitch_roll
 
-TURN = 0.1  # radians of turn that weigh as much as a typical expression
-GAP = 0.08  # gap of the lips, in eye distances, that weighs as much
+EXPRESSION = 2.0  # how much a typical expression weighs
+TURN = 0.1  # radians of turn that weigh 1
+GAP = 0.08  # gap of the lips, in eye distances, that weighs 1
 HELD_OUT_KINDS = ("end", "turn", "expression")
 FROM = "from:"  # and a second: all frames from then on are held out
 OPEN_EYES = 0.6  # quantile of the gap between the lids, from which on eyes count as open
-SHUT = 0.05  # by how many eye widths less weighs as much
+SHUT = 0.05  # by how many eye widths less weighs 1
 ALIKE = 0.15  # how near two openings must be to count as the same, as a share of their range
 
 
@@ -68,7 +69,8 @@ def choose_neutral(
     turned = yaw.abs() + roll.abs() + (pitch - pitch.median()).abs()
     size = beta.norm(dim=1)
     shut = (lids.quantile(OPEN_EYES) - lids).clamp_min(0)
-    cost = size / size.median().clamp_min(1e-6) + turned / TURN + mouth / GAP + shut / SHUT
+    expression = EXPRESSION * size / size.median().clamp_min(1e-6)
+    cost = expression + turned / TURN + mouth / GAP + shut / SHUT
     if frames is not None:
         allowed = torch.full_like(cost, torch.inf)
         allowed[frames] = 0

@@ -1,0 +1,84 @@
+"""What a code host shows of a notebook: `python -m stkit.runs.posters [NUMBER ...]` runs lessons
+and keeps in them the words of their checks and small pictures of their figures.
+"""
+
+import argparse
+import base64
+import io
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from PIL import Image
+
+from stkit.assets import notebooks_dir
+from stkit.runs.notebooks import execute, find_notebook
+
+KEPT = "keep_output"  # the tag of cells whose outputs are kept
+LARGEST, QUALITY = 760, 70  # width in pixels, and of the JPEG
+CAPTION = "text/markdown"
+
+
+def poster(png: str) -> str:
+    """A picture as a small JPEG, both in base64."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    if picture.width > LARGEST:
+        picture = picture.resize((LARGEST, round(picture.height * LARGEST / picture.width)))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=QUALITY, optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def shown(output: NotebookNode) -> NotebookNode | None:
+    """What is kept of an output: printed lines, a figure's poster with its alt text, a caption."""
+    if output.output_type == "stream":
+        return output if output.name == "stdout" else None
+    data = output.get("data", {})
+    if "image/png" in data:
+        alt = output.metadata.get("image/png", {}).get("alt", "")
+        kept = {"image/jpeg": poster(data["image/png"]), "text/plain": alt or "a figure"}
+        metadata = {"image/jpeg": {"alt": alt}} if alt else {}
+        return nbformat.v4.new_output("display_data", kept, metadata=metadata)
+    if CAPTION in data:
+        return nbformat.v4.new_output("display_data", {CAPTION: data[CAPTION]})
+    return None
+
+
+def keep(path: Path, executed: Path) -> None:
+    """Write into a notebook what is kept of the outputs of its executed copy."""
+    notebook, ran = nbformat.read(path, 4), nbformat.read(executed, 4)
+    outputs = {cell.id: cell.get("outputs", []) for cell in ran.cells}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            wanted = KEPT in cell.metadata.get("tags", [])
+            found = [shown(output) for output in outputs[cell.id]] if wanted else []
+            cell.outputs = _joined([output for output in found if output])
+    path.write_text(nbformat.writes(notebook, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Lines printed one after another as one output: how they are split is chance."""
+    out: list[NotebookNode] = []
+    for output in outputs:
+        if out and output.output_type == "stream" == out[-1].output_type:
+            out[-1].text += output.text
+        else:
+            out.append(output)
+    return out
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run and write the named notebooks, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("notebooks", nargs="*", help="numbers or names")
+    names = parser.parse_args(arguments).notebooks
+    paths = [find_notebook(name) for name in names] or sorted(notebooks_dir().glob("*.ipynb"))
+    for path in paths:
+        with tempfile.TemporaryDirectory() as folder:
+            keep(path, execute(path, {}, Path(folder) / path.name))
+        print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

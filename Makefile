@@ -1,5 +1,6 @@
 # make demo   the whole road on the synthetic subject, ends by naming one page
 # make demo VIDEO=face.mp4 PROMPT="turn him into a bronze statue" PROFILE=laptop NAME=me
+# make course  the exercises for students, with solutions and for instructors, into course/
 # make lab    JupyterLab on notebook 00
 # make bench  speed of the renderers and training steps here, into benchmarks/results.md
 # make budget where a step's time goes, into benchmarks/budget.md
@@ -20,7 +21,7 @@ DRIVER ?=
 
 ready := .venv/.ready
 
-.PHONY: demo lab test lint test-long viewer bench budget clean setup figures hooks
+.PHONY: demo course lab test lint test-long viewer bench budget clean setup figures hooks
 
 setup: $(ready)
 
@@ -33,6 +34,9 @@ $(ready): requirements.lock pyproject.toml
 
 demo: $(ready)
 	.venv/bin/stkit run "$(VIDEO)" --notebooks --name "$(NAME)" --profile "$(PROFILE)" --prompt "$(PROMPT)" --editor "$(EDITOR_MODEL)" $(if $(DRIVER),--driver "$(DRIVER)")
+
+course: $(ready)
+	.venv/bin/python -W ignore -m stkit.runs.course --folder course
 
 lab: $(ready)
 	.venv/bin/jupyter lab notebooks/00_start_here.ipynb

@@ -34,7 +34,7 @@ def test_doctor_knows_this_machine(capsys):
         (["reproduce", "--seeds", "0"], "at least one"),
         (["reproduce", "--editor", "paint", "--prompt", "surfing"], "cannot do"),
         (["notebook", "99"], "there are"),
-        (["notebook", "04", "-p", "alfa=1"], "no parameter 'alfa'"),
+        (["notebook", "06", "-p", "alfa=1"], "no parameter 'alfa'"),
         (["run", "synthetic", "--editor", "/no/such/folder"], "editor='paint'"),
     ],
 )

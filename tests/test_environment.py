@@ -31,6 +31,7 @@ DISTRIBUTION = {
 }
 # imported inside a function, and only where a GPU, fetched weights or an extra are
 OPTIONAL = {
+    "nbgrader",
     "gsplat",
     "kaolin",
     "dlib",

@@ -25,13 +25,12 @@ def test_a_notebook_is_a_lesson(path: Path):
     text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
     code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
     assert tags.count("parameters") == 1 and tags.count("nbval-check-output") >= 3
-    assert path.stat().st_size < 400_000 and "widgets" not in notebook["metadata"]
+    assert path.stat().st_size < 600_000 and "widgets" not in notebook["metadata"]
     for word in (
         "You will learn",
         "You need",
-        "Time, hardware",
-        "Exercise",
-        "Recap" if path.stem[:2] in ("06", "08") else "Next",
+        "**Time**",
+        "Recap" if path.stem[:2] == "10" else "Next",
     ):
         assert word in text, f"{path.name} lacks {word!r}"
     assert max(len(c.splitlines()) for c in code) <= 25
@@ -42,10 +41,8 @@ def test_a_notebook_is_a_lesson(path: Path):
     assert not any("!pip" in c or "import *" in c or "wget" in c for c in code)
     for cell in cells:
         if cell["cell_type"] == "code":
-            checked = "nbval-check-output" in cell["metadata"].get("tags", [])
-            assert bool(cell["outputs"]) == checked, (
-                "outputs are kept for check cells, and only for them"
-            )
+            kept = "keep_output" in cell["metadata"].get("tags", [])
+            assert bool(cell["outputs"]) == kept, "python -m stkit.runs.posters writes them"
             assert not any(o["output_type"] == "error" for o in cell["outputs"])
     assert all(
         line.rstrip().startswith(("#", '"""')) or "#" in line
@@ -55,11 +52,11 @@ def test_a_notebook_is_a_lesson(path: Path):
 
 
 def test_all_are_there():
-    assert [p.stem[:2] for p in NOTEBOOKS] == ["00", "01", "02", "03", "04", "05", "06", "07", "08"]
+    assert [p.stem[:2] for p in NOTEBOOKS] == [f"{k:02}" for k in range(11)]
 
 
 def test_parameters_are_checked_by_name_and_type():
-    path = find_notebook("04")
+    path = find_notebook("06")
     assert declared(path)["alpha"] == 5.0
     assert check_parameters(path, {"alpha": 3}) == {"alpha": 3.0}
     assert parse_parameters(path, ["alpha=2.5", "landmarks=dense", "seed=3"]) == {

@@ -70,13 +70,13 @@ JUPYTERS_OWN = ("Failed to load resource", "restore the debugger state")
 
 
 def write_notebooks(folder) -> None:
-    """A notebook with one viewer; notebook 04 with one cell more, that draws w in Python."""
+    """A notebook with one viewer; notebook 06 with one cell more, that draws w in Python."""
     code = nbformat.v4.new_code_cell
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     state = code("print('alpha is', viewer.state.get('alpha'))")
     book = nbformat.v4.new_notebook(cells=[code(NOTEBOOK.strip()), state], metadata=kernel)
     nbformat.write(book, folder / "viewer.ipynb")
-    lesson = nbformat.read(repository() / "notebooks" / "04_weigh_landmarks.ipynb", 4)
+    lesson = nbformat.read(repository() / "notebooks" / "06_weigh_landmarks.ipynb", 4)
     lesson.cells.append(code(WEIGHTS_IN_PYTHON.strip()))
     nbformat.write(lesson, folder / "lesson.ipynb")
 
@@ -221,7 +221,7 @@ def test_jupyterlab_shows_a_viewer_without_the_network(lab, labtab):
     assert labtab.outside == [] and labtab.complaints == []
 
 
-def test_notebook_04_in_jupyterlab_weighs_as_python_does(lab, labtab, tmp_path):
+def test_notebook_06_in_jupyterlab_weighs_as_python_does(lab, labtab, tmp_path):
     """The whole lesson: alpha dragged in the browser, w drawn there and in the kernel."""
     page = labtab.page
     labtab.open(f"{lab}/lab/tree/lesson.ipynb?reset")

@@ -133,7 +133,7 @@ def add_notebook(commands) -> None:
     what = "run one notebook with papermill; parameters are checked first"
     note = commands.add_parser("notebook", help=what)
     note.set_defaults(call=call_notebook)
-    note.add_argument("notebook", help="its number or name, such as 04 or 04_weigh_landmarks")
+    note.add_argument("notebook", help="its number or name, such as 06 or 06_weigh_landmarks")
     note.add_argument(
         "-p",
         "--parameter",

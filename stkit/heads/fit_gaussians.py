@@ -53,7 +53,7 @@ class GaussianTraining:
     lr_nets: float = 1e-3
     lr_follow: float = 1e-2
     lr_track: float = 2e-4
-    lr_lattice: float = 6e-3
+    lr_lattice: float = 1e-3
     track_from: float = 0.15
     track_steps: int = 80
     noise: float = 0.8

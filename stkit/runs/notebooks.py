@@ -18,14 +18,15 @@ from stkit.runs.page import write_page
 from stkit.runs.road import Road
 from stkit.runs.source import Source
 
-NOTEBOOKS_AFTER = {  # what may start when a stage is there; 05 makes its edit, or waits for ours
+NOTEBOOKS_AFTER = {  # what may start when a stage is there; 07 makes its edit, or waits for ours
     "preprocess": ["01"],
     "mesh": ["02"],
-    "gaussians": ["05"],
-    "weights": ["03"],
-    "edit": ["04"],
-    "animate": ["06"],
+    "gaussians": ["07"],
+    "weights": ["03", "04"],
+    "edit": ["05", "06"],
+    "animate": ["08"],
 }
+METHODS = "ours"  # what 07 compares in a batch: each further method would be another edit
 
 
 class ParameterError(RequestError):
@@ -178,7 +179,7 @@ def _check_complete(part: Path, path: Path) -> None:
 
 
 def run_road(road: Road, prompt: str, editor: str, driver: str | None) -> Path:
-    """All stages, and notebooks 01 to 06 on them; executed copies are in runs/NAME/notebooks/.
+    """All stages, and notebooks 01 to 08 on them; executed copies are in runs/NAME/notebooks/.
     Returns the run's page.
 
     A notebook starts in a process of its own as soon as its stage is there, and finds it in the
@@ -194,6 +195,7 @@ def run_road(road: Road, prompt: str, editor: str, driver: str | None) -> Path:
         "seed": road.plan.seed,
         "prompt": prompt,
         "editor": editor,
+        "methods": METHODS,
         "driver": Source.parse(driver, may_be_run=True).resolved().text if driver else "",
     }
     running: list[AsyncResult[Path]] = []

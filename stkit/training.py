@@ -212,6 +212,13 @@ def accumulate(
     return means
 
 
+def core_count() -> int:
+    """Cores that this process may use; where the system does not say, all of them."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def set_torch_threads() -> None:
     """As many threads for torch as `OMP_NUM_THREADS` says, else one for each core, but one alone on
     two cores.
@@ -219,7 +226,7 @@ def set_torch_threads() -> None:
     There torch's own threads cost more in waking up than they save, beside those of the kernels.
     The number is set in any case: sums over threads have other last bits for other numbers.
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = core_count()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or (1 if cores <= 2 else cores)))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 
@@ -55,14 +56,8 @@ def entry_bytes(channels: int) -> int:
 
 
 def available_memory() -> float:
-    """Bytes that can be taken without swapping; infinite where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return float("inf")
-    return next(
-        (1024.0 * int(x.split()[1]) for x in lines if x.startswith("MemAvailable")), float("inf")
-    )
+    """Bytes that can be taken without swapping."""
+    return float(psutil.virtual_memory().available)
 
 
 def announce_compilation() -> None:

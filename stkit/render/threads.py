@@ -5,10 +5,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
+from stkit.training import core_count
+
 
 def thread_count() -> int:
     """Threads the CPU kernels use: `STKIT_THREADS`, or every core."""
-    return max(1, int(os.environ.get("STKIT_THREADS") or len(os.sched_getaffinity(0))))
+    return max(1, int(os.environ.get("STKIT_THREADS") or core_count()))
 
 
 @cache

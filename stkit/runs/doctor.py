@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from stkit.assets import asset_path, cache_dir, manifest
+from stkit.training import core_count
 
 PACKAGES = ("torch", "numba", "mediapipe", "av", "diffusers", "papermill", "jupyterlab")
 PYTHONS = ("3.11", "3.12")
@@ -68,7 +69,7 @@ def gpu_lines() -> list[str]:
 def doctor(say: Callable[[str], None] = print) -> bool:
     """Say facts and remedies, line by line; whether the core can run here."""
     python = platform.python_version()
-    cores = len(os.sched_getaffinity(0))
+    cores = core_count()
     say(f"stkit {version('stkit')} · Python {python} · {cores} cores · {platform.machine()}\n")
     good = python.startswith(PYTHONS)
     say(line(good, f"Python {' or '.join(PYTHONS)} (found {python})", "take one of these"))

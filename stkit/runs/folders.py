@@ -63,8 +63,21 @@ def link(run: str, place: str, target: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.link")
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(os.path.relpath(target, path.parent))
+    try:
+        temporary.symlink_to(os.path.relpath(target, path.parent), target_is_directory=True)
+    except OSError:
+        return _junction(path, target)
     temporary.replace(path)
+    return path
+
+
+def _junction(path: Path, target: Path) -> Path:
+    """A link to a folder for Windows, where symbolic links need a right that few people have."""
+    import _winapi
+
+    if path.exists():
+        path.rmdir()  # removes a junction, never what it points to
+    _winapi.CreateJunction(str(target.resolve()), str(path))  # type: ignore[attr-defined]
     return path
 
 

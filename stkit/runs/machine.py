@@ -1,17 +1,17 @@
 """What a run was computed on: machine, memory, commit."""
 
-import os
 import platform
-import resource
 import subprocess
 import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+import psutil
 import torch
 
 import stkit
+from stkit.training import core_count
 
 
 def reset_peak() -> None:
@@ -28,7 +28,8 @@ def peak_gb() -> float:
         lines = Path("/proc/self/status").read_text().splitlines()
         line = next(x for x in lines if x.startswith("VmHWM"))
         return int(line.split()[1]) / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    now = psutil.Process().memory_info()
+    return getattr(now, "peak_wset", now.rss) / 1e9  # Windows keeps a peak, macOS the present only
 
 
 @cache
@@ -57,7 +58,7 @@ def _git(folder: Path, *words: str) -> str:
 def machine(device: str = "cpu") -> str:
     """What a stage was computed on, in words."""
     chip = torch.cuda.get_device_name() if device == "cuda" else "CPU"
-    return f"{chip}, {len(os.sched_getaffinity(0))} cores, {platform.machine()}"
+    return f"{chip}, {core_count()} cores, {platform.machine()}"
 
 
 def circumstances() -> dict[str, str]:

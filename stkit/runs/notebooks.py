@@ -17,6 +17,7 @@ from stkit.runs.folders import runs_root
 from stkit.runs.page import write_page
 from stkit.runs.road import Road
 from stkit.runs.source import Source
+from stkit.training import core_count
 
 NOTEBOOKS_AFTER = {  # what may start when a stage is there; 07 makes its edit, or waits for ours
     "preprocess": ["01"],
@@ -217,6 +218,6 @@ def run_road(road: Road, prompt: str, editor: str, driver: str | None) -> Path:
 def _prepare_worker(processes: int, device: str) -> None:
     """Give a worker, and the kernels that it starts, its part of the cores; ^C is the parent's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    share = max(1, len(os.sched_getaffinity(0)) // processes)
+    share = max(1, core_count() // processes)
     os.environ["OMP_NUM_THREADS"] = os.environ["STKIT_THREADS"] = str(share)
     os.environ["STKIT_DEVICE"] = device

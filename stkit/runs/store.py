@@ -5,7 +5,6 @@ it. It lies in runs/.store/STAGE/KEY, whole or not at all; runs share what has t
 `runs/NAME/STAGE` is a link to it.
 """
 
-import fcntl
 import json
 import shutil
 import time
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from stkit.io.images import u8
@@ -134,13 +134,16 @@ class Artifact:
         """Hold the artifact's lock, which goes with the process."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         lock = self.folder.with_name(f".{self.key}.lock")
-        with lock.open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say(f"{self.recipe.stage}: another process is making this; waiting for it")
-                fcntl.flock(file, fcntl.LOCK_EX)
+        held = FileLock(lock)
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            say(f"{self.recipe.stage}: another process is making this; waiting for it")
+            held.acquire()
+        try:
             yield
+        finally:
+            held.release()
         lock.unlink(missing_ok=True)
 
     @contextmanager
@@ -228,9 +231,8 @@ def _locked(folder: Path) -> bool:
     lock = folder.with_name(f".{key}.lock")
     if not lock.exists():
         return False
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True

@@ -1,6 +1,7 @@
 # make demo   the whole road on the synthetic subject, ends by naming one page
 # make demo VIDEO=face.mp4 PROMPT="turn him into a bronze statue" PROFILE=laptop NAME=me
 # make course  the exercises for students, with solutions and for instructors, into course/
+# make site    the lessons, exercises, guide and reference as a site, into build/site/html
 # make lab    JupyterLab on notebook 00
 # make bench  speed of the renderers and training steps here, into benchmarks/results.md
 # make budget where a step's time goes, into benchmarks/budget.md
@@ -21,7 +22,7 @@ DRIVER ?=
 
 ready := .venv/.ready
 
-.PHONY: demo course lab test lint test-long viewer bench budget clean setup figures hooks
+.PHONY: demo course site lab test lint test-long viewer bench budget clean setup figures hooks
 
 setup: $(ready)
 
@@ -37,6 +38,9 @@ demo: $(ready)
 
 course: $(ready)
 	.venv/bin/python -W ignore -m stkit.runs.course --folder course
+
+site: $(ready)
+	.venv/bin/python -W ignore -m stkit.runs.site --folder build/site
 
 lab: $(ready)
 	.venv/bin/jupyter lab notebooks/00_start_here.ipynb

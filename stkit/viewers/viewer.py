@@ -3,6 +3,9 @@ state needs to be kept.
 """
 
 import base64
+import hashlib
+import html
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from stkit.cameras import Camera
 from stkit.io.images import png
 from stkit.viewers.packet import Packet, camera_from
 
+SITE = "STKIT_SITE"  # the folder for viewers' own pages while the site is built
 SCRIPT = Path(__file__).parent / "static" / "viewer.js"  # bundled from src/ by `make viewer`
 
 
@@ -50,6 +54,8 @@ class Viewer(anywidget.AnyWidget):
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **kwargs: Any):
+        if place := os.environ.get(SITE):
+            return {"text/html": self._frame(Path(place))}, {}
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         if data is None:
@@ -57,3 +63,16 @@ class Viewer(anywidget.AnyWidget):
         poster = base64.b64encode(png(self.poster())).decode()
         alt = {"alt": self.packet.header["alt"]}
         return {**data, "image/png": poster}, {**metadata, "image/png": alt}
+
+    def _frame(self, folder: Path) -> str:
+        """A frame with this viewer as a page of its own, which needs no kernel."""
+        from stkit.viewers.page import page
+
+        alt = self.packet.header["alt"]
+        self.packet.header["state"] = {**self.state, "playing": False}
+        text = page(self.packet, "")
+        name = f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.html"
+        (folder / name).write_text(text, encoding="utf-8")
+        title = html.escape(alt, quote=True)
+        source = f"../_static/viewers/{name}"
+        return f'<iframe class="viewer" title="{title}" src="{source}" loading="lazy"></iframe>'

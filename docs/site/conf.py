@@ -1,0 +1,24 @@
+"""Sphinx settings of the site; `make site` builds it from executed notebooks, offline."""
+
+project = "stkit"
+author = "the stkit founders"
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx-mathjax-offline",
+]
+nb_execution_mode = "off"  # `stkit.runs.site` has executed them
+nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 3
+suppress_warnings = ["myst.xref_missing", "myst.header", "mystnb.unknown_mime_type"]
+autosummary_generate = True
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_typehints = "signature"
+exclude_patterns = ["docs/site"]
+html_theme = "sphinx_book_theme"
+html_title = "stkit"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_theme_options = {"use_download_button": False, "use_fullscreen_button": False}

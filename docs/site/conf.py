@@ -1,5 +1,7 @@
 """Sphinx settings of the site; `make site` builds it from executed notebooks, offline."""
 
+import os
+
 project = "stkit"
 author = "the stkit founders"
 extensions = [
@@ -21,4 +23,15 @@ html_theme = "sphinx_book_theme"
 html_title = "stkit"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_domain_indices = False
 html_theme_options = {"use_download_button": False, "use_fullscreen_button": False}
+if repository := os.environ.get("STKIT_REPOSITORY"):  # such as https://github.com/OWNER/stkit
+    hubs = {
+        "binderhub_url": "https://mybinder.org",
+        "colab_url": "https://colab.research.google.com",
+    }
+    html_theme_options |= {
+        "repository_url": repository,
+        "use_repository_button": True,
+        "launch_buttons": hubs,
+    }

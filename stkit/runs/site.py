@@ -70,6 +70,7 @@ def stage(folder: Path) -> Path:
     for name in ("conf.py", "index.md", "api.md"):
         shutil.copy(own / name, source / name)
     (source / "notebooks" / "exercises").mkdir(parents=True)
+    shutil.copytree(notebooks_dir() / "figures", source / "notebooks" / "figures")
     for path in sorted(notebooks_dir().glob("*.ipynb")):
         copy = nbformat.read(executed(path, folder / "executed"), 4)
         nbformat.write(for_readers(copy), source / "notebooks" / path.name)

@@ -47,8 +47,8 @@ def _lpips(net: str) -> nn.Module | None:
 
 
 @dataclass(frozen=True)
-class TextScores:
-    """Cosines of embeddings, by CLIP what is called CLIP-S and CLIP-DS (lineage.md 6).
+class ClipScores:
+    """Cosines of CLIP embeddings (lineage.md 6).
 
     `clip_s` edited picture and its caption, `clip_ds` change of the picture and of the caption,
     `clip_image` edited picture and the one before.
@@ -59,7 +59,7 @@ class TextScores:
     clip_image: float
 
 
-def clip_scores(image: Tensor, edited: Tensor, before: str, after: str) -> TextScores | None:
+def clip_scores(image: Tensor, edited: Tensor, before: str, after: str) -> ClipScores | None:
     """Scores of an edit by CLIP ViT-L/14, or None where its folder is not on this machine.
 
     `before` and `after` are captions of `image` and `edited`, not the instruction. Images are
@@ -69,23 +69,12 @@ def clip_scores(image: Tensor, edited: Tensor, before: str, after: str) -> TextS
     if folder is None:
         return None
     model, tokenizer = _clip(folder)
-    size = model.config.vision_config.image_size
-    return dual_encoder_scores(model, tokenizer, (image, edited), (before, after), size)
-
-
-@torch.no_grad()
-def dual_encoder_scores(
-    model: Any, tokenizer: Any, images: tuple[Tensor, Tensor], captions: tuple[str, str], size: int
-) -> TextScores:
-    """The scores by any model of a picture and a text tower, with CLIP's calls.
-
-    images: before and after (H, W, 3), resized to `size`; captions: of both.
-    """
-    tokens = tokenizer(list(captions), padding=True, return_tensors="pt")
-    pixels = clip_pixels(torch.stack(images), size)
-    i0, i1 = nn.functional.normalize(model.get_image_features(pixels).pooler_output, dim=-1)
-    t0, t1 = nn.functional.normalize(model.get_text_features(**tokens).pooler_output, dim=-1)
-    return TextScores(_cosine(i1, t1), _cosine(i1 - i0, t1 - t0), _cosine(i0, i1))
+    tokens = tokenizer([before, after], padding=True, return_tensors="pt")
+    pixels = _clip_pixels(torch.stack([image, edited]), model.config.vision_config.image_size)
+    with torch.no_grad():
+        i0, i1 = nn.functional.normalize(model.get_image_features(pixels).pooler_output, dim=-1)
+        t0, t1 = nn.functional.normalize(model.get_text_features(**tokens).pooler_output, dim=-1)
+    return ClipScores(_cosine(i1, t1), _cosine(i1 - i0, t1 - t0), _cosine(i0, i1))
 
 
 @lru_cache(maxsize=1)
@@ -97,7 +86,7 @@ def _clip(folder: Path) -> tuple[Any, Any]:
     return model, CLIPTokenizer.from_pretrained(folder)
 
 
-def clip_pixels(images: Tensor, size: int) -> Tensor:
+def _clip_pixels(images: Tensor, size: int) -> Tensor:
     """Images (N, H, W, 3) as CLIP takes them: (N, 3, size, size), normalised."""
     pixels = images.permute(0, 3, 1, 2).float()
     pixels = nn.functional.interpolate(pixels, (size, size), mode="bicubic", antialias=True)

@@ -17,7 +17,6 @@ from stkit.metrics.consistency import warp_error
 from stkit.metrics.identity import has_embedding, same_person
 from stkit.metrics.learned import clip_scores
 from stkit.metrics.pictures import correlation
-from stkit.metrics.text_towers.towers import text_tower_scores
 from stkit.runs.identity_scores import (
     FRAMES,
     film_embeddings,
@@ -38,8 +37,6 @@ COLUMNS = {
     "sface": "same person, cosine of SFace embeddings",
     "clip_s": "CLIP-S",
     "clip_ds": "CLIP-DS",
-    "text_s": "the kit's text towers: cosine of picture and caption",
-    "text_ds": "the kit's text towers: cosine of their changes",
     "hair": "change of the hair",
     "clothes": "change of the clothes",
     "background": "change of the background",
@@ -180,23 +177,17 @@ def flicker(
 
 
 def text_scores(before: Performance, after: Performance, prompt: str) -> dict[str, float | None]:
-    """Mean CLIP-S and CLIP-DS over a few frames, None where CLIP ViT-L/14 is not here, and the same
-    by the kit's text towers.
-    """
+    """Mean CLIP-S and CLIP-DS over a few frames; None where CLIP ViT-L/14 is not here."""
     words = captions(prompt)
-    found: dict[str, list[float]] = {
-        name: [] for name in ("clip_s", "clip_ds", "text_s", "text_ds")
-    }
+    found = []
     for k in every(list(range(len(before.pictures))), PORTRAITS):
         image, edited = (torch.from_numpy(p.pictures[k]).float() / 255 for p in (before, after))
-        ours = text_tower_scores(image, edited, *words)
-        found["text_s"].append(ours.clip_s)
-        found["text_ds"].append(ours.clip_ds)
-        clip = clip_scores(image, edited, *words)
-        if clip is not None:
-            found["clip_s"].append(clip.clip_s)
-            found["clip_ds"].append(clip.clip_ds)
-    return {name: _mean(values) for name, values in found.items()}
+        found.append(clip_scores(image, edited, *words))
+    known = [scores for scores in found if scores is not None]
+    return {
+        "clip_s": _mean([scores.clip_s for scores in known]),
+        "clip_ds": _mean([scores.clip_ds for scores in known]),
+    }
 
 
 def mouth_kept(after: Performance, landmarks: Tensor) -> float | None:

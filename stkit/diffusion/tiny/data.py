@@ -20,7 +20,6 @@ from stkit.geometry import euler_yxz
 from stkit.space import FramePose, to_world
 from stkit.synthetic.backdrop import backdrop
 from stkit.synthetic.performance import UNIT
-from stkit.synthetic.person import Person, random_person
 from stkit.synthetic.subject import Subject, make_subject, rest_pose
 
 PAINTED = 2 * SIZE  # the teacher paints at twice the size, for finer lines
@@ -46,17 +45,8 @@ def sittings(seed: int, count: int = 1) -> list[Sitting]:
     a crop of its own.
     """
     rng = np.random.default_rng(seed)
-    subject = make_subject(_subject_seed(rng), 12, seconds=8.0)
+    subject = make_subject(int(rng.integers(1_000_000_000)), 12, seconds=8.0)
     return [_sit(subject, rng) for _ in range(count)]
-
-
-def person_of(seed: int) -> Person:
-    """Who sits for the pictures of a seed."""
-    return random_person(_subject_seed(np.random.default_rng(seed)))
-
-
-def _subject_seed(rng: np.random.Generator) -> int:
-    return int(rng.integers(1_000_000_000))
 
 
 def _sit(subject: Subject, rng: np.random.Generator) -> Sitting:

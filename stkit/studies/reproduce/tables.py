@@ -121,8 +121,6 @@ EDITS = {
     "view_flicker": "flicker of views after warping",
     "clip_s": "CLIP-S (ViT-L/14)",
     "clip_ds": "CLIP-DS (ViT-L/14)",
-    "text_s": "text score of the kit's towers (not CLIP): picture and caption",
-    "text_ds": "text score of the kit's towers (not CLIP): change of picture and caption",
 }
 SIDES = {name: PICTURES[name] for name in ("head.psnr_novel", "head.psnr_side")}
 MATCHED = {

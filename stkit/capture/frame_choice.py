@@ -69,7 +69,7 @@ def choose_neutral(
     turned = yaw.abs() + roll.abs() + (pitch - pitch.median()).abs()
     size = beta.norm(dim=1)
     shut = (lids.quantile(OPEN_EYES) - lids).clamp_min(0)
-    expression = EXPRESSION * size / size.median().clamp_min(1e-6)
+    expression = EXPRESSION * size / size.quantile(0.5).clamp_min(1e-6)
     cost = expression + turned / TURN + mouth / GAP + shut / SHUT
     if frames is not None:
         allowed = torch.full_like(cost, torch.inf)

@@ -64,7 +64,7 @@ def for_instructors(notebook: NotebookNode) -> NotebookNode:
     for cell in out.cells:
         mistake = cell.metadata.pop(OWN, None)
         if mistake:
-            lines = ["", "# a common mistake, which the hidden tests find:"]
+            lines = ["", "# a common mistake, which the tests find:"]
             cell.source += "\n".join([*lines, *(f"# {x}" for x in mistake["wrong"].splitlines())])
     return out
 

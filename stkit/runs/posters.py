@@ -12,10 +12,13 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from stkit.assets import notebooks_dir
+from stkit.assets import notebooks_dir, repository
+from stkit.io.tensors import read_json, write_json, write_text
+from stkit.runs.machine import circumstances, machine
 from stkit.runs.notebooks import execute, find_notebook
 
 KEPT = "keep_output"  # the tag of cells whose outputs are kept
+CHECKED = "nbval-check-output"  # and of those that check claims
 LARGEST, QUALITY = 760, 70  # width in pixels, and of the JPEG
 CAPTION = "text/markdown"
 
@@ -57,6 +60,53 @@ def keep(path: Path, executed: Path) -> None:
     path.write_text(nbformat.writes(notebook, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def account(executed: NotebookNode) -> dict[str, float]:
+    """Seconds until the first figure is there and in all, without the kernel's start, and lines of
+    code without parameters, imports and comments: all of them, and those of the checks.
+    """
+    seconds, first, lines, checks = 0.0, 0.0, 0, 0
+    for cell in (c for c in executed.cells if c.cell_type == "code"):
+        tags = cell.metadata.get("tags", [])
+        seconds += cell.metadata.get("papermill", {}).get("duration") or 0.0
+        if not first and any("image/png" in o.get("data", {}) for o in cell.outputs):
+            first = seconds
+        if not {"parameters", "injected-parameters"} & set(tags):
+            count = sum(map(_is_code, cell.source.splitlines()))
+            lines += count
+            checks += count if CHECKED in tags else 0
+    return {"first_figure": first, "seconds": seconds, "lines": lines, "checks": checks}
+
+
+def _is_code(line: str) -> bool:
+    text = line.strip()
+    return bool(text) and not text.startswith(("#", "from ", "import "))
+
+
+def write_table(folder: Path, found: dict[str, dict[str, float]]) -> None:
+    """What `account` found of each lesson, as lessons.json and as a page; others stay in both."""
+    known = read_json(folder / "lessons.json").get("lessons", {}) | found
+    about = circumstances() | {"machine": machine()}
+    write_json(folder / "lessons.json", {"lessons": dict(sorted(known.items())), **about})
+    rows = [
+        "| lesson | seconds to the first figure | seconds in all | lines of code | of them checks |"
+    ]
+    rows += ["|---|---|---|---|---|"]
+    for name, a in sorted(known.items()):
+        times = f"{a['first_figure']:.0f} | {a['seconds']:.0f}"
+        rows.append(f"| {name} | {times} | {a['lines']:.0f} | {a['checks']:.0f} |")
+    where = f"{about['machine']}, one thread a kernel, {about['code']}"
+    write_text(folder / "lessons.md", "\n".join([PAGE.format(where=where), *rows, ""]))
+
+
+PAGE = """# What the lessons take
+
+    OMP_NUM_THREADS=1 STKIT_THREADS=1 python -m stkit.runs.posters
+
+Seconds of computing on the run that ships, without the kernel's start ({where}), and
+lines of code without parameters, imports and comments.
+"""
+
+
 def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
     """Lines printed one after another as one output: how they are split is chance."""
     out: list[NotebookNode] = []
@@ -74,10 +124,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("notebooks", nargs="*", help="numbers or names")
     names = parser.parse_args(arguments).notebooks
     paths = [find_notebook(name) for name in names] or sorted(notebooks_dir().glob("*.ipynb"))
+    found = {}
     for path in paths:
         with tempfile.TemporaryDirectory() as folder:
-            keep(path, execute(path, {}, Path(folder) / path.name))
+            copy = execute(path, {}, Path(folder) / path.name)
+            keep(path, copy)
+            found[path.stem] = account(nbformat.read(copy, 4))
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB", flush=True)
+    write_table(repository() / "docs" / "teach", found)
 
 
 if __name__ == "__main__":

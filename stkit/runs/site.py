@@ -23,6 +23,11 @@ from stkit.runs.notebooks import execute
 from stkit.runs.posters import poster
 from stkit.viewers.viewer import SITE
 
+LINKED = (  # files beside docs/ and notebooks/ that pages link to
+    "CONTRIBUTING.md",
+    "stkit/diffusion/tiny/weights/README.md",
+    "stkit/diffusion/orbit/weights/README.md",
+)
 LOCKED = {"nbgrader", "deletable", "editable"}  # metadata of exercises that a reader need not see
 
 
@@ -69,6 +74,9 @@ def stage(folder: Path) -> Path:
     shutil.copytree(repository() / "docs", source / "docs", ignore=shutil.ignore_patterns("site"))
     for name in ("conf.py", "index.md", "api.md"):
         shutil.copy(own / name, source / name)
+    for name in LINKED:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(repository() / name, source / name)
     (source / "notebooks" / "exercises").mkdir(parents=True)
     shutil.copytree(notebooks_dir() / "figures", source / "notebooks" / "figures")
     for path in sorted(notebooks_dir().glob("*.ipynb")):

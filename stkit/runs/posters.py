@@ -52,11 +52,11 @@ def keep(path: Path, executed: Path) -> None:
     """Write into a notebook what is kept of the outputs of its executed copy."""
     notebook, ran = nbformat.read(path, 4), nbformat.read(executed, 4)
     outputs = {cell.id: cell.get("outputs", []) for cell in ran.cells}
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            wanted = KEPT in cell.metadata.get("tags", [])
-            found = [shown(output) for output in outputs[cell.id]] if wanted else []
-            cell.outputs = _joined([output for output in found if output])
+    for number, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), 1):
+        wanted = KEPT in cell.metadata.get("tags", [])
+        found = [shown(output) for output in outputs[cell.id]] if wanted else []
+        cell.outputs = _joined([output for output in found if output])
+        cell.execution_count = number if wanted else None  # nbval takes a cell without for unrun
     path.write_text(nbformat.writes(notebook, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -153,7 +153,11 @@ class GaussianHead(nn.Module):
     @staticmethod
     def load(path: Path) -> "GaussianHead":
         """Read what `save` wrote."""
-        state, meta = load_tensors(path, "gaussians")
+        return GaussianHead.restored(*load_tensors(path, "gaussians"))
+
+    @staticmethod
+    def restored(state: dict[str, Tensor], meta: dict) -> "GaussianHead":
+        """The head of a saved state and header."""
         head = GaussianHead(GaussianSettings(**meta["gaussians"]), len(state["xyz"]))
         head.load_state_dict(state)
         return head

@@ -227,7 +227,11 @@ class MeshHead(nn.Module):
     @staticmethod
     def load(path: Path) -> "MeshHead":
         """Read what `save` wrote."""
-        state, meta = load_tensors(path, "mesh")
+        return MeshHead.restored(*load_tensors(path, "mesh"))
+
+    @staticmethod
+    def restored(state: dict[str, Tensor], meta: dict) -> "MeshHead":
+        """The head of a saved state and header."""
         settings = MeshSettings(**meta["mesh"])
         head = MeshHead(settings, state["landmarks"], state["low"], state["high"], state["surface"])
         head.load_state_dict(state)

@@ -66,6 +66,8 @@ def link(run: str, place: str, target: Path) -> Path:
     try:
         temporary.symlink_to(os.path.relpath(target, path.parent), target_is_directory=True)
     except OSError:
+        if os.name != "nt":
+            raise
         return _junction(path, target)
     temporary.replace(path)
     return path

@@ -12,7 +12,7 @@ from stkit.runs.road import Road
 from stkit.runs.shipped import MARA, ShippedRun
 from stkit.viewers import live_bar
 
-__all__ = ["checks", "open_road", "show", "tried"]
+__all__ = ["checks", "open_road", "show"]
 
 CHECK_TYPE = "application/vnd.stkit.check+json"  # of the outputs that record a failed check
 
@@ -65,13 +65,3 @@ def _record(claim: str, changed: list[str]) -> None:
 
     text = f"warning: not so with this {', '.join(changed)}: {claim}"
     display({"text/plain": text, CHECK_TYPE: {"claim": claim, "changed": changed}}, raw=True)
-
-
-def tried(answer: object, right: Callable[[object], bool], hint: str) -> None:
-    """Say to an exercise's answer: nothing yet, right, or a hint."""
-    if answer is None:
-        print("Your turn: replace None above and run the cell again.")
-    elif right(answer):
-        print("Right.")
-    else:
-        print(f"Not yet. Hint: {hint}")

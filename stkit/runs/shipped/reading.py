@@ -11,14 +11,16 @@ from stkit.diffusion.editors import get_editor
 from stkit.diffusion.views import get_views
 from stkit.editing.loop import EditSettings, edit_head
 from stkit.errors import RequestError
-from stkit.heads.gaussian import GaussianHead, GaussianSettings
-from stkit.heads.mesh import MeshHead, MeshSettings
+from stkit.heads.gaussian import GaussianHead
+from stkit.heads.mesh import MeshHead
 from stkit.io.tensors import read_json
 from stkit.progress import bar
 from stkit.runs.folders import run_folder
-from stkit.runs.profiles import Profile, get_profile
+from stkit.runs.plan import Plan
+from stkit.runs.profiles import Profile
 from stkit.runs.road import Road
 from stkit.runs.shipped.files import TRACK, load_capture, load_part
+from stkit.runs.source import Source
 from stkit.views import FRONTAL, Views
 
 MARA = "mara"  # the one run that ships
@@ -39,7 +41,8 @@ class ShippedRun:
         if not self.about:
             raise RequestError(f"{self.place}: no shipped run here ({ABOUT} is missing)")
         self.run = name
-        self.settings: Profile = get_profile(self.about["profile"])
+        self.plan = Plan(Source.parse(self.about["source"]).resolved(), self.about["profile"])
+        self.settings: Profile = self.plan.settings
         self.quiet = True
         self.progress: Callable = bar
 
@@ -86,17 +89,11 @@ class ShippedRun:
 
     def mesh_head(self) -> MeshHead:
         """The head after stage 02."""
-        state, meta = self._states["mesh"]
-        settings = MeshSettings(**meta["mesh"])
-        parts = (state[name] for name in ("landmarks", "low", "high", "surface"))
-        head = MeshHead(settings, *parts)
-        head.load_state_dict(state)
-        head.refresh()
-        return head
+        return MeshHead.restored(*self._states["mesh"])
 
     def gaussian_head(self) -> GaussianHead:
         """The head after stage 03."""
-        return _gaussians(*self._states["head"])
+        return GaussianHead.restored(*self._states["head"])
 
     def views(self, azimuths: tuple[float, ...] = FRONTAL) -> Views:
         """The mesh prior's views of the neutral frame, computed now (under a second)."""
@@ -116,7 +113,7 @@ class ShippedRun:
         ships = method in self.edits() and editor in ("", self.edits()[method]["editor"])
         if ships and asked == self._settings("", method, {}):
             path = self.place / EDITS / f"{method}.safetensors"
-            return _gaussians(*load_part(path, "edited", self._states["head"][0]))
+            return GaussianHead.restored(*load_part(path, "edited", self._states["head"][0]))
         frames, _ = self.capture().split()
         tool = get_editor(editor or "paint")
         head, capture, views = self.gaussian_head(), self.capture(), self.views()
@@ -125,8 +122,7 @@ class ShippedRun:
     def _settings(self, prompt: str, method: str, change: dict) -> EditSettings:
         """The profile's settings of an edit, changed; without words the shipped edit's words."""
         words = prompt or self.edits()["ours"]["prompt"]
-        steps, frames = self.settings.edit_steps, self.settings.edit_frames
-        return EditSettings(words, method, **{"steps": steps, "frames": frames} | change)
+        return self.plan.edit_settings(words, method=method, **change)
 
     def current_edit(self) -> GaussianHead:
         """The method's own edit."""
@@ -135,9 +131,3 @@ class ShippedRun:
     def numbers(self, stage: str) -> dict[str, float]:
         """A stage's numbers, as the run recorded them."""
         return self.about["numbers"].get(stage, {})
-
-
-def _gaussians(state: dict[str, Tensor], meta: dict) -> GaussianHead:
-    head = GaussianHead(GaussianSettings(**meta["gaussians"]), len(state["xyz"]))
-    head.load_state_dict(state)
-    return head

@@ -24,7 +24,7 @@ def test_a_notebook_is_a_lesson(path: Path):
     tags = [t for c in cells for t in c["metadata"].get("tags", [])]
     text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
     code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
-    assert tags.count("parameters") == 1 and tags.count("nbval-check-output") >= 2
+    assert tags.count("parameters") == 1 and tags.count("nbval-check-output") >= 3
     assert path.stat().st_size < 600_000 and "widgets" not in notebook["metadata"]
     for word in (
         "You will learn",
@@ -34,6 +34,8 @@ def test_a_notebook_is_a_lesson(path: Path):
     ):
         assert word in text, f"{path.name} lacks {word!r}"
     assert max(len(c.splitlines()) for c in code) <= 25
+    lines = [x.strip() for c in code for x in c.splitlines()]
+    assert len([x for x in lines if x and not x.startswith("#")]) <= 120
     imports = [
         line for c in code for line in c.splitlines() if line.startswith(("from ", "import "))
     ]

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from stkit.cameras import Camera
 from stkit.capture import Capture
@@ -17,6 +16,7 @@ from stkit.geometry import generator
 from stkit.heads.landmark_teacher import LandmarkTeacher, warm_up
 from stkit.heads.mesh import MeshHead, new_mesh_head
 from stkit.heads.mesh_training import MeshTraining
+from stkit.io.images import shrink
 from stkit.metrics.pictures import iou_loss
 from stkit.render import render_mesh
 from stkit.training import (
@@ -159,7 +159,7 @@ class _MeshFit:
         over_white, matte = (x.to(device) for x in rig.shot(i, v))
         image = over_white - (1 - matte)
         camera = rig.cameras[v].resized(size).to(device)
-        return _Picture(rig.frames[i], camera, _shrink(image, size), _shrink(matte, size))
+        return _Picture(rig.frames[i], camera, shrink(image, size), shrink(matte, size))
 
     def _random(self) -> float:
         return float(torch.rand(1, generator=self.generator))
@@ -201,12 +201,4 @@ def _target(capture: Capture, t: int, size: int) -> tuple[Tensor, Tensor]:
     """
     matte = capture.matte(t)
     image = torch.from_numpy(capture.frames[t]).to(capture.device).float() / 255 * matte
-    return _shrink(image, size), _shrink(matte, size)
-
-
-def _shrink(image: Tensor, size: int) -> Tensor:
-    """An image (H, W, C) at `size` pixels, by area."""
-    if len(image) == size:
-        return image
-    planes = image.permute(2, 0, 1)[None]
-    return interpolate(planes, (size, size), mode="area")[0].permute(1, 2, 0)
+    return shrink(image, size), shrink(matte, size)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torch.nn.functional import interpolate
 
 from stkit.errors import RequestError
 
@@ -150,6 +152,14 @@ def show(image, alt: str, caption: str = "", width: int | None = None) -> None:
     display(Displayed(png(image), width=width, alt=alt), metadata={"image/png": {"alt": alt}})
     if caption:
         display(Markdown(f"*{caption}*"))
+
+
+def shrink(image: Tensor, size: int) -> Tensor:
+    """A square image (H, W, C) at `size` pixels, by area."""
+    if len(image) == size:
+        return image
+    planes = image.permute(2, 0, 1)[None]
+    return interpolate(planes, (size, size), mode="area")[0].permute(1, 2, 0)
 
 
 def evenly(frames: list[int], count: int) -> list[int]:

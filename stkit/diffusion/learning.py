@@ -17,6 +17,7 @@ from stkit.io.images import curves
 from stkit.io.tensors import load_tree, save_tree
 from stkit.training import cosine
 
+CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_SECONDS = 120.0  # between two checkpoints
 LARGEST_GRADIENT = 1.0  # norm that gradients are clipped to
 KL_WEIGHT = 1e-6  # of the autoencoder's latents, as Stable Diffusion's
@@ -25,27 +26,27 @@ LAST_LOSSES = 300  # steps that the recorded loss is the mean of
 
 
 class State:
-    """Step count, losses, seconds and a checkpoint of what learns, in a folder of its own.
+    """Step count, losses, seconds and a checkpoint of what learns, in a folder of its own; without
+    a folder nothing is written.
 
     `parts`: by name, objects with state_dict and load_state_dict; they go on from the folder's
     checkpoint where there is one, and so does torch's random state. ValueError naming the file if
     it is damaged.
     """
 
-    def __init__(self, folder: Path, **parts: Any):
+    def __init__(self, folder: Path | None, **parts: Any):
         self.folder = folder
         self.parts = parts
         self.step = 0
         self.losses: list[float] = []
         self.seconds = 0.0
-        self._file = folder / "checkpoint.safetensors"
-        if self._file.exists():
-            self._resume()
+        if folder and (folder / CHECKPOINT).exists():
+            self._resume(folder / CHECKPOINT)
         self._seconds_before = self.seconds
         self._begun = self._last_saved = time.monotonic()
 
-    def _resume(self) -> None:
-        saved = cast(dict[str, Any], load_tree(self._file))
+    def _resume(self, file: Path) -> None:
+        saved = cast(dict[str, Any], load_tree(file))
         for name, part in self.parts.items():
             part.load_state_dict(saved["parts"][name])
         torch.set_rng_state(saved["random"])
@@ -62,10 +63,14 @@ class State:
 
     def save(self) -> None:
         """Write the checkpoint and, for people, progress.json."""
+        if self.folder is None:
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         progress = {"step": self.step, "losses": self.losses, "seconds": round(self.seconds, 1)}
         parts = {name: part.state_dict() for name, part in self.parts.items()}
-        save_tree(self._file, {**progress, "parts": parts, "random": torch.get_rng_state()})
+        save_tree(
+            self.folder / CHECKPOINT, {**progress, "parts": parts, "random": torch.get_rng_state()}
+        )
         (self.folder / "progress.json").write_text(json.dumps(progress))
 
 

@@ -21,6 +21,7 @@ from stkit.runs.course import make_course
 from stkit.runs.digests import code_digest, digest_path, digest_text
 from stkit.runs.notebooks import execute
 from stkit.runs.posters import poster
+from stkit.runs.slides import write_decks
 from stkit.viewers.viewer import SITE
 
 LINKED = (  # files beside docs/ and notebooks/ that pages link to
@@ -92,10 +93,11 @@ def stage(folder: Path) -> Path:
 
 
 def build(folder: Path) -> Path:
-    """Build the site; returns its first page."""
+    """Build the site and the slides beside it; returns its first page."""
     source, out = stage(folder), folder / "html"
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(out)]
     subprocess.run(command, check=True)
+    write_decks(out / "slides")
     return out / "index.html"
 
 

@@ -2,6 +2,7 @@
 # make demo VIDEO=face.mp4 PROMPT="turn him into a bronze statue" PROFILE=laptop NAME=me
 # make course  the exercises for students, with solutions and for instructors, into course/
 # make site    the lessons, exercises, guide and reference as a site, into build/site/html
+# make slides  the lessons as slides that need no network, into build/slides
 # make lab    JupyterLab on notebook 00
 # make bench  speed of the renderers and training steps here, into benchmarks/results.md
 # make budget where a step's time goes, into benchmarks/budget.md
@@ -22,7 +23,7 @@ DRIVER ?=
 
 ready := .venv/.ready
 
-.PHONY: demo course site lab test lint test-long viewer bench budget clean setup figures hooks
+.PHONY: demo course site slides lab test lint test-long viewer bench budget clean setup figures hooks
 
 setup: $(ready)
 
@@ -41,6 +42,9 @@ course: $(ready)
 
 site: $(ready)
 	.venv/bin/python -W ignore -m stkit.runs.site --folder build/site
+
+slides: $(ready)
+	.venv/bin/python -W ignore -m stkit.runs.slides --folder build/slides
 
 lab: $(ready)
 	.venv/bin/jupyter lab notebooks/00_start_here.ipynb

@@ -60,7 +60,7 @@ def test_there_are_enough_and_each_has_a_grade():
 
 
 def test_copies_show_what_they_should():
-    source = nbformat.read(FILES[0], 4)
+    source = nbformat.read(FILES[1], 4)
     shown = "\n".join(c.source for c in solved(source).cells)
     assert "SOLUTION" not in shown and "HIDDEN" not in shown and "deg2rad" in shown
     teachers = "\n".join(c.source for c in for_instructors(source).cells)

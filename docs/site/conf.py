@@ -30,8 +30,14 @@ if repository := os.environ.get("STKIT_REPOSITORY"):  # such as https://github.c
         "binderhub_url": "https://mybinder.org",
         "colab_url": "https://colab.research.google.com",
     }
+    codespaces = {
+        "name": "Open in Codespaces",
+        "url": repository.replace("https://github.com/", "https://codespaces.new/"),
+        "icon": "fa-solid fa-laptop-code",
+    }
     html_theme_options |= {
         "repository_url": repository,
+        "icon_links": [codespaces],
         "use_repository_button": True,
         "launch_buttons": hubs,
     }

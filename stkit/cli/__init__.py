@@ -6,6 +6,7 @@ In its modules one function adds a command's options, the next carries it out.
 
 import argparse
 import errno
+import os
 import sys
 import traceback
 
@@ -56,6 +57,9 @@ def main(argv: list[str] | None = None) -> int:
     except NotebookError as e:
         print(f"stkit: {e}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever read the output has read enough: `stkit doctor | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as e:
         print(f"stkit: {system_fault(e)}", file=sys.stderr)
         return 1

@@ -54,6 +54,11 @@ def find_notebook(name: str) -> Path:
     return found[0]
 
 
+def lesson_files() -> list[Path]:
+    """The numbered lessons in order, then the sessions for teachers."""
+    return sorted(notebooks_dir().glob("*.ipynb")) + sorted(notebooks_dir().glob("teach/*.ipynb"))
+
+
 def declared(path: Path) -> dict[str, object]:
     """Parameters of a notebook and their defaults, read from its `parameters` cell (literals
     only).

@@ -12,10 +12,10 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from stkit.assets import notebooks_dir, repository
+from stkit.assets import repository
 from stkit.io.tensors import read_json, write_json, write_text
 from stkit.runs.machine import circumstances, machine
-from stkit.runs.notebooks import execute, find_notebook
+from stkit.runs.notebooks import execute, find_notebook, lesson_files
 
 KEPT = "keep_output"  # the tag of cells whose outputs are kept
 CHECKED = "nbval-check-output"  # and of those that check claims
@@ -123,7 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("notebooks", nargs="*", help="numbers or names")
     names = parser.parse_args(arguments).notebooks
-    paths = [find_notebook(name) for name in names] or sorted(notebooks_dir().glob("*.ipynb"))
+    paths = [find_notebook(name) for name in names] or lesson_files()
     found = {}
     for path in paths:
         with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ from stkit.assets import notebooks_dir, repository
 from stkit.io.tensors import write_text
 from stkit.runs.course import make_course
 from stkit.runs.digests import code_digest, digest_path, digest_text
-from stkit.runs.notebooks import execute
+from stkit.runs.notebooks import execute, lesson_files
 from stkit.runs.posters import poster
 from stkit.runs.slides import write_decks
 from stkit.viewers.viewer import SITE
@@ -29,6 +29,7 @@ LINKED = (  # files beside docs/ and notebooks/ that pages link to
     "stkit/diffusion/tiny/weights/README.md",
     "stkit/diffusion/orbit/weights/README.md",
 )
+GLOSSARY = "## 3 · Words and symbols"  # the heading in notebook 00
 LOCKED = {"nbgrader", "deletable", "editable"}  # metadata of exercises that a reader need not see
 
 
@@ -67,6 +68,14 @@ def _shown(output: NotebookNode) -> NotebookNode | None:
     return output
 
 
+def glossary() -> str:
+    """The glossary as a page of its own: the section of notebook 00 that holds it."""
+    cells = nbformat.read(notebooks_dir() / "00_start_here.ipynb", 4).cells
+    [text] = [c.source for c in cells if c.source.startswith(GLOSSARY)]
+    _, _, tables = text.partition("\n")
+    return f"# Words and symbols\n{tables}\n"
+
+
 def stage(folder: Path) -> Path:
     """Put together what Sphinx reads, with the links that the repository has; returns its place."""
     source = folder / "source"
@@ -75,14 +84,17 @@ def stage(folder: Path) -> Path:
     shutil.copytree(repository() / "docs", source / "docs", ignore=shutil.ignore_patterns("site"))
     for name in ("conf.py", "index.md", "api.md"):
         shutil.copy(own / name, source / name)
+    write_text(source / "glossary.md", glossary())
     for name in LINKED:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(repository() / name, source / name)
     (source / "notebooks" / "exercises").mkdir(parents=True)
     shutil.copytree(notebooks_dir() / "figures", source / "notebooks" / "figures")
-    for path in sorted(notebooks_dir().glob("*.ipynb")):
+    for path in lesson_files():
         copy = nbformat.read(executed(path, folder / "executed"), 4)
-        nbformat.write(for_readers(copy), source / "notebooks" / path.name)
+        target = source / "notebooks" / path.relative_to(notebooks_dir())
+        target.parent.mkdir(exist_ok=True)
+        nbformat.write(for_readers(copy), target)
     for path in make_course(folder / "course"):
         copy = nbformat.read(path, 4)
         nbformat.write(for_readers(copy), source / "notebooks" / "exercises" / path.name)

@@ -96,7 +96,7 @@ def blocks(paragraph: str) -> list[str]:
 
 def _markdown(text: str) -> str:
     reader = MarkdownIt("commonmark", {"html": True}).enable("table")
-    reader.use(dollarmath_plugin, renderer=_formula)
+    reader.use(dollarmath_plugin, double_inline=True, renderer=_formula)
     return re.sub(r'href="[^"]*\.(ipynb|md)[^"]*"', 'href="#"', reader.render(text))
 
 
@@ -113,8 +113,9 @@ def code_slides(cell: NotebookNode) -> list[str]:
     if CHECKED in tags:
         return _claims(cell)
     figure = _figure(cell)
-    core = figure is None or re.search(r"(?m)^(def |for |class )", cell.source)
-    return [*([_code(cell.source)] if core and _core(cell.source) else []), *([figure] * bool(figure))]
+    core = not figure or re.search(r"(?m)^(def |for |class )", cell.source)
+    code = _code(cell.source) if core and _core(cell.source) else ""
+    return [slide for slide in (code, figure) if slide]
 
 
 def _core(source: str) -> str:
@@ -140,8 +141,8 @@ def _claims(cell: NotebookNode) -> list[str]:
     return [f"<h3>Checked in the notebook</h3><ul>{items}</ul>"] if held else []
 
 
-def _figure(cell: NotebookNode) -> str | None:
-    """A cell's kept figure with alternative text and caption."""
+def _figure(cell: NotebookNode) -> str:
+    """A cell's kept figure with alternative text and caption, or ''."""
     picture, caption = "", ""
     for output in cell.outputs:
         data = output.get("data", {})
@@ -150,7 +151,7 @@ def _figure(cell: NotebookNode) -> str | None:
             picture = f'<img alt="{alt}" src="data:image/jpeg;base64,{data["image/jpeg"]}">'
         elif CAPTION in data:
             caption = _markdown(data[CAPTION])
-    return f"{picture}<div class='caption'>{caption}</div>" if picture else None
+    return f"{picture}<div class='caption'>{caption}</div>" if picture else ""
 
 
 def copy_package(package: tuple[str, str, re.Pattern], folder: Path) -> None:
@@ -183,7 +184,7 @@ def write_slides(path: Path, folder: Path) -> Path:
 
 
 def write_decks(folder: Path, paths: list[Path] | None = None) -> list[Path]:
-    """Write the slides of lessons (all of them by default) and what they need; returns the pages."""
+    """Write the slides of lessons (by default of all) and what they need; returns the pages."""
     copy_package(REVEAL, folder / "reveal")
     copy_package(MATHJAX, folder / "mathjax")
     return [write_slides(path, folder) for path in paths or sorted(notebooks_dir().glob("*.ipynb"))]

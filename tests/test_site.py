@@ -1,6 +1,9 @@
 """The site: what readers are shown of a notebook, and every page in a browser without a network."""
 
 import base64
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import nbformat
 import numpy as np
@@ -74,10 +77,14 @@ def test_every_page_opens_offline_without_complaint(built, browser):
     tab.on("pageerror", lambda e: complaints.append(str(e)))
     pages = [p for p in built.parent.rglob("*.html") if "_static" not in p.parts]
     assert len(pages) > 60
+    missing = set()
     for page in pages:
         tab.goto(page.as_uri())
+        links = tab.eval_on_selector_all("a[href]", "links => links.map(a => a.href)")
+        files = {link.split("#")[0] for link in links if link.startswith("file:")}
+        missing |= {x for x in files if not Path(url2pathname(urlsplit(x).path)).exists()}
     context.close()
-    assert asked == [] and complaints == []
+    assert asked == [] and complaints == [] and missing == set()
 
 
 @pytest.mark.long

@@ -1,6 +1,7 @@
 """Sphinx settings of the site; `make site` builds it from executed notebooks, offline."""
 
 import os
+import re
 
 project = "stkit"
 author = "the stkit founders"
@@ -41,3 +42,21 @@ if repository := os.environ.get("STKIT_REPOSITORY"):  # such as https://github.c
         "use_repository_button": True,
         "launch_buttons": hubs,
     }
+
+
+def plain(app, what, name, obj, options, lines: list[str]) -> None:
+    """Docstrings are plain sentences: stars, bars and underscores in them mark nothing up."""
+    lines[:] = [re.sub(r"([*|_])", r"\\\1", line) for line in lines]
+
+
+def functions_only(app, what, name, obj, skip, options) -> bool | None:
+    """A package's page leaves out what a module below it shows: some share its name."""
+    where, page = getattr(obj, "__module__", ""), app.env.current_document.autodoc_module
+    shown_below = what == "module" and where == f"{page}.{name}"
+    return True if shown_below else None
+
+
+def setup(app) -> None:
+    """Sphinx calls this."""
+    app.connect("autodoc-process-docstring", plain)
+    app.connect("autodoc-skip-member", functions_only)

@@ -68,6 +68,7 @@ def built(tmp_path_factory):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(2400)
 def test_every_page_opens_offline_without_complaint(built, browser):
     asked, complaints = [], []
     context = browser.new_context(offline=True)
@@ -88,6 +89,7 @@ def test_every_page_opens_offline_without_complaint(built, browser):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(2400)
 def test_a_lessons_viewer_moves_the_mouth(built, browser):
     context = browser.new_context(offline=True)
     tab = context.new_page()

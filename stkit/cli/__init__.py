@@ -14,6 +14,7 @@ from stkit.cli.run import add_notebook, add_pages, add_run
 from stkit.cli.stock import add_assets
 from stkit.cli.studies import add_compare, add_people, add_reproduce
 from stkit.cli.study import add_study
+from stkit.cli.sweep import add_sweep
 from stkit.errors import RequestError
 from stkit.runs.doctor import doctor
 from stkit.runs.notebooks import NotebookError
@@ -35,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    studies = (add_compare, add_reproduce, add_study, add_people)
+    studies = (add_compare, add_reproduce, add_study, add_sweep, add_people)
     for add in (add_run, add_pages, *studies, add_assets, add_notebook):
         add(commands)
     what = "what this machine can do, what is missing, and what to do about it"

@@ -12,9 +12,10 @@ from stkit.runs.road import Road
 from stkit.runs.shipped import MARA, ShippedRun
 from stkit.viewers import live_bar
 
-__all__ = ["checks", "open_road", "show"]
+__all__ = ["checks", "open_road", "record", "show"]
 
 CHECK_TYPE = "application/vnd.stkit.check+json"  # of the outputs that record a failed check
+RECORD_TYPE = "application/vnd.stkit.numbers+json"  # and of those that record numbers
 
 
 def open_road(run: str, source: str, profile: str, seed: int) -> Road | ShippedRun:
@@ -57,6 +58,15 @@ def checks(notebook: str, values: Mapping[str, object]) -> Callable[[bool, str],
             raise AssertionError(f"not so here: {claim}")
 
     return check
+
+
+def record(**numbers: float) -> None:
+    """Show numbers by name, and keep them where a sweep finds them in the executed notebook."""
+    from IPython.display import display
+
+    values = {name: float(x) for name, x in numbers.items()}
+    text = ", ".join(f"{name} {x:.4g}" for name, x in values.items())
+    display({"text/plain": text, RECORD_TYPE: values}, raw=True)
 
 
 def _record(claim: str, changed: list[str]) -> None:

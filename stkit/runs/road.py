@@ -25,7 +25,7 @@ from stkit.runs.page import write_page
 from stkit.runs.plan import CODE, edit_name
 from stkit.runs.reconstruction import Reconstruction
 from stkit.runs.source import Source
-from stkit.runs.store import results
+from stkit.runs.store import Artifact, results
 
 
 class Road(Reconstruction):
@@ -69,6 +69,10 @@ class Road(Reconstruction):
                 self.progress,
             ),
         )
+
+    def edit_artifact(self, settings: EditSettings, editor: str) -> Artifact:
+        """Where an edit of this head is, or will be."""
+        return self.plan.edited(settings, editor)
 
     def edited_head(self, prompt: str, editor: str = "paint", **change) -> GaussianHead:
         """The head after an edit, found or made, without pictures; `edit` is the stage with

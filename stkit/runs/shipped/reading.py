@@ -15,12 +15,14 @@ from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead
 from stkit.io.tensors import read_json
 from stkit.progress import bar
+from stkit.runs.digests import digest_path, model_digest
 from stkit.runs.folders import run_folder
 from stkit.runs.plan import Plan
 from stkit.runs.profiles import Profile
 from stkit.runs.road import Road
 from stkit.runs.shipped.files import TRACK, load_capture, load_part
 from stkit.runs.source import Source
+from stkit.runs.store import Artifact
 from stkit.views import FRONTAL, Views
 
 MARA = "mara"  # the one run that ships
@@ -98,6 +100,14 @@ class ShippedRun:
     def views(self, azimuths: tuple[float, ...] = FRONTAL) -> Views:
         """The mesh prior's views of the neutral frame, computed now (under a second)."""
         return get_views("mesh-prior")(self.raw_capture(), self.mesh_head(), azimuths)
+
+    def rig(self) -> None:
+        """No other cameras ship."""
+
+    def edit_artifact(self, settings: EditSettings, editor: str) -> Artifact:
+        """Where an edit of this head that is trained here is, or will be."""
+        named = {"settings": settings, "editor": model_digest(editor)}
+        return self.plan.artifact("edit", named, {"shipped": digest_path(self.place)})
 
     def edits(self) -> dict[str, dict]:
         """The edits that ship by method: editor, prompt, seed, steps, b of each target, numbers."""

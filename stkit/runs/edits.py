@@ -4,13 +4,11 @@ Other than `Road.edit` it leaves the run as it is: no link changes, so that many
 the same head at the same time. Head and clip are read once a process.
 """
 
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from functools import cached_property, lru_cache
 
+import numpy as np
 import torch
 
-from stkit.capture import Capture
 from stkit.diffusion.editors import get_editor
 from stkit.editing.loop import EditSettings, check_request
 from stkit.editing.methods import get_method
@@ -23,6 +21,7 @@ from stkit.runs.road import Road
 from stkit.runs.scores import edit_change
 from stkit.runs.shipped import MARA, ShippedRun
 from stkit.runs.store import Artifact, Recipe, Work, results
+from stkit.views import Views
 
 IDENTITY_FRAMES = 4  # of the held-out frames, evenly
 THUMBNAIL = "edited"  # the picture of the neutral frame
@@ -35,24 +34,33 @@ def open_base(run: str) -> Road | ShippedRun:
     return ShippedRun(MARA) if run == MARA else Road(run, quiet=True)
 
 
-@dataclass(frozen=True)
 class Base:
-    """A run's head, clip and views in memory."""
+    """A run's head, and what all of its edits share, read or computed once."""
 
-    road: Road | ShippedRun
-    head: GaussianHead
-    capture: Capture
+    def __init__(self, run: str):
+        self.road = open_base(run)
+        self.head, self.capture = self.road.gaussian_head(), self.road.capture()
 
-    def edited(self, folder: Path) -> GaussianHead:
-        """The edited head of an artifact."""
-        return GaussianHead.load(folder / stages.EDITED_HEAD)
+    @cached_property
+    def views(self) -> Views | None:
+        """Views of the sides; None where a rig has other cameras."""
+        return None if self.road.rig() else self.road.views()
+
+    @cached_property
+    def identity_frames(self) -> list[int]:
+        """Held-out frames on which identity is measured."""
+        return evenly(self.capture.split()[1], IDENTITY_FRAMES)
+
+    @cached_property
+    def embeddings(self) -> list[np.ndarray]:
+        """Of the head before any edit, on those frames."""
+        return head_embeddings(self.head, self.capture, self.identity_frames)
 
 
 @lru_cache(maxsize=2)
 def base_of(run: str) -> Base:
-    """Read a run's head and clip; what is missing is made."""
-    road = open_base(run)
-    return Base(road, road.gaussian_head(), road.capture())
+    """A run whose head is edited; what is missing of it is made."""
+    return Base(run)
 
 
 def edit_artifact(run: str, settings: EditSettings, editor: str) -> Artifact:
@@ -99,20 +107,19 @@ def _edit(work: Work, run: str, settings: EditSettings, editor: str, device: str
     base = base_of(run)
     tool, rig = get_editor(editor, device), base.road.rig()
     check_request(get_method(settings.method), tool, settings)
-    views = None if rig else base.road.views()
-    stages.make_edit(work, base.head, base.capture, views, rig, tool, settings, device, _no_bar)
+    head, capture, views = base.head, base.capture, base.views
+    stages.make_edit(work, head, capture, views, rig, tool, settings, device, _no_bar)
 
 
 @torch.no_grad()
 def _score(work: Work, run: str, edit: Artifact) -> None:
     base = base_of(run)
-    capture, edited = base.capture, base.edited(edit.folder)
+    capture, edited = base.capture, GaussianHead.load(edit.folder / stages.EDITED_HEAD)
     _, test = capture.split()
     for name, value in edit_change(base.head, edited, capture, test).items():
         work.record(name, value)
     if has_embedding():
-        frames = evenly(test, IDENTITY_FRAMES)
-        before, after = (head_embeddings(h, capture, frames) for h in (base.head, edited))
-        work.record("edit.identity", median_distance(before, after))
+        after = head_embeddings(edited, capture, base.identity_frames)
+        work.record("edit.identity", median_distance(base.embeddings, after))
     picture = edited.render_frame(capture, capture.neutral)
     work.figure(THUMBNAIL, u8(picture), "The edited head in the neutral frame", "Neutral frame.")

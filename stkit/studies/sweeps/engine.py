@@ -25,6 +25,7 @@ from stkit.studies.sweeps.ledger import Ledger
 from stkit.studies.sweeps.work import Task, run_task
 from stkit.training import core_count
 
+ANSWER_SECONDS = 20  # that a scheduler has to answer
 WORKER_GB = 2.5  # that a worker is given at least
 PRELOAD = "stkit.runs.edits"  # imported when a worker starts, and not in its first task
 SETTINGS = {
@@ -48,11 +49,14 @@ def local_workers() -> int:
 
 @contextmanager
 def local_cluster(workers: int | None = None) -> Iterator[Client]:
-    """A cluster on this machine, gone with the block; each worker has its share of the cores."""
+    """A cluster on this machine, gone with the block.
+
+    Each worker computes with one thread: for another number sums end in other last bits, and a
+    sweep's numbers would depend on how many workers there were.
+    """
     count = workers or local_workers()
-    share = str(max(1, core_count() // count))
     memory = psutil.virtual_memory().total // count
-    environment = {"OMP_NUM_THREADS": share, "STKIT_THREADS": share, "STKIT_QUIET": "1"}
+    environment = {"OMP_NUM_THREADS": "1", "STKIT_THREADS": "1", "STKIT_QUIET": "1"}
     if "STKIT_RUNS" in os.environ:
         environment["STKIT_RUNS"] = os.environ["STKIT_RUNS"]
     with (
@@ -75,7 +79,7 @@ def local_cluster(workers: int | None = None) -> Iterator[Client]:
 def running_cluster(address: str) -> Iterator[Client]:
     """A cluster whose scheduler runs already, such as one on Kubernetes."""
     try:
-        with dask.config.set(SETTINGS), Client(address, timeout="20s") as client:
+        with dask.config.set(SETTINGS), Client(address, timeout=ANSWER_SECONDS) as client:
             yield client
     except OSError as e:
         raise RequestError(f"{address}: no scheduler answers there ({e})") from e
@@ -131,5 +135,5 @@ def run_tasks(
 def prepare(base: str) -> float:
     """Make what all tasks on a base share; seconds."""
     start = time.monotonic()
-    base_of(base).road.views()
+    _ = base_of(base).views
     return time.monotonic() - start

@@ -28,7 +28,7 @@ WATCH_SECONDS = 0.2  # between two looks at the memory of this process and its c
 
 @dataclass(frozen=True)
 class Task:
-    """number: its place in the sweep; setting: checked parameters; key: what identifies its result."""
+    """number: its place in the sweep; setting: checked parameters; key: of its result."""
 
     number: int
     key: str

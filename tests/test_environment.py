@@ -28,10 +28,16 @@ DISTRIBUTION = {
     "PIL": "pillow",
     "yaml": "pyyaml",
     "IPython": "ipython",
+    "markdown_it": "markdown-it-py",
+    "mdit_py_plugins": "mdit-py-plugins",
 }
 # imported inside a function, and only where a GPU, fetched weights or an extra are
 OPTIONAL = {
     "nbgrader",
+    "markdown_it",
+    "mdit_py_plugins",
+    "pygments",
+    "dask_jobqueue",
     "gsplat",
     "kaolin",
     "dlib",

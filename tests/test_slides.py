@@ -57,7 +57,7 @@ def test_a_deck_opens_offline_and_its_formulas_are_set(tmp_path, browser):
     assert asked == [] and complaints == []
 
 
-@pytest.mark.parametrize("number", [f"{k:02}" for k in range(11)])
+@pytest.mark.parametrize("number", [f"{k:02}" for k in range(12)])
 def test_every_lesson_makes_a_deck(number):
     columns = slides.deck(nbformat.read(find_notebook(number), 4))
     assert len(columns) >= 4 and sum(len(c.slides) for c in columns) >= 12

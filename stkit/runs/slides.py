@@ -15,12 +15,7 @@ from pathlib import Path
 
 import jinja2
 import nbformat
-from markdown_it import MarkdownIt
-from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbformat import NotebookNode
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
 
 from stkit.assets import notebooks_dir
 from stkit.errors import RequestError
@@ -95,6 +90,9 @@ def blocks(paragraph: str) -> list[str]:
 
 
 def _markdown(text: str) -> str:
+    from markdown_it import MarkdownIt
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
+
     reader = MarkdownIt("commonmark", {"html": True}).enable("table")
     reader.use(dollarmath_plugin, double_inline=True, renderer=_formula)
     return re.sub(r'href="[^"]*\.(ipynb|md)[^"]*"', 'href="#"', reader.render(text))
@@ -127,6 +125,10 @@ def _core(source: str) -> str:
 
 
 def _code(source: str) -> str:
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
     body = _core(source)
     small = " small" if len(body.splitlines()) > LONG else ""
     lines = highlight(body, PythonLexer(), HtmlFormatter(nowrap=True))
@@ -173,6 +175,8 @@ def copy_package(package: tuple[str, str, re.Pattern], folder: Path) -> None:
 
 def write_slides(path: Path, folder: Path) -> Path:
     """Write a lesson's slides into a folder that holds reveal/ and mathjax/; returns the page."""
+    from pygments.formatters import HtmlFormatter
+
     notebook = nbformat.read(path, 4)
     loader = jinja2.PackageLoader("stkit.runs")
     page = jinja2.Environment(loader=loader, autoescape=False).get_template("slides.html")

@@ -1,18 +1,25 @@
 """Sweeps: what they try, what they refuse, what one task leaves, tables and page."""
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 import pytest
+from dask.distributed import Client, LocalCluster
 from hypothesis import given
 from hypothesis import strategies as st
+from test_road import TINY
 
 from stkit.cli import main
 from stkit.errors import RequestError
+from stkit.runs import profiles
+from stkit.runs.folders import STORE, runs_root
+from stkit.runs.road import Road
 from stkit.studies.sweeps import engine
 from stkit.studies.sweeps.ledger import DONE, FAILED, SET_ASIDE, Ledger
 from stkit.studies.sweeps.plan import make_plan
+from stkit.studies.sweeps.scale import simulate
 from stkit.studies.sweeps.spec import SweepSpec, at, parse_values, read_spec, settings_of
 from stkit.studies.sweeps.sweep import run_sweep
 from stkit.studies.sweeps.tables import chosen, joined, means, read_table, write_tables
@@ -155,6 +162,11 @@ def test_an_edit_leaves_numbers_a_picture_and_links():
     assert "stand-in" in row["edited_by"]
     assert (plan.ledger.folder / row["picture"]).exists()
     assert (plan.ledger.folder / row["result"]).is_symlink()
+    assert main(["sweep", "avatar", "one", "0"]) == 0
+    avatar = plan.ledger.folder / "avatars" / "00000.html"
+    assert "setting 0" in avatar.read_text()
+    assert "avatars/00000.html" in (plan.ledger.folder / "index.html").read_text()
+    assert main(["sweep", "avatar", "one", "7"]) == 2
 
 
 def test_a_task_that_takes_its_worker_with_it_twice_is_set_aside(tmp_path):
@@ -164,6 +176,32 @@ def test_a_task_that_takes_its_worker_with_it_twice_is_set_aside(tmp_path):
     assert run_task(task, str(ledger.folder), "s") == SET_ASIDE
     assert not ledger.finished(task.key), "another session tries it again"
     assert run_task(task, str(ledger.folder), "next") == DONE
+
+
+@contextmanager
+def in_this_process(workers: int = 3):
+    """A cluster of threads, which see this test's own profiles."""
+    local = {"n_workers": workers, "threads_per_worker": 1, "processes": False}
+    with LocalCluster(**local, dashboard_address=None) as cluster, Client(cluster) as client:
+        yield client
+
+
+def test_what_all_settings_share_is_made_once(monkeypatch):
+    monkeypatch.setitem(profiles.PROFILES, "quick", TINY)
+    Road("shared", "synthetic", "quick", quiet=True).remember()
+    fixed = {"steps": 1, "frames": 1}
+    spec = SweepSpec("many", base="shared", values={"alpha": [1, 2, 3, 4, 5, 6]}, fixed=fixed)
+    plan, found = run_sweep(spec, in_this_process, lambda items, **_: items)
+    assert found == {DONE: 6} and (plan.ledger.folder / "index.html").exists()
+    for stage, count in {"preprocess": 1, "mesh": 1, "gaussians": 1, "edit": 6}.items():
+        made = list((runs_root() / STORE / stage).glob("*/run.json"))
+        assert len(made) == count, stage
+    assert not (runs_root() / "shared" / "edit").exists(), "the run itself stays as it is"
+
+
+def test_the_simulation_writes_every_row():
+    found = simulate(0.01, 300)
+    assert found["rows"] == found["tasks"] == 300 and 0 < found["busy"] < 1
 
 
 # ---- tables

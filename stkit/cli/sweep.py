@@ -27,7 +27,7 @@ def add_sweep(commands) -> None:
     )
     sweep.set_defaults(call=call_sweep)
     words = "notebooks, run one after the other for each setting (none: the edit stage itself); "
-    words += "or 'table NAME', 'join NAME ...' or 'page NAME'"
+    words += "or 'table NAME', 'join NAME ...', 'page NAME' or 'avatar NAME NUMBER ...'"
     sweep.add_argument("what", nargs="*", help=words)
     _run_options(sweep.add_argument_group("to run one"))
     _read_options(sweep.add_argument_group("to read one"))
@@ -73,6 +73,8 @@ def call_sweep(arguments) -> int:
         return _read(first, names, arguments)
     if first == "page":
         return _page(names)
+    if first == "avatar":
+        return _avatars(names)
     return _run(arguments)
 
 
@@ -104,6 +106,21 @@ def _page(names: list[str]) -> int:
 
     for name in names:
         print(write_page(Ledger.of(name)))
+    return 0
+
+
+def _avatars(names: list[str]) -> int:
+    from stkit.studies.sweeps.avatars import write_avatar
+    from stkit.studies.sweeps.ledger import Ledger
+    from stkit.studies.sweeps.page import write_page
+
+    name, *numbers = names or [""]
+    if not numbers or not all(x.isdigit() for x in numbers):
+        raise RequestError("stkit sweep avatar needs a sweep and numbers of its settings")
+    ledger = Ledger.of(name)
+    for number in numbers:
+        print(write_avatar(ledger, int(number)))
+    print(write_page(ledger))
     return 0
 
 

@@ -10,6 +10,7 @@ from plotly.colors import sample_colorscale
 from plotly.offline import get_plotlyjs
 
 from stkit.io.tensors import write_text
+from stkit.studies.sweeps.avatars import avatar_of
 from stkit.studies.sweeps.ledger import DONE, FAILED, SET_ASIDE, Ledger
 from stkit.studies.sweeps.tables import means, table_of
 
@@ -109,7 +110,7 @@ def write_page(ledger: Ledger) -> Path:
         counts={s: int((table["status"] == s).sum()) for s in (DONE, FAILED, SET_ASIDE)},
         parameters=parameters,
         numbers=numbers,
-        cards=cards(done, parameters, numbers),
+        cards=cards(ledger, done, parameters, numbers),
         failures=table[table["status"] != DONE].to_dict("records"),
         plotly=get_plotlyjs(),
         figures=[(title, fig.to_json()) for title, fig in figures],
@@ -120,11 +121,17 @@ def write_page(ledger: Ledger) -> Path:
     return path
 
 
-def cards(done: pd.DataFrame, parameters: list[str], numbers: list[str]) -> list[dict]:
-    """What the contact sheet shows of each task: picture, where a click leads, and values."""
+def cards(
+    ledger: Ledger, done: pd.DataFrame, parameters: list[str], numbers: list[str]
+) -> list[dict]:
+    """What the contact sheet shows of each task: picture, values, and where a click leads: to the
+    avatar where there is one, else to the run.
+    """
     out = []
     for row in done.head(MOST_CARDS).to_dict("records"):
         values = {name: row[name] for name in (*parameters, *numbers)}
         shown = {k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in values.items()}
-        out.append({"picture": row.get("picture"), "result": row["result"]} | {"values": shown})
+        avatar = avatar_of(row["number"])
+        to = avatar if (ledger.folder / avatar).exists() else row["result"]
+        out.append({"picture": row.get("picture"), "to": to, "values": shown})
     return out

@@ -7,6 +7,7 @@ from pathlib import Path
 from stkit.errors import RequestError
 from stkit.io.images import show
 from stkit.progress import silent
+from stkit.runs.folders import remembered
 from stkit.runs.notebooks import declared, find_notebook
 from stkit.runs.road import Road
 from stkit.runs.shipped import MARA, ShippedRun
@@ -22,7 +23,8 @@ def open_road(run: str, source: str, profile: str, seed: int) -> Road | ShippedR
     """The run a notebook works on: the finished one that ships, or one of the reader's own.
 
     Of a run of the reader's own what is missing is made; '' as profile means the run's own, else
-    STKIT_PROFILE, else quick. Raises RequestError where the shipped run's name is given to another
+    STKIT_PROFILE, else quick. A run that is there keeps the seed it was made with: a notebook's
+    seed is then that of its own cells, so that many seeds may share a head. Raises RequestError where the shipped run's name is given to another
     source.
     """
     if run == MARA:
@@ -31,7 +33,8 @@ def open_road(run: str, source: str, profile: str, seed: int) -> Road | ShippedR
         shipped = ShippedRun(MARA)
         print(shipped.origin)
         return shipped
-    road = Road(run, source, profile or None, seed, quiet=silent())
+    own_seed = remembered(run).get("seed", seed)
+    road = Road(run, source, profile or None, own_seed, quiet=silent())
     if not road.quiet:
         road.progress = live_bar
         where, name = os.path.relpath(road.folder), road.settings.name

@@ -24,8 +24,8 @@ def open_road(run: str, source: str, profile: str, seed: int) -> Road | ShippedR
 
     Of a run of the reader's own what is missing is made; '' as profile means the run's own, else
     STKIT_PROFILE, else quick. A run that is there keeps the seed it was made with: a notebook's
-    seed is then that of its own cells, so that many seeds may share a head. Raises RequestError where the shipped run's name is given to another
-    source.
+    seed is then that of its own cells, so that many seeds may share a head. Raises RequestError
+    where the shipped run's name is given to another source.
     """
     if run == MARA:
         if source not in ("", "synthetic", f"synthetic:{MARA}"):

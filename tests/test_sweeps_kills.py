@@ -112,14 +112,14 @@ def check(count: int, workers: int, kills: int, compared: int, monkeypatch, tmp_
     for stage in ("edit", "edit-scores"):
         finished = list((runs_root() / STORE / stage).glob("*/run.json"))
         assert len(finished) == count
-    table = pd.read_csv(ledger.folder / "table.csv").drop(columns=list(COSTS))
+    table = pd.read_csv(ledger.folder / "table.csv").drop(columns=[*COSTS, "commit"])
     monkeypatch.setenv("STKIT_RUNS", str(tmp_path / "alone"))
     plan = make_plan(SweepSpec("fire", values={"alpha": alphas(compared)}, fixed=FIXED))
     plan.begin()
     for task in plan.tasks:
         run_task(task, str(plan.ledger.folder), "alone")
     write_tables(plan.ledger)
-    alone = pd.read_csv(plan.ledger.folder / "table.csv").drop(columns=list(COSTS))
+    alone = pd.read_csv(plan.ledger.folder / "table.csv").drop(columns=[*COSTS, "commit"])
     assert table.head(compared).to_csv() == alone.to_csv()
 
 

@@ -28,7 +28,7 @@ from stkit.studies.sweeps.spec import SweepSpec
 from stkit.studies.sweeps.targets import EditTarget
 from stkit.studies.sweeps.work import run_task
 
-EDITS = 24  # of the measurement of two workers against one
+EDITS = 12  # of the measurement of two workers against one
 SLEEPERS = 200  # workers of the simulation
 TRIALS = ((5.0, 800), (2.0, 1600), (1.0, 2000), (0.5, 3000), (0.1, 4000))  # seconds, tasks
 WANTED = (100_000, 1_000)  # runs and workers that the page computes

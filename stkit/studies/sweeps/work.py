@@ -1,6 +1,5 @@
 """One task of a sweep, carried out by a worker: it always ends with a row."""
 
-import gc
 import os
 import threading
 import time
@@ -54,7 +53,7 @@ def run_task(task: Task, folder: str, session: str) -> str:
         return _keep(ledger, task, SET_ASIDE, {"error": "its worker died twice while it ran"})
     start = time.monotonic()
     try:
-        with watched_memory() as peak:
+        with watched_memory(isinstance(task.target, NotebookTarget)) as peak:
             found = _do(task, ledger)
         costs = {"seconds": round(time.monotonic() - start, 3), "peak_gb": round(peak[0], 3)}
         status = _keep(ledger, task, DONE, found | costs)
@@ -63,7 +62,6 @@ def run_task(task: Task, folder: str, session: str) -> str:
         words = {"error": f"{type(e).__name__}: {e}"[:500], "log": str(log.relative_to(folder))}
         status = _keep(ledger, task, FAILED, words)
     ledger.settled(task.key)
-    gc.collect()
     return status
 
 
@@ -134,17 +132,21 @@ def recorded(copy: Path) -> tuple[dict[str, float], int]:
 
 
 @contextmanager
-def watched_memory() -> Iterator[list[float]]:
-    """Within this block a list's one number grows to the peak memory, in GB, of this process and
-    its children: a notebook's kernel is one.
+def watched_memory(with_children: bool) -> Iterator[list[float]]:
+    """Within this block a list's one number grows to the peak memory, in GB, of this process and,
+    if asked for, of its children: a notebook's kernel is one. To find children costs milliseconds.
     """
     peak, over, here = [0.0], threading.Event(), psutil.Process()
 
+    def look() -> None:
+        processes = [here, *(here.children(recursive=True) if with_children else [])]
+        peak[0] = max(peak[0], sum(map(_resident, processes)))
+
     def watch() -> None:
         while not over.wait(WATCH_SECONDS):
-            peak[0] = max(peak[0], _resident(here))
+            look()
 
-    peak[0] = _resident(here)
+    look()
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
@@ -155,10 +157,8 @@ def watched_memory() -> Iterator[list[float]]:
 
 
 def _resident(process: psutil.Process) -> float:
-    total = 0
-    for p in [process, *process.children(recursive=True)]:
-        try:
-            total += p.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total / 1e9
+    """GB; 0 where the process has gone."""
+    try:
+        return process.memory_info().rss / 1e9
+    except psutil.NoSuchProcess:
+        return 0.0

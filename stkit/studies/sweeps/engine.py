@@ -29,6 +29,9 @@ ANSWER_SECONDS = 20  # that a scheduler has to answer
 WORKER_GB = 2.5  # that a worker is given at least
 PRELOAD = "stkit.runs.edits"  # imported when a worker starts, and not in its first task
 SETTINGS = {
+    # Dask has workers hand freed memory back at once, and each step asks for it again: edits took
+    # four tenths longer
+    "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
     # a task is blamed for its worker's death by our own count (`Ledger.attempt`), not by Dask's,
     # which blames every task that waited on that worker
     "distributed.scheduler.allowed-failures": 1_000,

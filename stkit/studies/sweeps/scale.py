@@ -28,7 +28,7 @@ from stkit.studies.sweeps.spec import SweepSpec
 from stkit.studies.sweeps.targets import EditTarget
 from stkit.studies.sweeps.work import run_task
 
-EDITS = 12  # of the measurement of two workers against one
+EDITS = 16  # of the measurement of two workers against one
 SLEEPERS = 200  # workers of the simulation
 TRIALS = ((5.0, 800), (2.0, 1600), (1.0, 2000), (0.5, 3000), (0.1, 4000))  # seconds, tasks
 WANTED = (100_000, 1_000)  # runs and workers that the page computes
@@ -205,7 +205,7 @@ def page(found: dict) -> str:
             laptop=600 * runs / workers / 3600,
             starts=workers * n["notebook_task"] / 3600,
             overhead=n["edit_task"] - n["edit_alone"],
-            **n,
+            **(n | {"files": int(n["files"])}),
         )
     )
 

@@ -183,30 +183,24 @@ def page(found: dict) -> str:
         f"{s['tasks_per_second']:.0f} | {100 * s['busy']:.0f} % |"
         for s in sims
     ]
-    hours = runs * n["edit_task"] / workers / 3600
-    return (
-        (Path(__file__).parent / "at_scale.md")
-        .read_text(encoding="utf-8")
-        .format(
-            machine=found["machine"],
-            code=found["code"],
-            date=found["finished"][:10],
-            rows="\n".join(rows),
-            runs=f"{runs:,}",
-            workers=f"{workers:,}",
-            rate=rate,
-            needed=workers / n["edit_task"],
-            shortest=workers / rate,
-            gigabytes=runs * n["bytes"] / 1e9,
-            megabytes=n["bytes"] / 1e6,
-            files=int(n["files"]),
-            million=runs * n["files"] / 1e6,
-            hours=hours,
-            laptop=600 * runs / workers / 3600,
-            starts=workers * n["notebook_task"] / 3600,
-            overhead=n["edit_task"] - n["edit_alone"],
-            **(n | {"files": int(n["files"])}),
-        )
+    template = (Path(__file__).parent / "at_scale.md").read_text(encoding="utf-8")
+    return template.format(
+        machine=found["machine"],
+        code=found["code"],
+        date=found["finished"][:10],
+        rows="\n".join(rows),
+        runs=f"{runs:,}",
+        workers=f"{workers:,}",
+        rate=rate,
+        needed=workers / n["edit_task"],
+        shortest=workers / rate,
+        gigabytes=runs * n["bytes"] / 1e9,
+        megabytes=n["bytes"] / 1e6,
+        million=runs * n["files"] / 1e6,
+        hours=runs * n["edit_task"] / workers / 3600,
+        laptop=600 * runs / workers / 3600,
+        overhead=n["edit_task"] - n["edit_alone"],
+        **n,
     )
 
 

@@ -39,6 +39,12 @@ def test_a_grid_is_every_combination_with_every_seed():
     assert len({json.dumps(s, sort_keys=True) for s in found}) == 12
 
 
+def test_some_parameters_depend_on_the_bases_profile():
+    more = {"quick": {"steps": 5}, "laptop": {"steps": 50}}
+    spec = SweepSpec("x", values={"alpha": [1]}, per_profile=more)
+    assert [settings_of(spec, name)[0]["steps"] for name in more] == [5, 50]
+
+
 def test_a_list_goes_through_its_values_together():
     spec = SweepSpec("x", values={"a": [1, 2], "b": ["p", "q"]}, way="list")
     assert settings_of(spec) == [{"a": 1, "b": "p"}, {"a": 2, "b": "q"}]
@@ -326,6 +332,11 @@ def test_slurm_settings_that_lack_the_number_of_jobs_are_refused(tmp_path):
     file.write_text("cores: 1")
     with pytest.raises(RequestError, match="jobs"):
         engine.slurm_settings(file)
+
+
+def test_a_scheduler_that_runs_already_is_used():
+    with in_this_process(1) as own, engine.running_cluster(own.scheduler.address) as client:
+        assert client.submit(sum, [1, 2]).result() == 3
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):

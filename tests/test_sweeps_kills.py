@@ -90,7 +90,10 @@ def under_fire(count: int, workers: int, kills: int, seed: int = 0) -> Ledger:
         victims = workers_of(driver)
         if victims:
             rng.choice(victims).send_signal(signal.SIGKILL)
-    assert driver.wait(PATIENCE) == 0
+    if driver.wait(
+        PATIENCE
+    ):  # a task was hit twice by chance and set aside: the next start does it
+        assert start(count, workers).wait(PATIENCE) == 0
     return Ledger(folder)
 
 

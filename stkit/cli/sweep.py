@@ -148,7 +148,7 @@ def spec_from(arguments):
         way,
         int(samples or 0),
         {name: values[0] for name, values in fixed.items()},
-        arguments.seeds,
+        seeds=arguments.seeds,
     )
 
 

@@ -10,7 +10,7 @@ from stkit.runs.store import STORE
 from stkit.studies.sweeps.engine import WORKER_GB, local_workers
 from stkit.studies.sweeps.ledger import SWEEPS, Ledger, sweep_folder
 from stkit.studies.sweeps.spec import SweepSpec, settings_of
-from stkit.studies.sweeps.targets import EditTarget, target_of
+from stkit.studies.sweeps.targets import EditTarget, profile_of, target_of
 from stkit.studies.sweeps.work import Task
 
 
@@ -55,7 +55,7 @@ def make_plan(spec: SweepSpec) -> Plan:
     """
     target = target_of(spec.base, spec.stage, spec.notebooks)
     tasks = []
-    for number, setting in enumerate(settings_of(spec)):
+    for number, setting in enumerate(settings_of(spec, profile_of(spec.base))):
         try:
             checked = target.checked(setting)
         except RequestError as e:

@@ -23,8 +23,8 @@ class SweepSpec:
 
     values: by parameter, the values to try; of 'random' and 'latin' two numbers are the ends of a
     range. way: every combination ('grid'), the first values together, then the second ones
-    ('list'), or `samples` of them ('random', 'latin'). fixed: parameters that stay. seeds: how many
-    seeds of each setting, 0, 1, ...
+    ('list'), or `samples` of them ('random', 'latin'). fixed: parameters that stay; per_profile:
+    more of them, by the base's profile. seeds: how many seeds of each setting, 0, 1, ...
     """
 
     name: str
@@ -35,6 +35,7 @@ class SweepSpec:
     way: str = "grid"
     samples: int = 0
     fixed: dict[str, object] = field(default_factory=dict)
+    per_profile: dict[str, dict[str, object]] = field(default_factory=dict)
     seeds: int = 1
     sampling_seed: int = 0
 
@@ -53,11 +54,14 @@ class SweepSpec:
                 raise RequestError(f"{name}: give a list of values")
 
 
-def settings_of(spec: SweepSpec) -> list[dict[str, object]]:
-    """Every setting of a sweep: parameters by name, the fixed ones and the seed included."""
+def settings_of(spec: SweepSpec, profile: str = "quick") -> list[dict[str, object]]:
+    """Every setting of a sweep on a base of this profile: parameters by name, the fixed ones and
+    the seed included.
+    """
     chosen = {"grid": _grid, "list": _list, "random": _random, "latin": _latin}[spec.way](spec)
     seeds = [{"seed": seed} for seed in range(spec.seeds)] if spec.seeds > 1 else [{}]
-    found = [spec.fixed | setting | seed for setting in chosen for seed in seeds]
+    fixed = spec.fixed | spec.per_profile.get(profile, {})
+    found = [fixed | setting | seed for setting in chosen for seed in seeds]
     if len(found) > MOST:
         raise RequestError(f"{len(found)} settings are more than {MOST}: make several sweeps")
     return found

@@ -112,6 +112,11 @@ def target_of(base: str, stage: str, notebooks: tuple[str, ...]) -> Target:
     return EditTarget(base)
 
 
+def profile_of(base: str) -> str:
+    """The profile that a run was made with."""
+    return _plan(base).profile
+
+
 def _number(name: str) -> str:
     """A notebook's name with its number, where only the words behind it are given."""
     ending = [path.stem for path in lesson_files() if path.stem.partition("_")[2] == name]

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,20 @@ from stkit.viewers.page import page
 
 ANY_VIEWER_DREW = """() => [...document.querySelectorAll('.stkit')].some(
     e => !e.stkit || e.stkit.stage.drawn > 0)"""
+
+
+@contextmanager
+def offline_tab(browser, **options):
+    """A tab without a network; at the end nothing was asked of one, and nothing complained."""
+    complaints: list[str] = []
+    context = browser.new_context(offline=True, **options)
+    tab = context.new_page()
+    tab.on("request", lambda r: complaints.append(r.url) if r.url.startswith("http") else None)
+    tab.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    tab.on("pageerror", lambda e: complaints.append(str(e)))
+    yield tab
+    context.close()
+    assert complaints == []
 
 
 def decode_data_url(url: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from urllib.request import url2pathname
 import nbformat
 import numpy as np
 import pytest
+from browser import offline_tab
 
 from stkit.io.images import png
 from stkit.runs import site
@@ -70,33 +71,25 @@ def built(tmp_path_factory):
 @pytest.mark.long
 @pytest.mark.timeout(2400)
 def test_every_page_opens_offline_without_complaint(built, browser):
-    asked, complaints = [], []
-    context = browser.new_context(offline=True)
-    tab = context.new_page()
-    tab.on("request", lambda r: asked.append(r.url) if r.url.startswith("http") else None)
-    tab.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    tab.on("pageerror", lambda e: complaints.append(str(e)))
     pages = [p for p in built.parent.rglob("*.html") if "_static" not in p.parts]
     assert len(pages) > 60
     missing = set()
-    for page in pages:
-        tab.goto(page.as_uri())
-        links = tab.eval_on_selector_all("a[href]", "links => links.map(a => a.href)")
-        files = {link.split("#")[0] for link in links if link.startswith("file:")}
-        missing |= {x for x in files if not Path(url2pathname(urlsplit(x).path)).exists()}
-    context.close()
-    assert asked == [] and complaints == [] and missing == set()
+    with offline_tab(browser) as tab:
+        for page in pages:
+            tab.goto(page.as_uri())
+            links = tab.eval_on_selector_all("a[href]", "links => links.map(a => a.href)")
+            files = {link.split("#")[0] for link in links if link.startswith("file:")}
+            missing |= {x for x in files if not Path(url2pathname(urlsplit(x).path)).exists()}
+    assert missing == set()
 
 
 @pytest.mark.long
 @pytest.mark.timeout(2400)
 def test_a_lessons_viewer_moves_the_mouth(built, browser):
-    context = browser.new_context(offline=True)
-    tab = context.new_page()
-    tab.goto((built.parent / "notebooks" / "04_colour.html").as_uri())
-    tab.locator("iframe.viewer").first.scroll_into_view_if_needed()
-    tab.wait_for_timeout(1000)
-    frame = next(f for f in tab.frames if "viewers" in f.url)
-    frame.wait_for_selector("body[data-ready=yes]", timeout=60_000)
-    assert frame.evaluate(MOVED)
-    context.close()
+    with offline_tab(browser) as tab:
+        tab.goto((built.parent / "notebooks" / "04_colour.html").as_uri())
+        tab.locator("iframe.viewer").first.scroll_into_view_if_needed()
+        tab.wait_for_timeout(1000)
+        frame = next(f for f in tab.frames if "viewers" in f.url)
+        frame.wait_for_selector("body[data-ready=yes]", timeout=60_000)
+        assert frame.evaluate(MOVED)

@@ -2,6 +2,7 @@
 
 import nbformat
 import pytest
+from browser import offline_tab
 
 from stkit.runs import slides
 from stkit.runs.notebooks import find_notebook
@@ -40,21 +41,14 @@ def test_parameters_and_imports_are_left_out_and_checks_name_what_held():
 
 def test_a_deck_opens_offline_and_its_formulas_are_set(tmp_path, browser):
     [page] = slides.write_decks(tmp_path, [find_notebook("06")])
-    asked, complaints = [], []
-    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 720})
-    tab = context.new_page()
-    tab.on("request", lambda r: asked.append(r.url) if r.url.startswith("http") else None)
-    tab.on("requestfailed", lambda r: complaints.append(r.url))
-    tab.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    tab.goto(page.as_uri())
-    tab.wait_for_selector("mjx-container", state="attached", timeout=60_000)
-    assert tab.locator(".slides > section").count() >= 6
-    pictures = tab.locator(".slides img")
-    assert pictures.count() >= 5 and all(x.get_attribute("alt") for x in pictures.all())
-    heights = "slides => slides.map(s => s.scrollHeight)"
-    assert max(tab.eval_on_selector_all(".slides section section", heights)) <= 760
-    context.close()
-    assert asked == [] and complaints == []
+    with offline_tab(browser, viewport={"width": 1280, "height": 720}) as tab:
+        tab.goto(page.as_uri())
+        tab.wait_for_selector("mjx-container", state="attached", timeout=60_000)
+        assert tab.locator(".slides > section").count() >= 6
+        pictures = tab.locator(".slides img")
+        assert pictures.count() >= 5 and all(x.get_attribute("alt") for x in pictures.all())
+        heights = "slides => slides.map(s => s.scrollHeight)"
+        assert max(tab.eval_on_selector_all(".slides section section", heights)) <= 760
 
 
 @pytest.mark.parametrize("number", [f"{k:02}" for k in range(12)])

@@ -25,6 +25,7 @@ html_title = "stkit"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_domain_indices = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {"use_download_button": False, "use_fullscreen_button": False}
 if repository := os.environ.get("STKIT_REPOSITORY"):  # such as https://github.com/OWNER/stkit
     hubs = {

@@ -57,9 +57,17 @@ class Base:
         return head_embeddings(self.head, self.capture, self.identity_frames)
 
 
-@lru_cache(maxsize=2)
 def base_of(run: str) -> Base:
-    """A run whose head is edited; what is missing of it is made."""
+    """A run whose head is edited; what is missing of it is made.
+
+    A process that lives long meets a run's next head under the same name, so it is the head's key
+    that says whether it was read before.
+    """
+    return _read(run, open_base(run).head_key)
+
+
+@lru_cache(maxsize=2)
+def _read(run: str, head_key: str) -> Base:
     return Base(run)
 
 

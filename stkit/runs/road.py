@@ -70,6 +70,11 @@ class Road(Reconstruction):
             ),
         )
 
+    @property
+    def head_key(self) -> str:
+        """What identifies the head that is edited, made or not."""
+        return self.plan.coloured().key
+
     def edit_artifact(self, settings: EditSettings, editor: str) -> Artifact:
         """Where an edit of this head is, or will be."""
         return self.plan.edited(settings, editor)

@@ -104,10 +104,15 @@ class ShippedRun:
     def rig(self) -> None:
         """No other cameras ship."""
 
+    @property
+    def head_key(self) -> str:
+        """What identifies this head."""
+        return digest_path(self.place)
+
     def edit_artifact(self, settings: EditSettings, editor: str) -> Artifact:
         """Where an edit of this head that is trained here is, or will be."""
         named = {"settings": settings, "editor": model_digest(editor)}
-        return self.plan.artifact("edit", named, {"shipped": digest_path(self.place)})
+        return self.plan.artifact("edit", named, {"shipped": self.head_key})
 
     def edits(self) -> dict[str, dict]:
         """The edits that ship by method: editor, prompt, seed, steps, b of each target, numbers."""

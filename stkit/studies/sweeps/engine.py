@@ -8,7 +8,6 @@ import logging
 import os
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +35,7 @@ SETTINGS = {
     # which blames every task that waited on that worker
     "distributed.scheduler.allowed-failures": 1_000,
     "distributed.scheduler.worker-saturation": 1.0,  # no task waits on a worker that works
+    "distributed.worker.profile.enabled": False,  # it looks at the working thread every 10 ms
     "distributed.worker.daemon": False,  # workers start kernels
     # heads fill memory in steps; the nanny restarts a worker at the limit, nothing is spilled
     "distributed.worker.memory.target": False,
@@ -112,27 +112,31 @@ def slurm_cluster(path: Path) -> Iterator[Client]:
             yield client
 
 
-def run_tasks(
-    tasks: list[Task], ledger: Ledger, client: Client, progress=lambda x, **k: x
-) -> Counter:
-    """Do what is left of the tasks; how many ended with which status.
+def run_tasks(tasks: list[Task], ledger: Ledger, client: Client, progress=lambda x, **k: x) -> None:
+    """Do what is left of the tasks, each of which leaves its row.
 
     The bases are made first, once each, by one worker; then tasks go to whoever is free.
     """
-    todo = [task for task in tasks if not ledger.finished(task.key)]
+    left = [task for task in tasks if not ledger.finished(task.key)]
     session = uuid.uuid4().hex
-    bases = sorted({task.target.base for task in todo})
+    bases = sorted({task.target.base for task in left})
     for future in [client.submit(prepare, base, pure=False) for base in bases]:
         future.result()
     futures = [
-        client.submit(run_task, t, str(ledger.folder), session, key=f"{t.name}-{session}")
-        for t in todo
+        client.submit(
+            run_task,
+            task,
+            str(ledger.folder),
+            session,
+            key=f"{task.name}-{session}",
+            priority=-task.number,
+        )
+        for task in left
     ]
     bar = progress(as_completed(futures, raise_errors=False), desc="sweep", total=len(futures))
     for future in bar:
         if future.status == "error":  # the cluster itself failed: the ledger knows what is left
             raise future.exception()
-    return Counter(ledger.row(task.key).get("status", "left") for task in tasks)
 
 
 def prepare(base: str) -> float:

@@ -93,7 +93,7 @@ class NotebookTarget:
 
     def key(self, setting: dict[str, object]) -> str:
         """What identifies the result of a checked setting: notebooks, code, run, parameters."""
-        parts = [digest_path(path) + _code_of(path) for path in self.notebooks]
+        parts = [digest_path(path) + _code_of(path, digest_path(path)) for path in self.notebooks]
         given = repr(sorted(setting.items()))
         return digest_text("\n".join([*parts, _identity(self.base), given]))[:KEY_LENGTH]
 
@@ -123,21 +123,19 @@ def _number(name: str) -> str:
     return ending[0] if ending else name
 
 
-@lru_cache(maxsize=4)
 def _plan(base: str):
     return open_base(base).plan
 
 
-@lru_cache(maxsize=4)
 def _identity(base: str) -> str:
     if base == MARA:
-        return digest_path(ShippedRun(MARA).place)
+        return ShippedRun(MARA).head_key
     return repr([remembered(base).get(name) for name in (*IDENTITY, "changes")])
 
 
 @lru_cache(maxsize=64)
-def _code_of(path: Path) -> str:
-    """A digest of the kit's modules that a notebook imports."""
+def _code_of(path: Path, digest: str) -> str:
+    """A digest of the kit's modules that a notebook with this digest imports."""
     modules: set[str] = set()
     for cell in nbformat.read(path, 4).cells:
         if cell.cell_type == "code":

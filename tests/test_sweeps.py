@@ -219,6 +219,7 @@ def filled(name: str = "filled", seeds: int = 3) -> Ledger:
     for t in plan.tasks:
         inside = t.setting["alpha"] / 10 + t.setting.get("seed", 0) / 100
         row = {"key": t.key, "status": DONE, "edit.inside": inside, "seconds": 1.5, "result": "x"}
+        row |= {"finished": "2026-01-01T00:00:00"}
         plan.ledger.write_row(t.key, t.setting | row)
     return plan.ledger
 
@@ -278,6 +279,18 @@ def test_unknown_sweeps_are_refused_with_the_known_ones(capsys):
     filled()
     assert main(["sweep", "table", "nobody"]) == 2
     assert "filled" in capsys.readouterr().err
+
+
+def test_a_watch_reads_what_another_process_wrote():
+    from stkit.studies.sweeps.watch import SweepWatch
+
+    ledger = filled("watched")
+    watch = SweepWatch("watched", "http://127.0.0.1:8787/status")
+    assert watch.bar.value == watch.bar.max == 12 and watch.look()
+    assert "12 done" in watch.words.value and "edit.inside" in watch.rows.value
+    file = next((ledger.folder / "rows").iterdir())
+    file.unlink()
+    assert not watch.look() and watch.bar.value == 11
 
 
 # ---- page

@@ -15,6 +15,7 @@ from stkit.cli.stock import add_assets
 from stkit.cli.studies import add_compare, add_people, add_reproduce
 from stkit.cli.study import add_study
 from stkit.cli.sweep import add_sweep
+from stkit.cli.talk import add_talk
 from stkit.errors import RequestError
 from stkit.runs.doctor import doctor
 from stkit.runs.notebooks import NotebookError
@@ -23,6 +24,7 @@ EXAMPLES = """examples:
   stkit run synthetic --name demo
   stkit run me.mp4 --name me --profile laptop --prompt "turn him into a bronze statue"
   stkit run me.mp4 --name me --profile laptop --prompt "give her red hair" --driver other.mp4
+  stkit talk --img_path mara --wav_path hello.wav --style_e_source "she is very happy"
   stkit doctor
 """
 
@@ -37,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     studies = (add_compare, add_reproduce, add_study, add_sweep, add_people)
-    for add in (add_run, add_pages, *studies, add_assets, add_notebook):
+    for add in (add_run, add_talk, add_pages, *studies, add_assets, add_notebook):
         add(commands)
     what = "what this machine can do, what is missing, and what to do about it"
     commands.add_parser("doctor", help=what).set_defaults(call=lambda _: 0 if doctor() else 1)

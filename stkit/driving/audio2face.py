@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from stkit.driving.arkit import arkit_name, arkit_names, beta_of_arkit
+from stkit.driving.arkit import arkit_name, arkit_names, arkit_of_beta, beta_of_arkit
 from stkit.driving.parameters import Tracked, even_times
 from stkit.errors import RequestError
+from stkit.io.tensors import write_json
 from stkit.io.untrusted import guard
 
 RATE = 30.0  # frames a second where the file does not say
@@ -41,3 +43,17 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], float]:
         if arkit_name(label) in arkit_names()
     }
     return actions, rate
+
+
+def write_audio2face(betas: Tensor, rate: float, path: Path) -> None:
+    """Expressions (F, 64) of the built-in head, `rate` frames a second, as Audio2Face's JSON."""
+    weights = [list(arkit_of_beta(beta).values()) for beta in betas]
+    names = [name[0].upper() + name[1:] for name in arkit_names()]
+    record = {
+        "exportFps": rate,
+        "numPoses": len(names),
+        "numFrames": len(weights),
+        "facsNames": names,
+        "weightMat": weights,
+    }
+    write_json(Path(path), record)

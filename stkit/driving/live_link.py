@@ -99,11 +99,18 @@ def write_live_link(capture: Capture, path: Path) -> None:
     Directions without a name in ARKit are left out.
     """
     betas = carry_expressions(capture.beta, capture.face(), face_models.builtin())
-    turns = torch.stack(yaw_pitch_roll(so3_exp(capture.pose[:, :3])), 1)
+    write_live_link_motion(betas, capture.pose[:, :3], capture.times, path)
+
+
+def write_live_link_motion(betas: Tensor, rotations: Tensor, times: Tensor, path: Path) -> None:
+    """Expressions (F, 64) of the built-in head, head rotations (F, 3) as axis-angle and times (F,)
+    in seconds as a CSV of Live Link Face.
+    """
+    turns = torch.stack(yaw_pitch_roll(so3_exp(rotations)), 1)
     actions = [arkit_of_beta(beta) for beta in betas]
     labels = [name[0].upper() + name[1:] for name in actions[0]]
     lines = [",".join(["Timecode", "BlendshapeCount", *labels, *TURN])]
-    for seconds, values, angles in zip(capture.times.tolist(), actions, turns.tolist()):
+    for seconds, values, angles in zip(times.tolist(), actions, turns.tolist()):
         cells = [f"{value:.6f}" for value in (*values.values(), *angles)]
         lines.append(",".join([timecode(seconds), str(COUNT), *cells]))
     write_text(Path(path), "\n".join(lines) + "\n")

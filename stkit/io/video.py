@@ -162,8 +162,15 @@ def _note_gap(path: Path, times: np.ndarray) -> None:
         )
 
 
-def write_video(path: Path, frames: np.ndarray, fps: float = FOLDER_RATE) -> None:
-    """Write (F, H, W, 3) uint8 as an H.264 mp4 that plays in a browser.
+def write_video(
+    path: Path,
+    frames: np.ndarray,
+    fps: float = FOLDER_RATE,
+    sound: np.ndarray | None = None,
+    sound_rate: int = 16_000,
+) -> None:
+    """Write (F, H, W, 3) uint8 as an H.264 mp4 that plays in a browser, with its sound (N,) of
+    samples in [-1, 1] as AAC where there is one.
 
     Odd sizes are trimmed by a pixel. The file appears only when it is whole.
     """
@@ -175,6 +182,7 @@ def write_video(path: Path, frames: np.ndarray, fps: float = FOLDER_RATE) -> Non
         stream.height = height
         stream.pix_fmt = "yuv420p"
         stream.options = CODEC
+        voice = None if sound is None else container.add_stream("aac", rate=sound_rate)
         for k, image in enumerate(frames):
             rgb = np.ascontiguousarray(image[:height, :width])
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
@@ -183,4 +191,16 @@ def write_video(path: Path, frames: np.ndarray, fps: float = FOLDER_RATE) -> Non
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
+        if sound is not None:
+            _mux_sound(container, voice, sound, sound_rate)
     temporary.replace(path)
+
+
+def _mux_sound(container: Any, stream: Any, sound: np.ndarray, rate: int) -> None:
+    samples = np.ascontiguousarray(sound[None], dtype=np.float32)
+    frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+    frame.sample_rate = rate
+    frame.pts = 0
+    for piece in (frame, None):
+        for packet in stream.encode(piece):
+            container.mux(packet)

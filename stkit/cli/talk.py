@@ -1,0 +1,55 @@
+"""`stkit talk`: a head speaks a sound, as a sentence about its emotion says."""
+
+import time
+from pathlib import Path
+
+from stkit.errors import RequestError
+from stkit.runs.talk import Talk, talk
+
+TALK_OPTIONS = {
+    "--wav_path": "what is said: a wav, mp3, or a video with sound",
+    "--text": "what is said, in words, by an installed synthesiser (flite, espeakng-loader)",
+    "--style_e_source": "the emotion, in words, such as 'she is furious' (default: none)",
+    "--pose_path": "tracked parameters whose head turns are taken (default: turns are made too)",
+    "--style_e": "the folder of another Style-E pipeline (default: the one that ships, a stand-in)",
+}
+
+
+def add_talk(commands) -> None:
+    """`stkit talk`, with the names of Style2Talker's own command."""
+    what = "a head speaks a sound, with an emotion in words: a film with its sound"
+    talking = commands.add_parser("talk", help=what)
+    talking.set_defaults(call=call_talk)
+    heads = "a run's name, 'mara' (who ships), a video, or 'synthetic:SEED'"
+    talking.add_argument("--img_path", "--image_path", required=True, help=heads)
+    for option, text in TALK_OPTIONS.items():
+        talking.add_argument(option, help=text)
+    talking.add_argument("--strength", type=float, default=1.0, help="of the emotion; 0: none")
+    talking.add_argument("--edited", action="store_true", help="show the run's last edit")
+    talking.add_argument("--seed", type=int, default=0, help="of habits, blinks and nods")
+    talking.add_argument(
+        "--save_path", type=Path, default=Path("talk.mp4"), help="the film (%(default)s)"
+    )
+
+
+def call_talk(arguments) -> int:
+    """Write the film and its motion."""
+    if bool(arguments.wav_path) == bool(arguments.text):
+        raise RequestError("give --wav_path or --text: one says what is spoken")
+    if arguments.save_path.suffix != ".mp4":
+        raise RequestError(f"--save_path {arguments.save_path}: films end in .mp4")
+    start = time.monotonic()
+    request = Talk(
+        arguments.img_path,
+        Path(arguments.wav_path) if arguments.wav_path else None,
+        arguments.text or "",
+        arguments.style_e_source or "",
+        Path(arguments.pose_path) if arguments.pose_path else None,
+        arguments.strength,
+        arguments.edited,
+        arguments.seed,
+    )
+    for path in talk(request, arguments.save_path):
+        print(path)
+    print(f"done in {time.monotonic() - start:.0f} s")
+    return 0

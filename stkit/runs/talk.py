@@ -1,0 +1,123 @@
+"""A head speaks: a sound, an emotion in words and a run's head become a film with its sound."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from stkit.driving.audio2face import write_audio2face
+from stkit.driving.live_link import write_live_link_motion
+from stkit.driving.motion import play
+from stkit.driving.parameters import even_times
+from stkit.driving.tracked import read_tracked
+from stkit.heads.gaussian import GaussianHead
+from stkit.io.video import write_video
+from stkit.progress import bar
+from stkit.runs.folders import is_run, slug
+from stkit.runs.road import Road
+from stkit.runs.shipped import MARA, ShippedRun
+from stkit.runs.source import Source
+from stkit.voice.mel import FRAME_RATE
+from stkit.voice.pipeline import StyleEPipeline
+from stkit.voice.sound import RATE, read_sound
+from stkit.voice.speakers import installed_speaker, say
+from stkit.voice.speaking import WEIGHTS, load_style_e, spoken_motion
+from stkit.voice.states import motion_of
+
+MARK = "synthetic"  # written into each frame
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What is asked for. head: a run's name, 'mara', a video, or 'synthetic:SEED'; sound: a file,
+    or `text` is spoken by an installed synthesiser; emotion: in words; pose: tracked parameters
+    whose head turns are taken, or None: they are made; strength: of the emotion's words, 1 as
+    trained; edited: show the run's last edit; pipeline: another Style-E.
+    """
+
+    head: str
+    sound: Path | None = None
+    text: str = ""
+    emotion: str = ""
+    pose: Path | None = None
+    strength: float = 1.0
+    edited: bool = False
+    seed: int = 0
+    pipeline: Path = WEIGHTS
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """sound (N,) of 16 kHz; states (F, 71) of the model, 25 frames a second."""
+
+    sound: Tensor
+    states: Tensor
+
+
+def speak(request: Talk) -> Spoken:
+    """The sound, and what the model makes of it."""
+    sound = read_sound(request.sound) if request.sound else _synthesised(request.text)
+    pipe: StyleEPipeline = load_style_e(request.pipeline)
+    pose = None if request.pose is None else _pose_of(request.pose)
+    states = pipe(sound, request.emotion, request.seed, text_guidance=request.strength, pose=pose)
+    return Spoken(sound, states)
+
+
+def talk(request: Talk, save: Path) -> list[Path]:
+    """Write the film `save` (.mp4) and beside it the motion for other tools: Live Link's .csv and
+    Audio2Face's .json. Returns what was written.
+    """
+    spoken = speak(request)
+    road = open_head(request.head)
+    head = _shown(road, request.edited)
+    capture = road.capture()
+    motion = spoken_motion(capture, spoken.states)
+    frames = play(head, capture, motion, progress=bar)
+    save.parent.mkdir(parents=True, exist_ok=True)
+    write_video(save, marked(frames), FRAME_RATE, spoken.sound.numpy(), RATE)
+    beta, pose = motion_of(spoken.states)
+    live_link, audio2face = save.with_suffix(".csv"), save.with_suffix(".json")
+    write_live_link_motion(beta, pose[:, :3], even_times(len(beta), FRAME_RATE), live_link)
+    write_audio2face(beta, FRAME_RATE, audio2face)
+    return [save, live_link, audio2face]
+
+
+def open_head(text: str) -> Road | ShippedRun:
+    """The run whose head speaks; of a video or a made-up person a run is made, or found."""
+    if text == MARA:
+        return ShippedRun(MARA)
+    if is_run(text):
+        return Road(text, quiet=True)
+    source = Source.parse(text)
+    return Road(slug(source.name), source.text)
+
+
+def _shown(road: Road | ShippedRun, edited: bool) -> GaussianHead:
+    changed = road.current_edit() if edited and isinstance(road, Road) else None
+    return changed or road.gaussian_head()
+
+
+def _synthesised(text: str) -> Tensor:
+    return say(text, installed_speaker()).sound
+
+
+def _pose_of(path: Path) -> Tensor:
+    """Head turns (F, 6) of tracked parameters, at 25 frames a second; nothing moves along."""
+    tracked = read_tracked(path)
+    count = max(1, round(float(tracked.times[-1]) * FRAME_RATE) + 1)
+    wanted = torch.arange(count) / FRAME_RATE
+    nearest = torch.searchsorted(tracked.times, wanted).clamp_max(len(tracked.times) - 1)
+    rotation = tracked.rotation[nearest]
+    return torch.cat([rotation, torch.zeros(count, 3)], 1)
+
+
+def marked(frames: np.ndarray) -> np.ndarray:
+    """Frames (F, H, W, 3) uint8 with the word 'synthetic' in a lower corner."""
+    height = frames.shape[1]
+    stamp = Image.new("L", (frames.shape[2], height))
+    ImageDraw.Draw(stamp).text((6, height - 14), MARK, fill=255)
+    shown = np.asarray(stamp)[..., None] > 127
+    return np.where(shown, np.uint8(110), frames)

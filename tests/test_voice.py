@@ -1,0 +1,427 @@
+"""Style-E: sound, mel, phones, the teacher's lips, the network, its training and its scores."""
+
+import math
+import random
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stkit.errors import MissingFileError, RequestError
+from stkit.io.video import write_video
+from stkit.voice import augment, baselines, lip_scores, phrasing
+from stkit.voice.acting import Direction, Speech, act
+from stkit.voice.batches import Batches
+from stkit.voice.corpus import Corpus, speech_of, write
+from stkit.voice.emotion_judge import EmotionJudge
+from stkit.voice.emotions import NAMES, emotional_face
+from stkit.voice.lips import close, lip_gaps
+from stkit.voice.mel import MELS_A_FRAME, frame_count, mel_spectrogram, normalised
+from stkit.voice.networks import NEW, PAST, WINDOW, MotionDenoiser, SpeechEncoder
+from stkit.voice.phones import CONSONANTS, IPA, VOWELS, Phone, known, phones_of_ipa
+from stkit.voice.pipeline import StyleEPipeline, new_schedule
+from stkit.voice.sentences import Sentences
+from stkit.voice.sound import LONGEST, RATE, SoundError, read_sound
+from stkit.voice.speaking import load_style_e
+from stkit.voice.states import BETAS, CHANNELS, motion_of, mouth_channels, state_of
+from stkit.voice.training import Settings, Training
+from stkit.voice.visemes import CLOSURE, VISEMES, mouth_of_phones
+
+GOLDEN = Path(__file__).parent / "mel_golden.npz"  # librosa 0.11.0's mel of a chirp with noise
+
+
+def write_wav(path: Path, samples: np.ndarray, rate: int = RATE, layout: str = "mono") -> Path:
+    """A wav of float samples (channels, N)."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_f32le", rate=rate, layout=layout)
+        packed = np.ascontiguousarray(samples.T.reshape(1, -1), dtype=np.float32)
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
+        frame.sample_rate = rate
+        for piece in (frame, None):
+            container.mux(stream.encode(piece))
+    return path
+
+
+def tone(seconds: float, rate: int = RATE) -> np.ndarray:
+    times = np.arange(int(seconds * rate)) / rate
+    return (0.3 * np.sin(2 * np.pi * 220 * times))[None]
+
+
+def babble(seed: int, count: int = 14) -> list[Phone]:
+    """Random phones of 80 ms."""
+    rng = random.Random(seed)
+    names = [rng.choice(sorted(VISEMES)) for _ in range(count)]
+    return [Phone(n, 0.08 * k, 0.08 * (k + 1), n in VOWELS) for k, n in enumerate(names)]
+
+
+def small_corpus(utterances: int = 4) -> Corpus:
+    """Noise with the mouth of babble."""
+    mels, mouths, stresses, closures, ends = [], [], [], [], []
+    draw = torch.Generator().manual_seed(0)
+    for k in range(utterances):
+        frames = 50 + 5 * k
+        steps = round(frames * MELS_A_FRAME) + 1
+        speech, closing = speech_of(babble(k, 25), frames)
+        mels.append(torch.randn(steps, 80, generator=draw).half())
+        mouths.append(speech.mouth.half())
+        stresses.append(speech.stress.half())
+        closures.append(closing.half())
+        ends.append([sum(map(len, mels)), sum(map(len, mouths))])
+    parts = [torch.cat(x) for x in (mels, mouths, stresses, closures)]
+    return Corpus(*parts, torch.tensor(ends))
+
+
+# ---- sound
+def test_mel_is_librosas():
+    golden = np.load(GOLDEN)
+    mel = mel_spectrogram(torch.from_numpy(golden["sound"]))
+    np.testing.assert_allclose(mel.T.numpy(), golden["mel"], atol=1e-4)
+
+
+def test_any_rate_and_layout_becomes_one_channel_of_16_khz(tmp_path):
+    sound = read_sound(
+        write_wav(tmp_path / "a.wav", np.repeat(tone(1, 96_000), 2, 0), 96_000, "stereo")
+    )
+    assert abs(len(sound) - RATE) < 100
+    plain = torch.from_numpy(tone(1)[0]).float()
+    assert torch.corrcoef(torch.stack([sound[: RATE - 100], plain[: RATE - 100]]))[0, 1] > 0.99
+
+
+@pytest.mark.parametrize(
+    ("samples", "what"),
+    [
+        (np.zeros((1, 1)), "0.000 seconds"),
+        (np.full((1, RATE), np.nan), "not finite"),
+        (np.full((1, RATE), 1e6), "far beyond"),
+    ],
+)
+def test_hostile_sound_is_refused_by_name(tmp_path, samples, what):
+    file = write_wav(tmp_path / "bad.wav", samples)
+    with pytest.raises(SoundError, match=what) as error:
+        read_sound(file)
+    assert str(file) in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello, I am text", bytes(1000)])
+def test_what_is_no_sound_is_refused_by_name(tmp_path, content):
+    file = tmp_path / "renamed.wav"
+    file.write_bytes(content)
+    with pytest.raises(SoundError, match="renamed.wav"):
+        read_sound(file)
+
+
+def test_a_film_without_sound_and_a_missing_file(tmp_path):
+    write_video(tmp_path / "mute.mp4", np.zeros((10, 32, 32, 3), np.uint8))
+    with pytest.raises(SoundError, match="no sound track"):
+        read_sound(tmp_path / "mute.mp4")
+    with pytest.raises(MissingFileError, match="no such file"):
+        read_sound(tmp_path / "nobody.wav")
+
+
+def test_eight_hours_are_refused_before_they_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("stkit.voice.sound.LONGEST", 2.0)
+    file = write_wav(tmp_path / "long.wav", tone(5))
+    with pytest.raises(SoundError, match="longer than 2 seconds"):
+        read_sound(file)
+    assert LONGEST == 900
+
+
+def test_silence_is_a_sound(tmp_path):
+    sound = read_sound(write_wav(tmp_path / "silence.wav", np.zeros((1, RATE))))
+    assert torch.isfinite(normalised(mel_spectrogram(sound))).all()
+
+
+def test_a_film_keeps_its_sound(tmp_path):
+    sound = tone(2)[0].astype(np.float32)
+    write_video(tmp_path / "film.mp4", np.zeros((50, 32, 32, 3), np.uint8), 25, sound)
+    back = read_sound(tmp_path / "film.mp4").numpy()
+    count = min(len(back), len(sound))
+    assert np.corrcoef(back[:count], sound[:count])[0, 1] > 0.98
+
+
+# ---- phones and lips
+def test_ipa_becomes_known_phones():
+    assert phones_of_ipa("ˈaɪ") == ("ay",)
+    assert phones_of_ipa("t̪") == ("t",)
+    assert phones_of_ipa("") == ()
+    assert {p for names in IPA.values() for p in names} <= VOWELS | CONSONANTS
+    with pytest.raises(ValueError, match="no phone"):
+        phones_of_ipa("ʘ")
+    assert known("AA1") == "aa"
+    assert known("pau") == "sil"
+    with pytest.raises(ValueError, match="no phone"):
+        known("qq")
+
+
+def test_every_phone_but_diphthongs_has_a_viseme():
+    assert (VOWELS | CONSONANTS | {"sil"}) - set(VISEMES) == {"ay", "aw", "ey", "oy"}
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_mouths_stay_within_reach_and_close_for_p_b_m(seed):
+    phones = babble(seed)
+    mouth = mouth_of_phones(phones, 28)
+    assert mouth.shape == (28, CLOSURE + 1)
+    assert mouth.min() >= 0
+    assert mouth.max() <= 1
+    for phone in phones:
+        if phone.name in "pbm":
+            assert mouth[int(phone.middle * 25), CLOSURE] == 1
+
+
+@given(st.integers(0, 10_000), st.sampled_from(NAMES), st.integers(1, 3))
+@settings(max_examples=25, deadline=None)
+def test_lips_meet_at_every_closure_under_any_emotion(seed, name, level):
+    speech, closures = speech_of(babble(seed), 28)
+    motion = act(speech, Direction.of(name, level, seed))
+    assert motion.shape == (28, BETAS + 6)
+    assert motion[:, :52].min() >= 0
+    assert motion[:, :52].max() <= 1
+    assert lip_gaps(motion[closures > 0, :BETAS]).amax() <= 1e-4 if closures.any() else True
+
+
+def test_half_a_closure_halves_the_widest_gap():
+    beta = torch.zeros(1, BETAS)
+    beta[0, state_column("jawOpen")] = 0.4
+    open_, half = lip_gaps(beta).max(), lip_gaps(close(beta, torch.tensor([0.5]))).max()
+    assert math.isclose(float(half), float(open_) / 2, rel_tol=0.02)
+
+
+def state_column(name: str) -> int:
+    from stkit import face_models
+
+    return face_models.builtin().expression_names.index(name)
+
+
+def test_the_same_seed_acts_alike_and_another_does_not():
+    speech, _ = speech_of(babble(1), 28)
+    first, second, other = (act(speech, Direction.of("happy", 2, s)) for s in (5, 5, 6))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_contempt_is_one_sided_and_neutral_is_nothing():
+    contempt = emotional_face("contempt", 3)
+    assert contempt[state_column("mouthSmileLeft")] > 0 == contempt[state_column("mouthSmileRight")]
+    assert emotional_face("neutral", 3).abs().sum() == 0
+
+
+# ---- words
+def test_sentences_repeat_by_seed_and_leave_no_gap():
+    sentences = Sentences(3).draw(200)
+    assert sentences == Sentences(3).draw(200)
+    assert not [s for s in sentences if "{" in s]
+    assert not set(sentences) & set(Sentences(3, held_out=True).draw(200))
+
+
+def test_held_out_words_and_templates_are_never_taught():
+    taught = " | ".join(phrasing.taught_sentences())
+    for name, levels in phrasing.WORDS.items():
+        for level, synonyms in enumerate(levels, 1):
+            held = phrasing.sentence(phrasing.Feeling(name, level), random.Random(0), held_out=True)
+            assert synonyms[-1] in held
+            assert held not in taught
+
+
+def test_the_best_sentences_name_most_units():
+    rng = random.Random(0)
+    best = phrasing.best_sentences(phrasing.Feeling("happy", 3), rng)
+    assert len(best) == 5
+    assert all("smile" in text and "cheek raise" in text for text in best)
+
+
+# ---- the network
+def small_pipeline(diffusion: bool = True, folder: Path | None = None) -> StyleEPipeline:
+    from stkit.diffusion.byte_pairs import save_tokenizer
+    from stkit.diffusion.tiny.models import new_text_encoder
+
+    tokenizer = save_tokenizer(folder or Path("unused"), ["she is happy", "he is sad"], 48)
+    torch.manual_seed(0)
+    text = new_text_encoder(len(tokenizer), 48, tokenizer.bos_token_id, tokenizer.eos_token_id)
+    mean, deviation = [0.1] * CHANNELS, [0.2] * CHANNELS
+    pipe = StyleEPipeline(
+        SpeechEncoder(32),
+        MotionDenoiser(width=32, depth=2),
+        text,
+        tokenizer,
+        new_schedule(),
+        mean,
+        deviation,
+        diffusion,
+    )
+    return pipe
+
+
+@pytest.fixture(scope="module")
+def pipe(tmp_path_factory):
+    return small_pipeline(folder=tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1.28, 3.0])
+def test_any_length_gives_25_frames_a_second(pipe, seconds):
+    sound = torch.from_numpy(tone(seconds)[0]).float()
+    states = pipe(sound, "she is happy", steps=2)
+    assert states.shape == (max(1, round(25 * seconds)), CHANNELS)
+    assert torch.isfinite(states).all()
+
+
+def test_the_same_seed_gives_the_same_motion(pipe):
+    sound = torch.from_numpy(tone(2)[0]).float()
+    assert torch.equal(pipe(sound, seed=1, steps=2), pipe(sound, seed=1, steps=2))
+    assert not torch.equal(pipe(sound, seed=1, steps=2), pipe(sound, seed=2, steps=2))
+
+
+def test_guidance_of_one_is_the_plain_answer(pipe):
+    sound = torch.from_numpy(tone(1)[0]).float()
+    plain = pipe(sound, "she is happy", steps=3)
+    nearly = pipe(sound, "she is happy", steps=3, text_guidance=1 + 1e-6)
+    assert torch.allclose(plain, nearly, atol=1e-3)
+    assert not torch.allclose(plain, pipe(sound, "she is happy", steps=3, text_guidance=3.0))
+
+
+def test_a_given_pose_is_kept(pipe):
+    sound = torch.from_numpy(tone(2)[0]).float()
+    pose = 0.1 * torch.randn(30, 6, generator=torch.Generator().manual_seed(0))
+    found = pipe(sound, steps=3, pose=pose)[:, BETAS : BETAS + 6]
+    assert torch.allclose(found[:30], pose, atol=1e-4)
+    assert torch.allclose(found[30:], pose[-1].expand(20, -1), atol=1e-4)
+
+
+def test_a_saved_pipeline_answers_as_before(pipe, tmp_path):
+    pipe.save_pretrained(tmp_path, safe_serialization=True)
+    back = load_style_e(tmp_path)
+    sound = torch.from_numpy(tone(1)[0]).float()
+    assert torch.allclose(pipe(sound, "sad", steps=2), back(sound, "sad", steps=2), atol=1e-5)
+    assert not list(tmp_path.rglob("*.bin"))
+
+
+def test_a_folder_that_is_none_is_named(tmp_path):
+    with pytest.raises(MissingFileError, match=str(tmp_path)):
+        load_style_e(tmp_path)
+
+
+def test_batches_align_sound_and_motion():
+    """A corpus whose mel says which frame it is: positions must read off that frame."""
+    corpus = small_corpus(2)
+    for k in range(2):
+        steps, _ = corpus.bounds(k)
+        count = steps.stop - steps.start
+        corpus.mel[steps] = (torch.arange(count) / MELS_A_FRAME)[:, None].half()
+    batches = Batches(corpus, 0, changed=False)
+    batch = batches.take(8)
+    assert batch.states.shape == (8, WINDOW, CHANNELS)
+    at = batch.positions.round().long()
+    heard = batch.mel.gather(1, at[..., None].expand(-1, -1, 80))[..., 0]
+    steps = heard[:, PAST + 1 :].diff(dim=1)
+    inside = heard[:, PAST + 1 : -1].abs() > 0
+    assert (steps[inside[:, : steps.shape[1]]] > 0).float().mean() > 0.95
+    assert at.min() >= 0
+    assert at.max() < batch.mel.shape[1]
+
+
+def test_changed_spectrograms_stay_in_range_and_differ():
+    mel = torch.randn(6, 60, 80).clamp(-4, 4)
+    out = augment.changed(mel, torch.Generator().manual_seed(0))
+    assert out.shape == mel.shape
+    assert out.abs().max() <= 4
+    assert (out - mel).abs().mean() > 0.01
+
+
+@pytest.mark.parametrize("diffusion", [True, False])
+def test_training_learns_stops_and_goes_on(tmp_path, diffusion):
+    write(small_corpus(), tmp_path / "training.safetensors")
+    settings = Settings(
+        tmp_path / "style-e", tmp_path, steps=6, batch=4, width=32, diffusion=diffusion
+    )
+    first = Training(settings)
+    first.run(deadline=0.0)  # time is up after one step
+    assert first.state.step == 1
+    second = Training(settings)
+    assert second.state.step == 1
+    folder = second.run(deadline=math.inf)
+    assert second.state.step == 6
+    assert load_style_e(folder).config.diffusion == diffusion
+    states = load_style_e(folder)(torch.from_numpy(tone(1)[0]).float(), "happy", steps=2)
+    assert torch.isfinite(motion_of(states)[0]).all()
+
+
+# ---- scores
+def test_scores_of_the_truth_are_perfect():
+    speech, closures = speech_of(babble(3, 30), 60)
+    beta = motion_of(state_of(speech, Direction.of("neutral", 1, 0)))[0]
+    gap = lip_scores.opening(beta)
+    found, wanted = lip_scores.closures_found(gap, closures)
+    assert found == wanted > 0
+    assert lip_scores.closures_false(gap, gap)[0] == 0
+    assert lip_scores.lag(gap, gap) == 0
+    moving = mouth_channels(beta)
+    moving = moving[:, moving.std(0) > 1e-3]
+    assert torch.allclose(lip_scores.correlation(moving, moving), torch.ones(moving.shape[1]))
+
+
+@pytest.mark.parametrize("shift", [-3, 2])
+def test_a_shifted_mouth_has_that_lag(shift):
+    gap = torch.rand(80, generator=torch.Generator().manual_seed(0))
+    assert lip_scores.lag(gap.roll(shift), gap) == shift
+
+
+def test_a_mouth_that_never_closes_finds_nothing_and_one_that_always_does_is_false():
+    closures = torch.zeros(40)
+    closures[::10] = 1
+    truth = torch.full((40,), 0.1)
+    truth[::10] = 0
+    assert lip_scores.closures_found(torch.full((40,), 0.1), closures) == (0, 4)
+    late = truth.roll(5)
+    assert lip_scores.closures_false(late, truth) == (4, 4)
+
+
+def test_the_judge_names_what_the_teacher_acts():
+    speeches = [speech_of(babble(k, 25), 50)[0] for k in range(4)]
+    judge = EmotionJudge(speeches[:3], takes=1)
+    right = [
+        judge(act(speeches[3], Direction.of(name, level, 77))[:, :BETAS]) == name
+        for name in NAMES
+        for level in (2, 3)
+    ]
+    assert sum(right) >= 15
+
+
+def test_ridge_learns_what_is_linear():
+    corpus = small_corpus(3)
+    heard, channels = baselines.examples(corpus, 100, 0)
+    ridge = baselines.Ridge(heard, channels)
+    mel = corpus.utterance(0)[0]
+    assert ridge(mel).shape == (frame_count(mel), 8)
+    for way in (
+        baselines.Nearest(heard, channels),
+        baselines.loud_jaw,
+        baselines.mean_mouth(channels),
+    ):
+        assert way(mel).shape == (frame_count(mel), 8)
+
+
+def test_unknown_speakers_are_refused():
+    from stkit.voice.speakers import say
+
+    with pytest.raises(RequestError, match="a speaker is called"):
+        say("hello", "nobody")
+
+
+def test_network_windows_are_past_and_new():
+    assert PAST + NEW == WINDOW
+    x = torch.zeros(2, WINDOW, CHANNELS)
+    net, words = MotionDenoiser(width=32, depth=1), torch.zeros(2, 128)
+    known = torch.zeros(2, WINDOW, dtype=torch.bool)
+    assert net(x, known, torch.zeros(2), torch.zeros(2, WINDOW, 32), words).shape == x.shape
+
+
+def test_neutral_speech_needs_no_emotion():
+    speech = Speech(torch.zeros(30, CLOSURE + 1), torch.zeros(30))
+    beta = act(speech, Direction.of("neutral", 1, 3))[:, :BETAS]
+    names = [state_column(n) for n in ("mouthSmileLeft", "browDownLeft", "jawOpen")]
+    assert beta[:, names].abs().max() == 0

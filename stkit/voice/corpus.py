@@ -31,7 +31,8 @@ HELD_OUT_VARIANTS: list[str] = _VOICES["held_out"].split()
 FLITE: list[str] = _VOICES["flite"]
 HELD_OUT_FLITE: list[str] = _VOICES["flite_held_out"]
 WORDS_A_MINUTE, PITCH, PITCH_RANGE = (130, 215), (15, 85), (25, 75)  # of espeak-ng
-FLITE_SHARE = 0.35  # of the training's seconds
+THROAT = (0.85, 1.45)  # of flite's voices, which are three men: women and children as well
+FLITE_SHARE = 0.5  # of the training's utterances
 TEST_MINUTES = 4.0  # of each test part
 PARTS = ("training", "sentences", "voices", "slt")
 
@@ -113,10 +114,14 @@ def espeak_voices(variants: list[str], seed: int, held_out: bool) -> Iterator[Ut
 
 
 def flite_voices(voices: list[str], seed: int, held_out: bool) -> Iterator[Utterance]:
-    """Sentences by flite's voices, one after another."""
+    """Sentences by flite's voices, one after another; those of the training with other throats."""
     rng = random.Random(repr((seed, "flite")))
     for text in Sentences(seed, held_out).draw(10**5):
-        yield say(text, f"flite:{rng.choice(voices)}")
+        voice = f"flite:{rng.choice(voices)}"
+        if held_out:
+            yield say(text, voice)
+        else:
+            yield say(text, voice, rng.randint(*WORDS_A_MINUTE), throat=rng.uniform(*THROAT))
 
 
 def mixed(seed: int, held_out: bool) -> Iterator[Utterance]:

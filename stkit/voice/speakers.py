@@ -27,6 +27,7 @@ FLITE_VOICES = ("rms", "awb", "kal16", "slt")
 SYNCHRONOUS, PHONE_EVENTS, AS_IPA = 2, 1, 2  # of espeak-ng's speak_lib.h
 EVENT_PHONE = 7
 UTF8 = 1
+USUAL_RATE = 175  # words a minute
 RATE_PARAMETER, PITCH_PARAMETER, PITCH_RANGE_PARAMETER = 1, 3, 4
 
 
@@ -40,15 +41,23 @@ class Utterance:
     phones: list[Phone]
 
 
-def say(text: str, speaker: str, rate: int = 175, pitch: int = 50, pitch_range: int = 50):
+def say(
+    text: str,
+    speaker: str,
+    rate: int = USUAL_RATE,
+    pitch: int = 50,
+    pitch_range: int = 50,
+    throat: float = 1.0,
+) -> Utterance:
     """An utterance of a speaker: 'flite:VOICE', or 'espeak:VOICE' such as 'espeak:en-us+f3'.
 
-    rate: words a minute; pitch and its range: 0 to 100; espeak-ng alone takes them. Raises
+    rate: words a minute; pitch and its range: 0 to 100; espeak-ng alone takes these. throat: how
+    much shorter the speaker's throat is, so that pitch and formants are higher; flite alone. Raises
     RequestError where the synthesiser is not installed, or does not know the voice.
     """
     kind, _, voice = speaker.partition(":")
     if kind == "flite":
-        return _flite(text, voice)
+        return _flite(text, voice, rate / USUAL_RATE, throat)
     if kind == "espeak":
         return _espeak().say(text, voice, rate, pitch, pitch_range)
     raise RequestError(f"{speaker!r}: a speaker is called 'flite:VOICE' or 'espeak:VOICE'")
@@ -62,7 +71,8 @@ def installed_speaker() -> str:
     return "espeak:en-us"
 
 
-def _flite(text: str, voice: str) -> Utterance:
+def _flite(text: str, voice: str, faster: float, throat: float) -> Utterance:
+    """Speech is made slower, and then played faster: that raises pitch and formants."""
     program = shutil.which("flite")
     if not program:
         raise RequestError("flite is not installed: apt install flite")
@@ -70,14 +80,17 @@ def _flite(text: str, voice: str) -> Utterance:
         raise RequestError(f"flite has no voice {voice!r}: {', '.join(FLITE_VOICES)}")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "speech.wav"
-        command = [program, "-voice", voice, "-t", text, "-o", str(file), "-psdur"]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        sound = read_sound(file)
+        stretch = f"duration_stretch={throat / faster:.4f}"
+        command = [program, "-voice", voice, "--setf", stretch, "-t", text, "-o", str(file)]
+        command += ["-psdur"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        samples = (read_sound(file).numpy() * (2**15 - 1)).astype(np.int16)
+    sound = resampled(samples, round(RATE * throat))
     phones, start = [], 0.0
-    for word in told.split():
+    for word in answer.split():
         name, end = word.rsplit(":", 1)
-        phones.append(Phone(known(name), start, float(end)))
-        start = float(end)
+        phones.append(Phone(known(name), start, float(end) / throat))
+        start = float(end) / throat
     return Utterance(text, f"flite:{voice}", sound, phones)
 
 

@@ -29,6 +29,7 @@ from stkit.voice.states import BETAS, mouth_columns
 
 TEXT_LENGTH = 48  # tokens
 MOUTH_WEIGHT = 3.0  # of the squared errors of channels that move the lips
+CLOSURE_WEIGHT = 8.0  # of the closure's: it is short, and its end matters
 GAP_WEIGHT, GAP_UNIT = 0.5, 0.03  # of the lips' gap, and the decimetres that count as 1
 VELOCITY_WEIGHT = 1.0  # of the differences between neighbouring frames
 NO_PAST = 0.3  # of the windows do not know the frames before
@@ -85,6 +86,7 @@ class Training:
         self.rng = random.Random(repr((settings.seed, self.state.step)))
         weights = torch.ones(self.batches.scale.mean.shape)
         weights[mouth_columns()] = MOUTH_WEIGHT
+        weights[-1] = CLOSURE_WEIGHT
         self.weights = weights / weights.mean()
 
     def run(self, deadline: float, progress=lambda x, **k: x) -> Path:

@@ -24,9 +24,9 @@ RUN_OPTIONS = {
     "--face-model": "whose expressions are tracked: 'makehuman' (the built-in head, with ARKit's "
     "52 actions; a stand-in), or bfm2009, bfm2017, flame, faceverse with files you obtained "
     "(`stkit assets where flame`)",
-    "--driver": "what moves the result: a video, tracked parameters (Live Link .csv, Audio2Face "
-    ".json, FLAME .npz, a 3DMM-Fitting folder), 'synthetic:SEED', or another run's name "
-    "(default: its own clip)",
+    "--driver": "what moves the result: a video, a voice (.wav, .mp3), tracked parameters (Live "
+    "Link .csv, Audio2Face .json, FLAME .npz, a 3DMM-Fitting folder), 'synthetic:SEED', or another "
+    "run's name (default: its own clip)",
 }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from stkit.errors import RequestError
 from stkit.runs.talk import Talk, talk
+from stkit.voice.speaking import WEIGHTS
 
 TALK_OPTIONS = {
     "--wav_path": "what is said: a wav, mp3, or a video with sound",
@@ -48,6 +49,7 @@ def call_talk(arguments) -> int:
         arguments.strength,
         arguments.edited,
         arguments.seed,
+        Path(arguments.style_e) if arguments.style_e else WEIGHTS,
     )
     for path in talk(request, arguments.save_path):
         print(path)

@@ -26,7 +26,7 @@ from stkit.synthetic.performance import Performance, rest_pose
 from stkit.synthetic.person import random_person
 from stkit.synthetic.subject import Subject
 
-__all__ = ["READERS", "Tracked", "is_tracked", "read_tracked", "tracked_capture"]
+__all__ = ["READERS", "Tracked", "capture_of", "is_tracked", "read_tracked", "tracked_capture"]
 
 FOLDER = "folder of Multiview-3DMM-Fitting"
 READERS: dict[str, Callable[[Path], Tracked]] = {  # by the ending of the file's name
@@ -62,15 +62,22 @@ def read_tracked(path: str | Path) -> Tracked:
 
 
 def tracked_capture(path: str | Path, size: int, max_frames: int) -> Capture:
+    """A file of tracked parameters as a driving `Capture`, see `capture_of`. Raises what
+    `read_tracked` raises.
+    """
+    return capture_of(read_tracked(path), size, max_frames)
+
+
+def capture_of(tracked: Tracked, size: int, max_frames: int) -> Capture:
     """Tracked parameters as a driving `Capture` of at most `max_frames` frames.
 
-    Its pictures (size, size) show the built-in head doing what the file says. Raises what
-    `read_tracked` raises, and ValueError for fewer than 3 frames.
+    Its pictures (size, size) show the built-in head doing what the parameters say. Raises
+    ValueError for fewer than 3 frames.
     """
-    tracked = read_tracked(path)
     count = len(tracked.beta)
     if count < MIN_FRAMES:
-        raise RequestError(f"{path}: holds {count} frames, at least {MIN_FRAMES} are needed")
+        where = tracked.source
+        raise RequestError(f"{where}: holds {count} frames, at least {MIN_FRAMES} are needed")
     picked = np.unique(np.linspace(0, count - 1, min(max_frames, count)).round().astype(int))
     frames = picked.tolist()
     beta = tracked.beta[frames]
@@ -100,7 +107,7 @@ def tracked_capture(path: str | Path, size: int, max_frames: int) -> Capture:
         times=performance.times,
         neutral=int(beta.norm(dim=1).argmin()),
         focal=FOCAL,
-        source=str(path),
+        source=tracked.source,
     )
 
 

@@ -23,9 +23,11 @@ from stkit.runs.profiles import Profile, get_profile
 from stkit.runs.source import Source
 from stkit.runs.store import Artifact, Recipe
 from stkit.views import FRONTAL
+from stkit.voice.speaking import WEIGHTS
 
 CODE = {  # the modules that make each stage's artifact; what they import counts too
     "preprocess": ("stkit.runs.source", "stkit.capture.preprocess", "stkit.driving.tracked"),
+    "voice": ("stkit.runs.source", "stkit.voice.speaking", "stkit.driving.tracked"),
     "mesh": ("stkit.heads.fit_mesh", "stkit.export.obj"),
     "views": ("stkit.diffusion.views",),
     "gaussians": ("stkit.heads.fit_gaussians", "stkit.capture.rig"),
@@ -125,7 +127,11 @@ class Plan:
     def captured(self) -> Artifact:
         """Of stage 01."""
         named = {"settings": asdict(self.preprocess_settings()), "name": self.source.clip_name}
-        return self.artifact("preprocess", named, {"source": self.source.digest()})
+        inputs = {"source": self.source.digest()}
+        if self.source.kind == "sound":
+            inputs["style_e"] = digest_path(WEIGHTS)
+            return self.artifact("voice", named, inputs)
+        return self.artifact("preprocess", named, inputs)
 
     def meshed(self) -> Artifact:
         """Of stage 02."""

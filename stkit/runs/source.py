@@ -12,8 +12,9 @@ from stkit.io.video import VideoError, read_video
 from stkit.runs.digests import digest_path
 from stkit.runs.folders import is_run, run_folder
 from stkit.synthetic.subject import film, named_subject, synthetic_seed
+from stkit.voice.sound import is_sound
 
-Kind = Literal["synthetic", "video", "images", "insta", "coefficients", "run"]
+Kind = Literal["synthetic", "video", "images", "insta", "coefficients", "sound", "run"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Source:
 
     kind: 'synthetic' (the kit's made-up person), 'video' (a file), 'images' (a folder of pictures),
     'insta' (a folder in the layout of INSTA's data sets, with its own split),
-    'coefficients' (another tracker's file or folder), 'run' (another run's capture; drivers only).
+    'coefficients' (another tracker's file or folder), 'sound' (a voice that Style-E gives a face),
+    'run' (another run's capture; drivers only).
     """
 
     kind: Kind
@@ -42,6 +44,8 @@ class Source:
             kind: Kind = "video"
             if is_tracked(path):
                 kind = "coefficients"
+            elif is_sound(path):
+                kind = "sound"
             elif is_insta(path):
                 kind = "insta"
             elif path.is_dir():
@@ -53,7 +57,9 @@ class Source:
             return Source("run", text, text)
         choices = "a video, a folder of images, or 'synthetic'"
         if may_be_run:
-            choices += ", tracked parameters (.csv, .json, .npz, a 3DMM folder), or a run's name"
+            choices += (
+                ", a sound, tracked parameters (.csv, .json, .npz, a 3DMM folder), or a run's name"
+            )
             choices += f" (no run in {run_folder('x').parent} is called so)"
         raise VideoError(f"{text}: no such file or folder. Give {choices}")
 

@@ -1,11 +1,13 @@
 """What each stage writes: functions from inputs and settings to an artifact's files."""
 
+from pathlib import Path
+
 from stkit import face_models
 from stkit.capture import Capture
 from stkit.capture.preprocess import PreprocessSettings, preprocess
 from stkit.capture.rig import Rig
 from stkit.diffusion.protocols import Editor
-from stkit.driving.tracked import tracked_capture
+from stkit.driving.tracked import capture_of, tracked_capture
 from stkit.editing.loop import EditSettings, edit_head
 from stkit.export.obj import save_obj
 from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
@@ -17,6 +19,7 @@ from stkit.io.tensors import write_json
 from stkit.runs.source import Source
 from stkit.runs.store import Work
 from stkit.views import Views
+from stkit.voice.speaking import tracked_speech
 
 CAPTURE, TRACK, VIEWS = "capture.npz", "track.npz", "views.safetensors"
 MESH_HEAD, GAUSSIAN_HEAD = "mesh_head.safetensors", "gaussian_head.safetensors"
@@ -27,8 +30,11 @@ def track(
     source: Source, settings: PreprocessSettings, progress=lambda x, **k: x
 ) -> tuple[Capture, dict[str, list[float]]]:
     """A source's capture, and the loss curves of the fits by name; another tracker's file is read
-    as it is.
+    as it is, and a sound is spoken by Style-E.
     """
+    if source.kind == "sound":
+        speech = tracked_speech(Path(source.text), seed=settings.seed)
+        return capture_of(speech, settings.size, settings.max_frames), {}
     if source.kind == "coefficients":
         return tracked_capture(source.text, settings.size, settings.max_frames), {}
     face_models.get(settings.face_model)  # its errors come before the clip is read and tracked

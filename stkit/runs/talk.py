@@ -20,9 +20,10 @@ from stkit.runs.folders import is_run, slug
 from stkit.runs.road import Road
 from stkit.runs.shipped import MARA, ShippedRun
 from stkit.runs.source import Source
+from stkit.viewers.page import save_avatar
 from stkit.voice.mel import FRAME_RATE
 from stkit.voice.pipeline import StyleEPipeline
-from stkit.voice.sound import RATE, read_sound
+from stkit.voice.sound import RATE, read_sound, sound_url
 from stkit.voice.speakers import installed_speaker, say
 from stkit.voice.speaking import WEIGHTS, load_style_e, spoken_motion
 from stkit.voice.states import motion_of
@@ -67,8 +68,8 @@ def speak(request: Talk) -> Spoken:
 
 
 def talk(request: Talk, save: Path) -> list[Path]:
-    """Write the film `save` (.mp4) and beside it the motion for other tools: Live Link's .csv and
-    Audio2Face's .json. Returns what was written.
+    """Write the film `save` (.mp4), and beside it an avatar that speaks (.html) and the motion for
+    other tools: Live Link's .csv and Audio2Face's .json. Returns what was written.
     """
     spoken = speak(request)
     road = open_head(request.head)
@@ -79,10 +80,21 @@ def talk(request: Talk, save: Path) -> list[Path]:
     save.parent.mkdir(parents=True, exist_ok=True)
     write_video(save, marked(frames), FRAME_RATE, spoken.sound.numpy(), RATE)
     beta, pose = motion_of(spoken.states)
-    live_link, audio2face = save.with_suffix(".csv"), save.with_suffix(".json")
+    avatar, live_link, audio2face = (save.with_suffix(end) for end in (".html", ".csv", ".json"))
+    save_avatar(
+        head,
+        capture,
+        avatar,
+        motion=motion,
+        title=f"{road.run} speaks",
+        provenance="Synthetic: made by stkit; nobody said this in front of a camera.",
+        frames=len(motion),
+        fps=FRAME_RATE,
+        sound=sound_url(spoken.sound),
+    )
     write_live_link_motion(beta, pose[:, :3], even_times(len(beta), FRAME_RATE), live_link)
     write_audio2face(beta, FRAME_RATE, audio2face)
-    return [save, live_link, audio2face]
+    return [save, avatar, live_link, audio2face]
 
 
 def open_head(text: str) -> Road | ShippedRun:

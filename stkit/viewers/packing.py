@@ -26,6 +26,7 @@ from stkit.viewers.packet import Packet
 from stkit.viewers.rest_packet import RestScene
 from stkit.viewers.sliders import SLIDERS, slider_step
 
+FPS = 12.5  # frames a second of a clip that is shown
 MAX_COMPONENTS = 32  # of clip and sliders together; as in src/expression_shaders.js
 ROUNDINGS = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)  # tolerances, tried from fine to coarse
 GZIP_LEVEL = 6
@@ -70,7 +71,7 @@ def pack_head(
     sliders: tuple[str, ...] = tuple(SLIDERS),
     alt: str = "",
     caption: str = "",
-    fps: float = 12.5,
+    fps: float = FPS,
 ) -> Packet:
     """A head (and its edited twin) with up to `frames` frames of a motion (default: its own clip)
     and expression sliders.

@@ -17,7 +17,7 @@ from stkit.io.tensors import write_text
 from stkit.metrics.pictures import psnr
 from stkit.viewers.browser_twin import browser_gaussians
 from stkit.viewers.packet import Packet
-from stkit.viewers.packing import clip_frames, pack_head
+from stkit.viewers.packing import FPS, clip_frames, pack_head
 from stkit.viewers.viewer import SCRIPT
 
 LIMIT = 3_000_000  # bytes
@@ -25,7 +25,8 @@ FRAME_BYTES = 20_000  # of a page beside its script and data: header, texts, mar
 BASE64_SHARE = 3 / 4  # three bytes become four characters
 
 POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; media-src data:"
 )
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:900px;margin:1.5rem auto;padding:0 1rem;"
@@ -58,22 +59,27 @@ def save_avatar(
     editor: str = "",
     provenance: str = "",
     frames: int = 50,
+    fps: float = FPS,
+    sound: str = "",
     limit: int = LIMIT,
 ) -> Avatar:
     """Write a self-contained page with playback, sliders, before/after wipe and weight overlay; at
     most `limit` bytes.
 
+    frames: of the motion that are kept, evenly, shown `fps` a second. sound: a data URL of what the
+    head says meanwhile; then nothing plays before a person asks for it.
+
     The motion is rounded more coarsely until it fits. Raises ValueError if it does not.
     """
     subject = f"A talking head of {len(head.xyz)} 3D Gaussians"
     alt = f"{subject}, before and after the edit {prompt!r}." if prompt else f"{subject}."
-    room = limit - len(SCRIPT.read_bytes()) - FRAME_BYTES
-    packet = pack_head(
-        head, capture, edited, motion, frames, limit=int(room * BASE64_SHARE), alt=alt
-    )
+    room = int((limit - len(SCRIPT.read_bytes()) - FRAME_BYTES - len(sound)) * BASE64_SHARE)
+    packet = pack_head(head, capture, edited, motion, frames, limit=room, alt=alt, fps=fps)
     if prompt:
         packet.header["looks"] = ["head", prompt][: len(packet.header["looks"])]
-    packet.header["state"] = {"playing": True, "wipe": 0.5}
+    if sound:
+        packet.header["clip"]["sound"] = sound
+    packet.header["state"] = {"playing": not sound, "wipe": 0.5}
     text = page(packet, title, prompt, editor, provenance)
     size = len(text.encode())
     if size > limit:

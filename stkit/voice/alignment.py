@@ -21,7 +21,12 @@ def aligned(sound: Tensor, text: str) -> list[Phone]:
         raise RequestError("phones are aligned by pocketsphinx: pip install pocketsphinx") from e
     words = "".join(c if c.isalpha() or c == "'" else " " for c in text.lower())
     samples = (sound.numpy() * (2**15 - 1)).astype(np.int16).tobytes()
-    decoder = Decoder(samprate=float(RATE), bestpath=False, loglevel="FATAL")
+    wide = {
+        "beam": 1e-100,
+        "pbeam": 1e-100,
+        "wbeam": 1e-80,
+    }  # the words are known: none is given up
+    decoder = Decoder(samprate=float(RATE), bestpath=False, loglevel="FATAL", **wide)
     try:
         decoder.set_align_text(" ".join(words.split()))
         _decode(decoder, samples)

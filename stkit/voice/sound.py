@@ -1,5 +1,7 @@
 """Sound out of any file that ffmpeg reads: one channel, 16 kHz, as the mouth's model wants it."""
 
+import base64
+import io
 from pathlib import Path
 
 import av
@@ -28,7 +30,10 @@ def is_sound(path: str | Path) -> bool:
 def read_sound(path: str | Path) -> Tensor:
     """The first sound track (N,) of a sound or video file, 16 kHz, in [-1, 1].
 
-    Several channels are averaged. Raises SoundError naming the file for what cannot be read, holds
+    Several channels are averaged. A film whose sound begins later than its pictures gets silence
+    before it, so that both keep step.
+
+    Raises SoundError naming the file for what cannot be read, holds
     no sound, less than 0.2 or more than 900 seconds, or numbers that are not finite.
     """
     path = Path(path)
@@ -54,6 +59,20 @@ def read_sound(path: str | Path) -> Tensor:
     return torch.from_numpy(samples)
 
 
+def sound_url(sound: Tensor) -> str:
+    """A sound (N,) of 16 kHz as a data URL (mp3, 64 kbit/s) that any browser plays."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp3") as container:
+        stream = container.add_stream("libmp3lame", rate=RATE, layout="mono")
+        stream.bit_rate = 64_000
+        samples = np.ascontiguousarray(sound.numpy()[None], dtype=np.float32)
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = RATE, 0
+        for piece in (frame, None):
+            container.mux(stream.encode(piece))
+    return "data:audio/mpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
 def _decode(path: Path, parts: list[np.ndarray]) -> None:
     """Append the sound's pieces (n,) float32; stops with SoundError where it becomes too long."""
     resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
@@ -61,7 +80,11 @@ def _decode(path: Path, parts: list[np.ndarray]) -> None:
     with av.open(str(path)) as container:
         if not container.streams.audio:
             raise SoundError(f"{path}: has no sound track; give a wav, mp3, or a video with sound")
-        for frame in container.decode(container.streams.audio[0]):
+        stream = container.streams.audio[0]
+        late = float((stream.start_time or 0) * (stream.time_base or 0))
+        if container.streams.video and 0 < late < LONGEST:
+            parts.append(np.zeros(round(late * RATE), np.float32))
+        for frame in container.decode(stream):
             for piece in resampler.resample(frame):
                 parts.append(piece.to_ndarray()[0].astype(np.float32))
                 count += parts[-1].size

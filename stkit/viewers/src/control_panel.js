@@ -2,6 +2,7 @@
 
 import { Slider, appendMenu, create, createButton } from "./elements.js";
 import { Playback } from "./playback.js";
+import { SoundPlayback } from "./sound_playback.js";
 
 const MAX_POSE = 35; // degrees
 const wholeNumber = (value) => value.toFixed(0);
@@ -78,12 +79,15 @@ export class ControlPanel {
 
   addClip() {
     const { state, stage } = this;
-    const { frames, fps } = this.header.clip;
-    const playback = new Playback(fps, () => {
-      state.frame = (state.frame + 1) % frames;
-      scrubber.set(state.frame);
+    const { clip } = this.header;
+    const show = (frame) => {
+      state.frame = frame;
+      scrubber.set(frame);
       stage.requestDraw();
-    });
+    };
+    const playback = clip.sound
+      ? new SoundPlayback(clip, show)
+      : new Playback(clip.fps, () => show((state.frame + 1) % clip.frames));
     playback.onToggle = (on) => {
       state.playing = on;
       playback.toggle(on);
@@ -91,9 +95,11 @@ export class ControlPanel {
     };
     const group = this.group("Clip");
     group.append(playback.button);
-    const range = { low: 0, high: frames - 1, step: 1, value: state.frame, format: wholeNumber };
+    const last = clip.frames - 1;
+    const range = { low: 0, high: last, step: 1, value: state.frame, format: wholeNumber };
     const scrubber = new Slider(group, "frame", range, (frame) => {
       playback.onToggle(false);
+      playback.seek?.(frame);
       this.set("frame", frame);
     });
     stage.onPlayKey = () => playback.onToggle(!playback.playing);

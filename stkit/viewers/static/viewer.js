@@ -1,4 +1,4 @@
-// sha256 of src/: 96f87426ad8036493424bec4ffc084473826ca545b223b4937e7ad5922f96bb1
+// sha256 of src/: 20be8d51bd5f5b617513db0164618dc167c467f9224e85f08bccba36896cd8ea
 // Bundled by `make viewer`: change stkit/viewers/src/, not this file.
 
 // src/elements.js
@@ -198,6 +198,54 @@ async function decompress(text) {
   return new Response(stream).arrayBuffer();
 }
 
+// src/sound_playback.js
+var SoundPlayback = class {
+  /**
+   * @param {{frames: number, fps: number, sound: string}} clip sound: a data URL
+   * @param {(frame: number) => void} onFrame shows a frame
+   */
+  constructor(clip, onFrame) {
+    this.clip = clip;
+    this.onFrame = onFrame;
+    this.audio = new Audio(clip.sound);
+    this.audio.onended = () => this.onToggle(false);
+    this.button = createButton("Play", () => this.onToggle(!this.playing));
+    this.onToggle = (on) => this.toggle(on);
+  }
+  /** @returns {boolean} whether it plays */
+  get playing() {
+    return !this.audio.paused && !this.audio.ended;
+  }
+  /**
+   * Start or stop. A browser may refuse to start before a person has touched the page.
+   * @param {boolean} on whether it should play
+   */
+  toggle(on) {
+    this.stop();
+    if (on)
+      this.audio.play().then(() => this.follow()).catch(() => this.onToggle(false));
+    this.button.textContent = on ? "Pause" : "Play";
+  }
+  /** Stop and leave the button as it is. */
+  stop() {
+    this.audio.pause();
+  }
+  /**
+   * Go to a frame's moment.
+   * @param {number} frame its number
+   */
+  seek(frame) {
+    this.audio.currentTime = frame / this.clip.fps;
+  }
+  // show the sound's moment until it stops
+  follow() {
+    if (!this.playing) return;
+    const frame = Math.floor(this.audio.currentTime * this.clip.fps);
+    this.onFrame(Math.min(frame, this.clip.frames - 1));
+    requestAnimationFrame(() => this.follow());
+  }
+};
+
 // src/control_panel.js
 var MAX_POSE = 35;
 var wholeNumber = (value) => value.toFixed(0);
@@ -266,12 +314,13 @@ var ControlPanel = class {
   }
   addClip() {
     const { state, stage } = this;
-    const { frames, fps } = this.header.clip;
-    const playback = new Playback(fps, () => {
-      state.frame = (state.frame + 1) % frames;
-      scrubber.set(state.frame);
+    const { clip } = this.header;
+    const show = (frame) => {
+      state.frame = frame;
+      scrubber.set(frame);
       stage.requestDraw();
-    });
+    };
+    const playback = clip.sound ? new SoundPlayback(clip, show) : new Playback(clip.fps, () => show((state.frame + 1) % clip.frames));
     playback.onToggle = (on) => {
       state.playing = on;
       playback.toggle(on);
@@ -279,9 +328,11 @@ var ControlPanel = class {
     };
     const group = this.group("Clip");
     group.append(playback.button);
-    const range = { low: 0, high: frames - 1, step: 1, value: state.frame, format: wholeNumber };
+    const last = clip.frames - 1;
+    const range = { low: 0, high: last, step: 1, value: state.frame, format: wholeNumber };
     const scrubber = new Slider(group, "frame", range, (frame) => {
       playback.onToggle(false);
+      playback.seek?.(frame);
       this.set("frame", frame);
     });
     stage.onPlayKey = () => playback.onToggle(!playback.playing);

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from stkit.io.tensors import write_json
+from stkit.io.tensors import read_json, write_json
 from stkit.progress import bar
 from stkit.runs.machine import circumstances, machine
 from stkit.voice import baselines, lip_scores
@@ -32,6 +32,13 @@ from stkit.voice.speaking import load_style_e
 from stkit.voice.states import motion_of, mouth_channels, state_of
 
 HELD_OUT_PARTS = ("sentences", "voices", "slt")
+RECORDING = "recording"
+KINDS = ("without diffusion", "style-e")
+NUMBERS = {  # rows of the table that are about the model alone
+    "style-e: closures found": "closures_found",
+    "style-e: closures that are false": "closures_false",
+    "style-e: lag in frames": "lag",
+}
 RIDGE_FRAMES, RIDGE_COPIES = 34_500, 2  # 23 minutes, each three times, as first measured
 EMOTION_CLIPS = 12  # sentences that are spoken with every emotion
 JUDGED_BY = 30  # speeches that the judge of emotions learns from
@@ -140,6 +147,58 @@ def simple_ways(corpus: Corpus) -> dict[str, Callable[[Tensor], Tensor]]:
     }
 
 
+def table(file: Path) -> str:
+    """A record as a Markdown table: the mean over seeds, and the range."""
+    record = read_json(file)
+    parts = [p for p in (*HELD_OUT_PARTS, RECORDING) if p in record["baselines"]["ridge"]]
+    lines = ["| correlation of eight mouth channels | " + " | ".join(parts) + " |"]
+    lines.append("|---" * (len(parts) + 1) + "|")
+    for name, scores in record["baselines"].items():
+        lines.append(_row(name, [f"{scores[p]:.2f}" for p in parts]))
+    for kind in KINDS:
+        if seeds := record[kind]:
+            lines.append(_row(kind, [_over([s[p]["mouth"] for s in seeds]) for p in parts]))
+    seeds = record["style-e"]
+    for title, name in NUMBERS.items():
+        lines.append(_row(title, [_over([s[p][name] for s in seeds]) for p in parts]))
+    return "\n".join(lines)
+
+
+def _row(title: str, cells: list[str]) -> str:
+    return f"| {title} | " + " | ".join(cells) + " |"
+
+
+def _over(values: list[float]) -> str:
+    """The mean over seeds, and from where to where they go."""
+    middle = sum(values) / len(values)
+    if len(values) == 1:
+        return f"{middle:.2f}"
+    return f"{middle:.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def measure(corpus: Path, folders: dict[str, list[Path]], recording: list[str] | None) -> dict:
+    """All numbers of baselines, and of pipelines by kind."""
+    parts = {
+        name: of_corpus(Corpus.load(corpus / f"{name}.safetensors")) for name in HELD_OUT_PARTS
+    }
+    if recording:
+        parts[RECORDING] = of_recording(Path(recording[0]), recording[1])
+    training = Corpus.load(corpus / "training.safetensors")
+    judge = EmotionJudge([training.utterance(k)[1] for k in range(JUDGED_BY)])
+    found: dict = {"baselines": {}}
+    for name, way in simple_ways(training).items():
+        found["baselines"][name] = {part: mouth_score(way, s) for part, s in parts.items()}
+    for kind in KINDS:
+        found[kind] = []
+        for folder in bar(folders[kind], desc=kind):
+            pipe = load_style_e(folder)
+            numbers: dict = {p: lip_numbers(speaker(pipe), s) for p, s in parts.items()}
+            numbers["emotions"] = emotion_numbers(pipe, parts["sentences"][:EMOTION_CLIPS], judge)
+            numbers["training"] = json.loads((folder / "training.json").read_text())
+            found[kind].append(numbers)
+    return found
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The command in the module's text."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -149,27 +208,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--recording", nargs=2, metavar=("SOUND", "TEXT"))
     parser.add_argument("--write", type=Path, help="the record")
     a = parser.parse_args(arguments)
-    parts = {
-        name: of_corpus(Corpus.load(a.corpus / f"{name}.safetensors")) for name in HELD_OUT_PARTS
-    }
-    if a.recording:
-        parts["recording"] = of_recording(Path(a.recording[0]), a.recording[1])
-    training = Corpus.load(a.corpus / "training.safetensors")
-    judge = EmotionJudge([training.utterance(k)[1] for k in range(JUDGED_BY)])
-    found: dict = {"baselines": {}, "style-e": [], "without diffusion": []}
-    for name, way in simple_ways(training).items():
-        found["baselines"][name] = {part: mouth_score(way, s) for part, s in parts.items()}
-    for kind, folders in (("style-e", a.pipelines), ("without diffusion", a.plain)):
-        for folder in bar(folders, desc=kind):
-            pipe = load_style_e(folder)
-            numbers: dict = {p: lip_numbers(speaker(pipe), s) for p, s in parts.items()}
-            numbers["emotions"] = emotion_numbers(pipe, parts["sentences"][:EMOTION_CLIPS], judge)
-            numbers["training"] = json.loads((folder / "training.json").read_text())
-            found[kind].append(numbers)
-    record = found | {"machine": machine(), **circumstances()}
+    folders = {"style-e": a.pipelines, "without diffusion": a.plain}
+    found = measure(a.corpus, folders, a.recording)
     print(json.dumps(found, indent=1))
     if a.write:
-        write_json(a.write, record)
+        write_json(a.write, found | {"machine": machine(), **circumstances()})
 
 
 if __name__ == "__main__":

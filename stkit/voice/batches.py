@@ -41,8 +41,11 @@ class Batch:
 class Batches:
     """Draws windows out of a corpus whose utterances are acted anew, one by one."""
 
-    def __init__(self, corpus: Corpus, seed: int, changed: bool = True):
-        self.corpus, self.changed = corpus, changed
+    def __init__(self, corpus: Corpus, seed: int, changed: bool = True, neutral: float = NEUTRAL):
+        """changed: whether voices and microphones vary; neutral: share that is spoken without
+        emotion.
+        """
+        self.corpus, self.changed, self.neutral = corpus, changed, neutral
         self.rng = random.Random(repr((seed, "batches")))
         self.draw = torch.Generator().manual_seed(self.rng.getrandbits(40))
         lengths = corpus.ends[:, 1].diff(prepend=torch.zeros(1, dtype=corpus.ends.dtype))
@@ -56,7 +59,7 @@ class Batches:
 
     def _act(self, k: int) -> None:
         """Act an utterance with another emotion and other habits."""
-        calm = self.rng.random() < NEUTRAL
+        calm = self.rng.random() < self.neutral
         name = NAMES[0] if calm else self.rng.choice(NAMES[1:])
         feeling = Feeling(name, self.rng.choice((1, 2, 3)))
         direction = Direction.of(feeling.name, feeling.level, self.rng.getrandbits(40))

@@ -21,17 +21,12 @@ from stkit.diffusion.tiny.models import new_text_encoder
 from stkit.progress import bar
 from stkit.voice.batches import Batch, Batches
 from stkit.voice.corpus import Corpus
-from stkit.voice.lips import lip_gaps
+from stkit.voice.losses import motion_loss
 from stkit.voice.networks import PAST, MotionDenoiser, SpeechEncoder
 from stkit.voice.phrasing import sentence, taught_sentences
 from stkit.voice.pipeline import NOISE_LEVELS, StyleEPipeline, new_schedule
-from stkit.voice.states import BETAS, mouth_columns
 
 TEXT_LENGTH = 48  # tokens
-MOUTH_WEIGHT = 3.0  # of the squared errors of channels that move the lips
-CLOSURE_WEIGHT = 8.0  # of the closure's: it is short, and its end matters
-GAP_WEIGHT, GAP_UNIT = 0.5, 0.03  # of the lips' gap, and the decimetres that count as 1
-VELOCITY_WEIGHT = 1.0  # of the differences between neighbouring frames
 NO_PAST = 0.3  # of the windows do not know the frames before
 PAST_NOISE = 0.05  # deviations: at use the past is what the model made, not the truth
 DROP = 0.05  # of the windows go without text, without sound, and without both, each; twice for text
@@ -84,10 +79,6 @@ class Training:
         )
         self.schedule = new_schedule()
         self.rng = random.Random(repr((settings.seed, self.state.step)))
-        weights = torch.ones(self.batches.scale.mean.shape)
-        weights[mouth_columns()] = MOUTH_WEIGHT
-        weights[-1] = CLOSURE_WEIGHT
-        self.weights = weights / weights.mean()
 
     def run(self, deadline: float, progress=lambda x, **k: x) -> Path:
         """Train until done or `deadline` (time.monotonic()); the folder of the pipeline."""
@@ -151,7 +142,7 @@ class Training:
         speech, text = self._conditions(batch)
         with self.accelerator.autocast():
             found = self.denoiser(x, known, t, speech, text)
-        return self._errors(found.float()[:, PAST:], truth[:, PAST:])
+        return motion_loss(found.float()[:, PAST:], truth[:, PAST:], self.batches.scale)
 
     def _known(self, batch: Batch) -> Tensor:
         """Which frames (B, 40) are given: those of the past, where there are such, mostly."""
@@ -172,17 +163,6 @@ class Training:
         nothing, none = self.speech.nothing, self.denoiser.no_text
         speech = torch.where(no_speech[:, None, None], nothing.to(speech.dtype), speech)
         return speech, torch.where(no_text[:, None], none.to(text.dtype), text)
-
-    def _errors(self, found: Tensor, truth: Tensor) -> Tensor:
-        scale = self.batches.scale
-        error = found - truth
-        gaps = lip_gaps(error[..., :BETAS] * scale.deviation[:BETAS]) / GAP_UNIT
-        velocity = error.diff(dim=1)
-        return (
-            (error.square() * self.weights).mean()
-            + GAP_WEIGHT * gaps.square().mean()
-            + VELOCITY_WEIGHT * (velocity.square() * self.weights).mean()
-        )
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -40,16 +40,9 @@ def mouth_of_phones(phones: list[Phone], frames: int) -> np.ndarray:
     """The mouth (frames, 12) that speaks the phones, 25 frames a second: amounts of `ACTIONS`,
     and last how much the lips are closed.
     """
-    parts = _split(phones)
+    parts = split(phones)
     steps = round(frames * FINE / FRAME_RATE)
-    times = (np.arange(steps) + 0.5) / FINE
-    total, weights = np.zeros((steps, CHANNELS)), np.full((steps, CHANNELS), 1e-6)
-    for phone in parts:
-        influence = _influence(phone, times)
-        strength = _strength(phone.name)
-        total += influence[:, None] * strength * VISEMES[phone.name]
-        weights += influence[:, None] * strength
-    fine = _low_pass(total / weights)
+    fine = _low_pass(blend(parts, (np.arange(steps) + 0.5) / FINE))
     mouth = fine.reshape(frames, FINE // FRAME_RATE, CHANNELS).mean(1)
     for phone in parts:  # at 25 frames a second a closure may fall between two frames
         if phone.name in CLOSING:
@@ -57,7 +50,17 @@ def mouth_of_phones(phones: list[Phone], frames: int) -> np.ndarray:
     return mouth.clip(0, 1)
 
 
-def _split(phones: list[Phone]) -> list[Phone]:
+def blend(phones: list[Phone], times: np.ndarray) -> np.ndarray:
+    """The mean of the phones' visemes (T, 12) at times (T,), seconds, weighted by influence."""
+    total, weights = np.zeros((len(times), CHANNELS)), np.full((len(times), CHANNELS), 1e-6)
+    for phone in phones:
+        weight = influence(phone, times)[:, None] * strength(phone.name)
+        total += weight * VISEMES[phone.name]
+        weights += weight
+    return total / weights
+
+
+def split(phones: list[Phone]) -> list[Phone]:
     """Diphthongs as two vowels: the mouth moves from one to the other."""
     parts = []
     for phone in phones:
@@ -69,7 +72,7 @@ def _split(phones: list[Phone]) -> list[Phone]:
     return parts
 
 
-def _influence(phone: Phone, times: np.ndarray) -> np.ndarray:
+def influence(phone: Phone, times: np.ndarray) -> np.ndarray:
     """How much a phone decides at each time: 1 within it, falling exponentially outside."""
     firm = phone.name in CLOSING | LABIODENTAL
     half = (phone.end - phone.start) / 2
@@ -77,18 +80,18 @@ def _influence(phone: Phone, times: np.ndarray) -> np.ndarray:
     return np.exp(-(CLOSING_FALL if firm else FALL) * np.maximum(beyond, 0))
 
 
-def _strength(name: str) -> np.ndarray:
-    """How much a phone insists on each channel."""
-    strength = np.ones(CHANNELS)
+def strength(name: str) -> np.ndarray:
+    """How much a phone insists on each channel (12,)."""
+    insists = np.ones(CHANNELS)
     if name in CLOSING | LABIODENTAL:
-        strength[:] = FIRM
+        insists[:] = FIRM
     if name in CLOSING:
-        strength[1:4] = BORROWED
+        insists[1:4] = BORROWED
     if name in ROUNDED:
-        strength[2:4] = ROUNDING
+        insists[2:4] = ROUNDING
     if name == SILENCE:
-        strength[:] = 0.8
-    return strength
+        insists[:] = 0.8
+    return insists
 
 
 def _low_pass(values: np.ndarray) -> np.ndarray:

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from stkit.errors import MissingFileError, RequestError
 from stkit.io.video import write_video
+from stkit.runs.dialogue import Turn, converse, read_script
 from stkit.voice import augment, baselines, lip_scores, phrasing
 from stkit.voice.acting import Direction, Speech, act
+from stkit.voice.annotation import annotate, units_of
 from stkit.voice.batches import Batches
 from stkit.voice.corpus import Corpus, speech_of, write
 from stkit.voice.emotion_judge import EmotionJudge
@@ -230,9 +232,28 @@ def test_held_out_words_and_templates_are_never_taught():
 
 def test_the_best_sentences_name_most_units():
     rng = random.Random(0)
-    best = phrasing.best_sentences(phrasing.Feeling("happy", 3), rng)
+    happy = phrasing.Feeling("happy", 3)
+    best = phrasing.best_sentences(happy, happy.units, rng)
     assert len(best) == 5
     assert all("smile" in text and "cheek raise" in text for text in best)
+
+
+def test_annotation_reads_the_units_that_were_acted():
+    speech = Speech(torch.zeros(60, CLOSURE + 1), torch.zeros(60))
+    for name in NAMES:
+        wanted = phrasing.Feeling(name, 3).units
+        beta = act(speech, Direction.of(name, 3, 4))[:, :BETAS]
+        found = units_of(beta)
+        if name == "contempt":  # one side of the face: half of each unit
+            continue
+        shown = {unit for unit, x in wanted.items() if x > 0.3}
+        assert shown <= set(found), name
+    sentences = annotate(beta, phrasing.Feeling("contempt", 2))
+    assert len(sentences) == 5
+    longest = annotate(
+        beta, phrasing.Feeling("contempt", 2), rank=lambda texts: list(map(len, texts))
+    )
+    assert list(map(len, longest)) == sorted(map(len, longest), reverse=True)
 
 
 # ---- the network
@@ -370,6 +391,20 @@ def test_a_shifted_mouth_has_that_lag(shift):
     assert lip_scores.lag(gap.roll(shift), gap) == shift
 
 
+def test_errors_of_lips_and_of_the_upper_face():
+    speech, _ = speech_of(babble(3, 30), 60)
+    beta = motion_of(state_of(speech, Direction.of("neutral", 1, 0)))[0]
+    assert lip_scores.lip_vertex_error(beta, beta) == 0
+    wider = beta.clone()
+    wider[:, state_column("jawOpen")] += 0.1
+    assert 1 < lip_scores.lip_vertex_error(wider, beta) < 30  # a tenth of a jaw moves 3.4 mm
+    assert lip_scores.upper_face_deviation(beta, beta) == 0
+    assert lip_scores.upper_face_deviation(torch.zeros_like(beta), beta) > 0
+    gap = torch.rand(80, generator=torch.Generator().manual_seed(0))
+    others = [torch.rand(80, generator=torch.Generator().manual_seed(k)) for k in range(1, 21)]
+    assert lip_scores.sync_margin(gap, gap, others) > 0.8
+
+
 def test_a_mouth_that_never_closes_finds_nothing_and_one_that_always_does_is_false():
     closures = torch.zeros(40)
     closures[::10] = 1
@@ -425,3 +460,33 @@ def test_neutral_speech_needs_no_emotion():
     beta = act(speech, Direction.of("neutral", 1, 3))[:, :BETAS]
     names = [state_column(n) for n in ("mouthSmileLeft", "browDownLeft", "jawOpen")]
     assert beta[:, names].abs().max() == 0
+
+
+# ---- conversations
+def test_a_script_has_heads_moods_and_words(tmp_path):
+    file = tmp_path / "script.txt"
+    file.write_text("# two\nmara (she is glad): Hello: you!\n\nsynthetic:sami: No.\n")
+    assert read_script(file) == [
+        Turn("mara", "she is glad", "Hello: you!"),
+        Turn("synthetic:sami", "", "No."),
+    ]
+    file.write_text("mara: Hello\nwho knows\n")
+    with pytest.raises(RequestError, match="line 2"):
+        read_script(file)
+    file.write_text("\n")
+    with pytest.raises(RequestError, match="holds no line"):
+        read_script(file)
+    with pytest.raises(MissingFileError, match="no such file"):
+        read_script(tmp_path / "none.txt")
+
+
+def test_who_listens_keeps_the_lips_closed_and_blinks(pipe, tmp_path, monkeypatch):
+    monkeypatch.setattr("stkit.runs.talk.load_style_e", lambda folder: pipe)
+    first, second = (write_wav(tmp_path / f"{k}.wav", tone(k + 1)) for k in range(2))
+    talked = converse([Turn("a", "", str(first)), Turn("b", "", str(second))])
+    frames = {name: len(states) for name, states in talked.states.items()}
+    assert frames == {"a": 95, "b": 95}  # one and two seconds, each with a pause of 0.4
+    assert abs(len(talked.sound) / RATE - 95 / 25) < 0.01
+    quiet = lip_scores.opening(motion_of(talked.states["b"][:35])[0])
+    assert quiet.max() < 0.01
+    assert talked.states["a"][35:, state_column("eyeBlinkLeft")].max() > 0.3

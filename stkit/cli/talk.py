@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from stkit.errors import RequestError
+from stkit.runs.dialogue import converse, film, read_script
 from stkit.runs.talk import Talk, talk
 from stkit.voice.speaking import WEIGHTS
 
@@ -22,7 +23,9 @@ def add_talk(commands) -> None:
     talking = commands.add_parser("talk", help=what)
     talking.set_defaults(call=call_talk)
     heads = "a run's name, 'mara' (who ships), a video, or 'synthetic:SEED'"
-    talking.add_argument("--img_path", "--image_path", required=True, help=heads)
+    talking.add_argument("--img_path", "--image_path", help=heads)
+    script = "or a script of lines 'HEAD (MOOD): WORDS', spoken by several heads in turn"
+    talking.add_argument("--dialogue", type=Path, help=script)
     for option, text in TALK_OPTIONS.items():
         talking.add_argument(option, help=text)
     talking.add_argument("--strength", type=float, default=1.0, help="of the emotion; 0: none")
@@ -35,10 +38,17 @@ def add_talk(commands) -> None:
 
 def call_talk(arguments) -> int:
     """Write the film and its motion."""
-    if bool(arguments.wav_path) == bool(arguments.text):
-        raise RequestError("give --wav_path or --text: one says what is spoken")
     if arguments.save_path.suffix != ".mp4":
         raise RequestError(f"--save_path {arguments.save_path}: films end in .mp4")
+    pipeline = Path(arguments.style_e) if arguments.style_e else WEIGHTS
+    if arguments.dialogue:
+        turns = read_script(arguments.dialogue)
+        print(film(converse(turns, arguments.seed, pipeline), arguments.save_path))
+        return 0
+    if not arguments.img_path:
+        raise RequestError("give --img_path, whose head speaks, or --dialogue, a script")
+    if bool(arguments.wav_path) == bool(arguments.text):
+        raise RequestError("give --wav_path or --text: one says what is spoken")
     start = time.monotonic()
     request = Talk(
         arguments.img_path,
@@ -49,7 +59,7 @@ def call_talk(arguments) -> int:
         arguments.strength,
         arguments.edited,
         arguments.seed,
-        Path(arguments.style_e) if arguments.style_e else WEIGHTS,
+        pipeline,
     )
     for path in talk(request, arguments.save_path):
         print(path)

@@ -24,7 +24,7 @@ from stkit.viewers.page import save_avatar
 from stkit.voice.mel import FRAME_RATE
 from stkit.voice.pipeline import StyleEPipeline
 from stkit.voice.sound import RATE, read_sound, sound_url
-from stkit.voice.speakers import installed_speaker, say
+from stkit.voice.speakers import say, speakers_for
 from stkit.voice.speaking import WEIGHTS, load_style_e, spoken_motion
 from stkit.voice.states import motion_of
 
@@ -36,7 +36,8 @@ class Talk:
     """What is asked for. head: a run's name, 'mara', a video, or 'synthetic:SEED'; sound: a file,
     or `text` is spoken by an installed synthesiser; emotion: in words; pose: tracked parameters
     whose head turns are taken, or None: they are made; strength: of the emotion's words, 1 as
-    trained; edited: show the run's last edit; pipeline: another Style-E.
+    trained; edited: show the run's last edit; pipeline: another Style-E; speaker: who speaks `text`
+    (see `speakers.say`), "": one that is installed.
     """
 
     head: str
@@ -48,6 +49,7 @@ class Talk:
     edited: bool = False
     seed: int = 0
     pipeline: Path = WEIGHTS
+    speaker: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Spoken:
 
 def speak(request: Talk) -> Spoken:
     """The sound, and what the model makes of it."""
-    sound = read_sound(request.sound) if request.sound else _synthesised(request.text)
+    sound = read_sound(request.sound) if request.sound else _synthesised(request)
     pipe: StyleEPipeline = load_style_e(request.pipeline)
     pose = None if request.pose is None else _pose_of(request.pose)
     states = pipe(sound, request.emotion, request.seed, text_guidance=request.strength, pose=pose)
@@ -112,8 +114,8 @@ def _shown(road: Road | ShippedRun, edited: bool) -> GaussianHead:
     return changed or road.gaussian_head()
 
 
-def _synthesised(text: str) -> Tensor:
-    return say(text, installed_speaker()).sound
+def _synthesised(request: Talk) -> Tensor:
+    return say(request.text, request.speaker or speakers_for(1)[0]).sound
 
 
 def _pose_of(path: Path) -> Tensor:

@@ -64,6 +64,13 @@ def columns(action: str) -> list[int]:
     return [names.index(action + side) for side in ("Left", "Right")]
 
 
+def upper_face_columns() -> list[int]:
+    """Columns of the actions of brows and eyes, gaze apart."""
+    names = face_models.builtin().expression_names
+    parts = ("brow", "eyeBlink", "eyeSquint", "eyeWide")
+    return [k for k, name in enumerate(names[:52]) if name.startswith(parts)]
+
+
 def face_of(units: dict[int, float], one_sided: bool = False) -> Tensor:
     """Coefficients (64,) of action units."""
     beta = torch.zeros(len(face_models.builtin().expression_names))

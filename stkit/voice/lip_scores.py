@@ -6,7 +6,8 @@ None of these is LSE-C or LSE-D of SyncNet, whose weights the kit does not have.
 import torch
 from torch import Tensor
 
-from stkit.voice.lips import lip_gaps
+from stkit.voice.emotions import upper_face_columns
+from stkit.voice.lips import lip_gaps, lip_points
 from stkit.voice.states import BETAS
 
 CLOSED, OPEN = 0.010, 0.030  # decimetres: lips this near count as closed, this far as open
@@ -25,6 +26,35 @@ def correlation(found: Tensor, truth: Tensor) -> Tensor:
 def opening(beta: Tensor) -> Tensor:
     """The widest gap between the lips (F,), decimetres; 0 where they touch."""
     return lip_gaps(beta[:, :BETAS]).max(1).values.clamp_min(0)
+
+
+def lip_vertex_error(found: Tensor, truth: Tensor) -> float:
+    """Mean over frames of the largest squared distance of a lip's point, square millimetres, of
+    beta (F, 64): LVE as CodeTalker has it, on the fourteen points of the inner lips.
+    """
+    apart = lip_points(found) - lip_points(truth)
+    return float(100**2 * apart.square().sum(-1).amax(1).mean())
+
+
+def upper_face_deviation(found: Tensor, truth: Tensor) -> float:
+    """How much more the upper face moves in `truth` than in `found`, beta (F, 64): the difference
+    of the actions' standard deviations over time, mean over brows and eyes (after FDD of
+    CodeTalker, on actions in place of vertices). 0 is best; a face that is still is positive.
+    """
+    upper = upper_face_columns()
+    return float((truth[:, upper].std(0) - found[:, upper].std(0)).mean())
+
+
+def sync_margin(seen: Tensor, own: Tensor, others: list[Tensor]) -> float:
+    """How much better a mouth fits its own sound than other sounds. seen (F,): the opening in a
+    film; own (F,) and others: openings that a model makes of its own and of other sounds.
+    """
+
+    def fit(made: Tensor) -> float:
+        count = min(len(seen), len(made))
+        return float(correlation(made[:count, None], seen[:count, None]))
+
+    return fit(own) - sum(map(fit, others)) / len(others)
 
 
 def closures_found(gap: Tensor, closures: Tensor) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+import torch
 from torch import Tensor
 
 from stkit import face_models
@@ -10,7 +11,6 @@ from stkit.face_models.makehuman.head import MakeHumanHead, makehuman
 # MediaPipe's points of the inner lips, upper and lower, from the middle to both sides
 UPPER = (13, 82, 312, 81, 311, 80, 310)
 LOWER = (14, 87, 317, 178, 402, 88, 318)
-REST = 0.006  # decimetres: at rest the lips of the face model touch, though not its vertices
 
 
 @lru_cache(maxsize=1)
@@ -27,6 +27,15 @@ def lip_gaps(beta: Tensor) -> Tensor:
     beta (..., 64). From the middle of the mouth to its corners, both sides.
     """
     return beta @ _gap_of_actions()
+
+
+def lip_points(beta: Tensor) -> Tensor:
+    """The fourteen points of the inner lips (..., 14, 3), decimetres, of the mean head with
+    expressions beta (..., 64).
+    """
+    head = makehuman()
+    points = head.vertices_of(*UPPER, *LOWER)
+    return head.mean[points] + torch.einsum("...k,kpc->...pc", beta, head.expression[:, points])
 
 
 def close(beta: Tensor, closure: Tensor) -> Tensor:

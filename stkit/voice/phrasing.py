@@ -6,6 +6,7 @@ The release lets GPT-3 write; a small grammar does it here.
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,23 +53,38 @@ def words_of_units(units: dict[int, float], rng: random.Random) -> str:
     return kept[0] if len(kept) == 1 else ", ".join(kept[:-1]) + " and " + kept[-1]
 
 
-def sentence(feeling: Feeling, rng: random.Random, held_out: bool = False) -> str:
-    """A sentence about a feeling. held_out: of templates and synonyms that training never has."""
+def sentence(
+    feeling: Feeling,
+    rng: random.Random,
+    held_out: bool = False,
+    units: dict[int, float] | None = None,
+) -> str:
+    """A sentence about a feeling. held_out: of templates and synonyms that training never has;
+    units: what shows in the face (default: what belongs to the feeling).
+    """
     synonyms = WORDS[feeling.name][feeling.level - 1]
     word = synonyms[-1] if held_out else rng.choice(synonyms[:-1])
     taught = ABOUT_EMOTION if rng.random() < 0.5 else WITH_UNITS
     template = rng.choice(HELD_OUT_TEMPLATES if held_out else taught)
-    units = words_of_units(feeling.units, rng)
-    return template.format(who=rng.choice(WHO), word=word, units=units)
+    shown = words_of_units(feeling.units if units is None else units, rng)
+    return template.format(who=rng.choice(WHO), word=word, units=shown)
 
 
-def best_sentences(feeling: Feeling, rng: random.Random, count: int = 5) -> list[str]:
-    """The best of some sentences, in place of the release's ranking by CLIP: those that name most
-    of the units that show.
+def best_sentences(
+    feeling: Feeling,
+    units: dict[int, float],
+    rng: random.Random,
+    count: int = 5,
+    rank: Callable[[list[str]], list[float]] | None = None,
+) -> list[str]:
+    """The best of some sentences about a feeling and the units that show: by `rank`, or those that
+    name most of the units.
     """
-    drawn = list(dict.fromkeys(sentence(feeling, rng) for _ in range(8 * count)))
-    shown = [UNITS[unit][0] for unit, amount in feeling.units.items() if amount > SHOWN]
-    return sorted(drawn, key=lambda text: -sum(name in text for name in shown))[:count]
+    drawn = list(dict.fromkeys(sentence(feeling, rng, units=units) for _ in range(8 * count)))
+    named = [UNITS[unit][0] for unit, amount in units.items() if amount > SHOWN]
+    scores = rank(drawn) if rank else [float(sum(n in text for n in named)) for text in drawn]
+    order = sorted(range(len(drawn)), key=lambda k: -scores[k])
+    return [drawn[k] for k in order[:count]]
 
 
 def taught_sentences() -> list[str]:

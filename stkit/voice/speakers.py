@@ -63,12 +63,14 @@ def say(
     raise RequestError(f"{speaker!r}: a speaker is called 'flite:VOICE' or 'espeak:VOICE'")
 
 
-def installed_speaker() -> str:
-    """A speaker for `--text`. Raises RequestError where no synthesiser is installed."""
+def speakers_for(count: int) -> list[str]:
+    """Different speakers for `--text`. Raises RequestError where no synthesiser is installed."""
     if shutil.which("flite"):
-        return "flite:slt"
-    _espeak()
-    return "espeak:en-us"
+        names = [f"flite:{voice}" for voice in ("slt", "rms", "awb", "kal16")]
+    else:
+        _espeak()
+        names = [f"espeak:en-us+{voice}" for voice in ("f2", "m3", "f4", "m1")]
+    return [names[k % len(names)] for k in range(count)]
 
 
 def _flite(text: str, voice: str, faster: float, throat: float) -> Utterance:

@@ -1,0 +1,47 @@
+"""Words for a face that was tracked, as Style2Talker annotates its data.
+
+The release measures action units by OpenFace; here they are read off the expression itself. Its
+sentences are written by GPT-3 and ranked by CLIP; here by a small grammar, and by how many of the
+units a sentence names, or by any ranking that is handed in.
+"""
+
+import random
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import torch
+from scipy.optimize import nnls
+from torch import Tensor
+
+from stkit.voice.emotions import UNITS, face_of
+from stkit.voice.phrasing import Feeling, best_sentences
+
+SENTENCES = 5  # that the release keeps for each clip
+LEAST = 0.05  # of a unit: less is noise of the tracking
+Ranking = Callable[[list[str]], list[float]]
+
+
+@lru_cache(maxsize=1)
+def _faces_of_units() -> np.ndarray:
+    """What each unit in full does to the expression (64, U)."""
+    return torch.stack([face_of({unit: 1.0}) for unit in UNITS], 1).double().numpy()
+
+
+def units_of(beta: Tensor) -> dict[int, float]:
+    """How strongly each action unit shows in a clip's mean expression, from beta (F, 64) of the
+    built-in head: a non-negative least-squares fit.
+    """
+    amounts, _ = nnls(_faces_of_units(), beta.mean(0).double().numpy())
+    return {unit: float(x) for unit, x in zip(UNITS, amounts) if x > LEAST}
+
+
+def annotate(
+    beta: Tensor, feeling: Feeling, seed: int = 0, rank: Ranking | None = None
+) -> list[str]:
+    """Five sentences for a clip with expressions beta (F, 64) whose emotion is known.
+
+    rank(sentences) gives each a score, such as CLIP's agreement with a frame; without it those that
+    name most of the units come first.
+    """
+    return best_sentences(feeling, units_of(beta), random.Random(seed), SENTENCES, rank)

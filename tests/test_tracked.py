@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from mini_models import write_flame
+from mini_models import write_basel2009, write_flame
 
 from stkit import face_models
 from stkit.capture.capture import Capture
 from stkit.driving.arkit import arkit_names
+from stkit.driving.bfm_sequence import read_bfm_sequence
 from stkit.driving.flame_sequence import read_flame_sequence
 from stkit.driving.live_link import write_live_link
 from stkit.driving.mm3d import write_3dmm
@@ -181,3 +182,56 @@ def test_a_head_plays_what_a_file_says(gaussians, capture, tmp_path):
     driver = tracked_capture(tmp_path / "talk.csv", capture.size, 6)
     frames = play(gaussians, capture, retarget(driver, capture))
     assert frames.shape == (6, capture.size, capture.size, 3) and frames[0].std() > 10
+
+
+def bfm_rows(frames: int = 8) -> np.ndarray:
+    """Expressions (F, 64) of a miniature of Basel 2009 that open and close."""
+    rows = np.zeros((frames, 64), np.float32)
+    rows[:, 0] = np.abs(np.sin(np.arange(frames)))
+    return rows
+
+
+def as_deep3d(rows: np.ndarray, yaw: np.ndarray) -> np.ndarray:
+    """Rows (F, 257) as Deep3DFaceRecon leaves them."""
+    full = np.zeros((len(rows), 257), np.float32)
+    full[:, 80:144], full[:, 225] = rows, yaw
+    return full
+
+
+def test_rows_of_sadtalker_and_deep3d_say_the_same(tmp_path):
+    import scipy.io
+
+    model = face_models.get(f"bfm2009:{write_basel2009(tmp_path)}")
+    rows, yaw = bfm_rows(), np.linspace(0.1, 0.3, 8).astype(np.float32)
+    sadtalker = np.concatenate([rows, np.zeros((8, 6), np.float32)], 1)
+    sadtalker[:, 65] = yaw
+    scipy.io.savemat(tmp_path / "a.mat", {"coeff_3dmm": sadtalker})
+    np.save(tmp_path / "b.npy", as_deep3d(rows, yaw))
+    np.save(tmp_path / "c.npy", {"coeff": as_deep3d(rows, yaw), "lm68": 0}, allow_pickle=True)
+    apart = {"exp": rows, "angle": np.stack([0 * yaw, yaw, 0 * yaw], 1)}
+    scipy.io.savemat(tmp_path / "d.mat", apart)
+    read = [read_bfm_sequence(tmp_path / n, model) for n in ("a.mat", "b.npy", "c.npy", "d.mat")]
+    for other in read[1:]:
+        assert torch.allclose(read[0].beta, other.beta, atol=1e-5)
+        assert torch.allclose(read[0].rotation, other.rotation, atol=1e-5)
+    assert torch.allclose(read[0].rotation[-1], torch.tensor([0.0, 0.2, 0.0]), atol=1e-5)
+    assert read[0].beta[2].abs().max() > 0.01
+    assert read[0].rotation[0].abs().max() < 1e-6
+    assert is_tracked(tmp_path / "a.mat")
+    assert is_tracked(tmp_path / "b.npy")
+
+
+@pytest.mark.parametrize(
+    "rows", [np.zeros((4, 65)), np.zeros((2, 3, 64)), np.full((4, 64), np.nan)]
+)
+def test_rows_that_are_none_are_refused_by_name(tmp_path, rows):
+    model = face_models.get(f"bfm2009:{write_basel2009(tmp_path)}")
+    np.save(tmp_path / "bad.npy", rows)
+    with pytest.raises(ValueError, match="bad.npy"):
+        read_bfm_sequence(tmp_path / "bad.npy", model)
+
+
+def test_an_array_of_objects_runs_nothing(tmp_path):
+    np.save(tmp_path / "evil.npy", np.array([print], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="evil.npy"):
+        read_bfm_sequence(tmp_path / "evil.npy")

@@ -15,6 +15,7 @@ from stkit.cameras import FOCAL, front_camera
 from stkit.capture.capture import Capture
 from stkit.capture.landmark_terms import posed_points
 from stkit.driving.audio2face import read_audio2face
+from stkit.driving.bfm_sequence import read_bfm_sequence
 from stkit.driving.flame_sequence import read_flame_sequence
 from stkit.driving.live_link import read_live_link
 from stkit.driving.mm3d import is_3dmm, read_3dmm
@@ -33,6 +34,8 @@ READERS: dict[str, Callable[[Path], Tracked]] = {  # by the ending of the file's
     ".csv": read_live_link,
     ".json": read_audio2face,
     ".npz": read_flame_sequence,
+    ".mat": read_bfm_sequence,
+    ".npy": read_bfm_sequence,
     FOLDER: read_3dmm,
 }
 MODEL = 11  # the made-up person whose looks the mean head gets

@@ -299,10 +299,14 @@ def test_the_same_seed_gives_the_same_motion(pipe):
 
 def test_guidance_of_one_is_the_plain_answer(pipe):
     sound = torch.from_numpy(tone(1)[0]).float()
-    plain = pipe(sound, "she is happy", steps=3)
-    nearly = pipe(sound, "she is happy", steps=3, text_guidance=1 + 1e-6)
-    assert torch.allclose(plain, nearly, atol=1e-3)
-    assert not torch.allclose(plain, pipe(sound, "she is happy", steps=3, text_guidance=3.0))
+
+    def guided(speech, text):
+        return pipe(sound, "she is happy", steps=3, speech_guidance=speech, text_guidance=text)
+
+    plain = guided(1.0, 1.0)
+    assert torch.allclose(plain, guided(1.0, 1 + 1e-6), atol=1e-3)
+    assert not torch.allclose(plain, guided(1.0, 3.0))
+    assert not torch.allclose(plain, guided(3.0, 1.0))
 
 
 def test_a_given_pose_is_kept(pipe):

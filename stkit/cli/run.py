@@ -25,8 +25,8 @@ RUN_OPTIONS = {
     "52 actions; a stand-in), or bfm2009, bfm2017, flame, faceverse with files you obtained "
     "(`stkit assets where flame`)",
     "--driver": "what moves the result: a video, a voice (.wav, .mp3), tracked parameters (Live "
-    "Link .csv, Audio2Face .json, FLAME .npz, a 3DMM-Fitting folder), 'synthetic:SEED', or another "
-    "run's name (default: its own clip)",
+    "Link .csv, Audio2Face .json, FLAME .npz, SadTalker .mat, Deep3DFaceRecon .npy, a 3DMM-Fitting "
+    "folder), 'synthetic:SEED', or another run's name (default: its own clip)",
 }
 
 

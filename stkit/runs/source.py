@@ -58,8 +58,9 @@ class Source:
         choices = "a video, a folder of images, or 'synthetic'"
         if may_be_run:
             choices += (
-                ", a sound, tracked parameters (.csv, .json, .npz, a 3DMM folder), or a run's name"
+                ", a sound, tracked parameters (.csv, .json, .npz, .mat, .npy, a 3DMM folder)"
             )
+            choices += ", or a run's name"
             choices += f" (no run in {run_folder('x').parent} is called so)"
         raise VideoError(f"{text}: no such file or folder. Give {choices}")
 

@@ -13,7 +13,7 @@ from stkit.voice.states import CHANNELS, Scale
 
 NOISE_LEVELS = 1000
 STEPS = 8  # of DDIM
-SPEECH_GUIDANCE, TEXT_GUIDANCE = 1.0, 1.0
+SPEECH_GUIDANCE, TEXT_GUIDANCE = 1.5, 1.0  # with 1.5 more lips close at p, b and m
 
 
 def new_schedule() -> DDIMScheduler:

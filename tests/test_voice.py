@@ -11,16 +11,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stkit.capture.preprocess import PreprocessSettings
+from stkit.driving.tracked import read_tracked
 from stkit.errors import MissingFileError, RequestError
-from stkit.io.video import write_video
+from stkit.io.video import read_video, write_video
 from stkit.runs.dialogue import Turn, converse, read_script
+from stkit.runs.plan import Plan
+from stkit.runs.source import Source
+from stkit.runs.stages import track
+from stkit.runs.talk import Talk, talk
 from stkit.voice import augment, baselines, lip_scores, phrasing
 from stkit.voice.acting import Direction, Speech, act
 from stkit.voice.annotation import annotate, units_of
 from stkit.voice.batches import Batches
-from stkit.voice.corpus import Corpus, speech_of, write
+from stkit.voice.corpus import Corpus, collect, speech_of, write
 from stkit.voice.emotion_judge import EmotionJudge
 from stkit.voice.emotions import NAMES, emotional_face
+from stkit.voice.examples import TAUGHT, example_speech
 from stkit.voice.lips import close, lip_gaps
 from stkit.voice.mel import MELS_A_FRAME, frame_count, mel_spectrogram, normalised
 from stkit.voice.networks import NEW, PAST, WINDOW, MotionDenoiser, SpeechEncoder
@@ -28,7 +35,7 @@ from stkit.voice.phones import CONSONANTS, IPA, VOWELS, Phone, known, phones_of_
 from stkit.voice.pipeline import StyleEPipeline, new_schedule
 from stkit.voice.sentences import Sentences
 from stkit.voice.sound import LONGEST, RATE, SoundError, read_sound
-from stkit.voice.speaking import load_style_e
+from stkit.voice.speaking import WEIGHTS, load_style_e
 from stkit.voice.states import BETAS, CHANNELS, motion_of, mouth_channels, state_of
 from stkit.voice.training import Settings, Training
 from stkit.voice.visemes import CLOSURE, VISEMES, mouth_of_phones
@@ -464,6 +471,60 @@ def test_neutral_speech_needs_no_emotion():
     beta = act(speech, Direction.of("neutral", 1, 3))[:, :BETAS]
     names = [state_column(n) for n in ("mouthSmileLeft", "browDownLeft", "jawOpen")]
     assert beta[:, names].abs().max() == 0
+
+
+# ---- what ships
+def test_the_shipped_model_beats_ridge_on_what_it_never_heard():
+    asked = collect(iter(example_speech()[TAUGHT:]), 17.0)
+    taught = collect(iter(example_speech()[:TAUGHT]), 36.0)
+    ridge = baselines.Ridge(*baselines.examples(taught, 1000, 2))
+    pipe = load_style_e()
+    scores = []
+    for way in (ridge, lambda mel: mouth_channels(motion_of(pipe.states(mel))[0])):
+        found = torch.cat([way(asked.utterance(k)[0]) for k in range(len(asked))])
+        truth = torch.cat([baselines.calm_truth(asked, k) for k in range(len(asked))])
+        scores.append(float(lip_scores.correlation(found, truth).mean()))
+    assert scores[1] > max(scores[0] + 0.05, 0.7)
+
+
+def test_the_shipped_model_shows_the_mood_of_the_words():
+    utterance = example_speech()[TAUGHT]
+    pipe, mel = load_style_e(), mel_spectrogram(utterance.sound)
+    beta = {word: motion_of(pipe.states(mel, word))[0].mean(0) for word in ("happy", "furious", "")}
+    smile, brow = state_column("mouthSmileLeft"), state_column("browDownLeft")
+    assert beta["happy"][smile] > beta[""][smile] + 0.2
+    assert beta["furious"][brow] > beta[""][brow] + 0.3
+
+
+def test_the_shipped_folder_is_small_and_says_what_it_is():
+    size = sum(f.stat().st_size for f in WEIGHTS.rglob("*") if f.is_file())
+    assert size < 8e6
+    assert "stand-in" in (WEIGHTS / "README.md").read_text()
+
+
+def test_a_voice_is_a_driver(tmp_path):
+    sound = write_wav(tmp_path / "voice.wav", example_speech()[TAUGHT].sound.numpy()[None])
+    source = Source.parse(str(sound))
+    assert source.kind == "sound"
+    capture, _ = track(source, PreprocessSettings(size=96, max_frames=20))
+    assert len(capture) == 20
+    assert capture.beta[:, state_column("jawOpen")].std() > 0.01
+    assert Plan(source, "quick").captured().recipe.stage == "voice"
+
+
+def test_talk_writes_film_avatar_and_motion(tmp_path):
+    sound = example_speech()[TAUGHT].sound[:RATE]
+    file = write_wav(tmp_path / "voice.wav", sound.numpy()[None])
+    save = tmp_path / "out" / "talk.mp4"
+    written = talk(Talk("mara", file, emotion="she is happy"), save)
+    assert [p.suffix for p in written] == [".mp4", ".html", ".csv", ".json"]
+    frames, _ = read_video(save, 100)
+    assert len(frames) == 25
+    assert abs(len(read_sound(save)) - RATE) < 0.1 * RATE
+    assert "data:audio/mpeg" in written[1].read_text()
+    assert len(read_tracked(written[2]).beta) == len(read_tracked(written[3]).beta) == 25
+    corner = frames[0][-16:-4, 4:70]
+    assert (np.abs(corner.astype(int) - 110).max(-1) < 60).any(), "the word 'synthetic' is missing"
 
 
 # ---- conversations

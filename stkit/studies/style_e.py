@@ -8,6 +8,7 @@ for the phones, so a score says how like the teacher's a mouth moves, not how li
 import argparse
 import json
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from stkit.capture.detect import seen_openings
 from stkit.io.tensors import read_json, write_json
+from stkit.io.video import read_video
 from stkit.progress import bar
 from stkit.runs.machine import circumstances, machine
 from stkit.voice import baselines, lip_scores
@@ -27,7 +30,7 @@ from stkit.voice.emotions import NAMES
 from stkit.voice.mel import frame_count, mel_spectrogram
 from stkit.voice.phrasing import Feeling, sentence
 from stkit.voice.pipeline import StyleEPipeline
-from stkit.voice.sound import read_sound
+from stkit.voice.sound import RATE, read_sound
 from stkit.voice.speaking import load_style_e
 from stkit.voice.states import motion_of, mouth_channels, state_of
 
@@ -39,6 +42,8 @@ NUMBERS = {  # rows of the table that are about the model alone
     "style-e: closures that are false": "closures_false",
     "style-e: lag in frames": "lag",
 }
+MOST_FRAMES = 2000  # of a film
+FILM_LAGS = 10
 RIDGE_FRAMES, RIDGE_COPIES = 34_500, 2  # 23 minutes, each three times, as first measured
 EMOTION_CLIPS = 12  # sentences that are spoken with every emotion
 JUDGED_BY = 30  # speeches that the judge of emotions learns from
@@ -144,6 +149,38 @@ def emotion_numbers(pipe: StyleEPipeline, part: list[Spoken], judge: EmotionJudg
     }
 
 
+def film_numbers(pipe: StyleEPipeline, film: Path, text: str) -> dict:
+    """Lips of a film against its own sound, by the frames that its picture is later than its sound.
+
+    opening: correlation of the filmed opening with the model's. closed: the filmed opening at the
+    middles of p, b and m, beside its mean; where `text` is aligned, this says whether picture and
+    sound of the film keep step at all.
+    """
+    sound = read_sound(film)
+    filmed = seen_openings(read_video(film, MOST_FRAMES)[0])[:, 0]
+    made = lip_scores.opening(motion_of(pipe(sound))[0])
+    _, closures = speech_of(aligned(sound, text), len(filmed))
+    wanted = torch.nonzero(closures)[:, 0]
+    lags = range(-FILM_LAGS, FILM_LAGS + 1)
+    count = min(len(filmed), len(made))
+    at = {k: (wanted + k).clamp(0, len(filmed) - 1) for k in lags}
+    rows = {k: torch.stack([made[:count].roll(k), filmed[:count]], 1) for k in lags}
+    return {
+        "lags": list(lags),
+        "opening": [float(lip_scores.correlation(r[:, :1], r[:, 1:])) for r in rows.values()],
+        "closed": [float(filmed[frames].mean() / filmed.mean()) for frames in at.values()],
+    }
+
+
+def seconds_for_ten(pipe: StyleEPipeline) -> float:
+    """Seconds from ten seconds of sound to coefficients."""
+    sound = torch.randn(10 * RATE, generator=torch.Generator().manual_seed(0)) / 10
+    pipe(sound)
+    start = time.monotonic()
+    pipe(sound)
+    return time.monotonic() - start
+
+
 def simple_ways(corpus: Corpus) -> dict[str, Callable[[Tensor], Tensor]]:
     """The baselines by name."""
     heard, channels = baselines.examples(corpus, RIDGE_FRAMES, RIDGE_COPIES)
@@ -184,8 +221,15 @@ def _over(values: list[float]) -> str:
     return f"{middle:.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
-def measure(corpus: Path, folders: dict[str, list[Path]], recording: list[str] | None) -> dict:
-    """All numbers of baselines, and of pipelines by kind."""
+def measure(
+    corpus: Path,
+    folders: dict[str, list[Path]],
+    recording: list[str] | None,
+    film: list[str] | None,
+) -> dict:
+    """All numbers of baselines, and of pipelines by kind. recording, film: a file and what is said
+    in it.
+    """
     parts = {
         name: of_corpus(Corpus.load(corpus / f"{name}.safetensors")) for name in HELD_OUT_PARTS
     }
@@ -201,7 +245,10 @@ def measure(corpus: Path, folders: dict[str, list[Path]], recording: list[str] |
         for folder in bar(folders[kind], desc=kind):
             pipe = load_style_e(folder)
             numbers: dict = {p: lip_numbers(speaker(pipe), s) for p, s in parts.items()}
+            numbers["seconds_for_10"] = seconds_for_ten(pipe)
             numbers["emotions"] = emotion_numbers(pipe, parts["sentences"][:EMOTION_CLIPS], judge)
+            if film:
+                numbers["film"] = film_numbers(pipe, Path(film[0]), film[1])
             numbers["training"] = json.loads((folder / "training.json").read_text())
             found[kind].append(numbers)
     return found
@@ -214,10 +261,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--pipelines", type=Path, nargs="*", default=[], help="one for each seed")
     parser.add_argument("--plain", type=Path, nargs="*", default=[], help="without diffusion")
     parser.add_argument("--recording", nargs=2, metavar=("SOUND", "TEXT"))
+    parser.add_argument("--film", nargs=2, metavar=("FILM", "TEXT"))
     parser.add_argument("--write", type=Path, help="the record")
     a = parser.parse_args(arguments)
     folders = {"style-e": a.pipelines, "without diffusion": a.plain}
-    found = measure(a.corpus, folders, a.recording)
+    found = measure(a.corpus, folders, a.recording, a.film)
     print(json.dumps(found, indent=1))
     if a.write:
         write_json(a.write, found | {"machine": machine(), **circumstances()})

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
+from transformers.utils import logging as transformers_logging
 
 from stkit import face_models
 from stkit.capture.capture import Capture
@@ -33,16 +34,16 @@ def load_style_e(folder: Path = WEIGHTS) -> StyleEPipeline:
     if index.get("_class_name") != StyleEPipeline.__name__:
         raise MissingFileError(f"{folder}: holds no Style-E pipeline (model_index.json)")
     remedy = "Give a folder that `python -m stkit.voice.training` wrote."
-    pipe = load_or_explain(lambda: _parts(folder, index), "Style-E's", str(folder), remedy)
-    return pipe.to(torch.float32)
+    return load_or_explain(lambda: _parts(folder, index), "Style-E's", str(folder), remedy)
 
 
 def _parts(folder: Path, index: dict) -> StyleEPipeline:
+    transformers_logging.disable_progress_bar()
     safe = {"use_safetensors": True}
     return StyleEPipeline(
-        SpeechEncoder.from_pretrained(folder / "speech", **safe),
-        MotionDenoiser.from_pretrained(folder / "denoiser", **safe),
-        CLIPTextModel.from_pretrained(folder / "text", **safe),
+        SpeechEncoder.from_pretrained(folder / "speech", torch_dtype=torch.float32, **safe),
+        MotionDenoiser.from_pretrained(folder / "denoiser", torch_dtype=torch.float32, **safe),
+        CLIPTextModel.from_pretrained(folder / "text", dtype=torch.float32, **safe),
         CLIPTokenizer.from_pretrained(folder / "tokenizer"),
         new_schedule(),
         *(index[name] for name in ("mean", "deviation", "diffusion")),

@@ -1,4 +1,5 @@
-from dataclasses import replace
+import copy
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -270,3 +271,23 @@ def test_truth_from_another_side_and_from_the_front(mesh):
     assert (true_picture(capture, 20, camera) - side).abs().max() < 1 / 255, (
         "the tracked camera leads back to the true one"
     )
+
+
+def test_nets_answer_no_further_than_the_training_went(gaussians, tmp_path):
+    head, free = copy.deepcopy(gaussians), copy.deepcopy(gaussians)
+    free.beta_low.fill_(-torch.inf)
+    free.beta_high.fill_(torch.inf)
+    low, high = torch.zeros(64), torch.full((64,), 0.3)
+    head.keep_within(torch.stack([low, high]))
+    beta, pose = torch.full((64,), 0.2), torch.zeros(6)
+    inside = head.canonical(beta, pose)
+    assert torch.equal(inside.colors, free.canonical(beta, pose).colors)
+    far, edge = torch.full((64,), 2.0), torch.full((64,), 0.35)
+    assert torch.equal(head.canonical(far, pose).colors, head.canonical(edge, pose).colors)
+    assert (head.canonical(far, pose).means - head.canonical(edge, pose).means).abs().max() > 0.01
+    head.save(tmp_path / "head.safetensors")
+    again = GaussianHead.load(tmp_path / "head.safetensors")
+    assert torch.equal(again.beta_high, head.beta_high)
+    state = {k: x for k, x in head.state_dict().items() if not k.startswith("beta_")}
+    former = GaussianHead.restored(state, {"gaussians": asdict(head.settings)})
+    assert torch.isinf(former.beta_high).all()

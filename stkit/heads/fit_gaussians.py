@@ -93,6 +93,7 @@ def fit_gaussians(
     history = run_steps(training, checkpoint, progress)
     fit.head.refresh()
     learned = fit.offsets.tracked(capture)
+    fit.head.keep_within(learned.beta[frames])
     others = sorted(set(range(len(capture))) - set(frames))
     aligned = align_frames(
         learned,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from stkit.cameras import Camera
 from stkit.capture import Capture
+from stkit.face_models.seated import BETAS
 from stkit.geometry import nearest
 from stkit.heads.free_form import displacement
 from stkit.heads.networks import AttributeNet, ColorNet, Deformation, expression_share
@@ -18,6 +19,8 @@ from stkit.heads.placing import carried
 from stkit.io.tensors import load_tensors, save_tensors
 from stkit.render.gaussians import Gaussians
 from stkit.space import FramePose
+
+BEYOND = 0.05  # of an action: how far beyond the training's expressions nets may answer
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class GaussianHead(nn.Module):
     landmarks: Tensor
     share: Tensor
     carriers: Tensor
+    beta_low: Tensor
+    beta_high: Tensor
 
     def __init__(self, settings: GaussianSettings, points: int):
         super().__init__()
@@ -71,11 +76,22 @@ class GaussianHead(nn.Module):
         self.register_buffer("landmarks", torch.zeros(66, 3))
         self.register_buffer("share", torch.zeros(points))
         self.register_buffer("carriers", torch.zeros(points, dtype=torch.long))
+        self.register_buffer("beta_low", torch.full((BETAS,), -torch.inf))
+        self.register_buffer("beta_high", torch.full((BETAS,), torch.inf))
 
     @torch.no_grad()
     def refresh(self) -> None:
         """Recompute each point's expression share after positions moved."""
         self.share = expression_share(nearest(self.xyz, self.landmarks)[0][:, 0])
+
+    @torch.no_grad()
+    def keep_within(self, betas: Tensor) -> None:
+        """Nets answer no further than the expressions (F, 64) of the training go, and a little
+        beyond: they extrapolate anything, and under a smile that the clip never shows a face became
+        dark. Where a face model moves the points, it follows the expression as far as it goes.
+        """
+        self.beta_low = betas.min(0).values - BEYOND
+        self.beta_high = betas.max(0).values + BEYOND
 
     def shift(self, beta: Tensor, pose: Tensor) -> Tensor:
         """How far the deformation moves each point (N, 3); a frozen deformation is evaluated
@@ -84,7 +100,13 @@ class GaussianHead(nn.Module):
         with torch.set_grad_enabled(
             any(p.requires_grad for p in self.deformation.parameters()) and torch.is_grad_enabled()
         ):
-            return self.deformation(self.xyz.detach(), self.share, beta, pose, self.carriers)
+            at = self.xyz.detach()
+            known = self.known(beta)
+            return self.deformation(at, self.share, beta, pose, self.carriers, known)
+
+    def known(self, beta: Tensor) -> Tensor:
+        """An expression (64,) within the range that the nets know."""
+        return torch.minimum(torch.maximum(beta, self.beta_low), self.beta_high)
 
     def canonical(self, beta: Tensor, pose: Tensor, shift: Tensor | None = None) -> Gaussians:
         """Gaussians in canonical space under an expression beta (64,) and a pose (6,).
@@ -93,15 +115,16 @@ class GaussianHead(nn.Module):
         every step.
         """
         shift = self.shift(beta, pose) if shift is None else shift
+        known = self.known(beta)
         change = self.settings.attributes_scale * self.attributes(
-            self.feature, self.share, beta, pose
+            self.feature, self.share, known, pose
         )
         return Gaussians(
             means=self.xyz + shift,
             quats=nn.functional.normalize(self.quats + change[:, 3:7], dim=-1),
             scales=(self.log_scales + change[:, :3]).exp(),
             opacities=(self.opacity_logits + change[:, 7]).sigmoid(),
-            colors=self.color(self.feature, self.share, beta, pose),
+            colors=self.color(self.feature, self.share, known, pose),
         )
 
     def swing(self, canonical: Gaussians, lattice: Tensor | None) -> Gaussians:
@@ -157,7 +180,9 @@ class GaussianHead(nn.Module):
 
     @staticmethod
     def restored(state: dict[str, Tensor], meta: dict) -> "GaussianHead":
-        """The head of a saved state and header."""
+        """The head of a saved state and header; one that was saved without the range of its
+        expressions has none.
+        """
         head = GaussianHead(GaussianSettings(**meta["gaussians"]), len(state["xyz"]))
-        head.load_state_dict(state)
+        head.load_state_dict({"beta_low": head.beta_low, "beta_high": head.beta_high} | state)
         return head

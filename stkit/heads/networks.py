@@ -165,24 +165,27 @@ class Deformation(nn.Module):
         beta: Tensor,
         pose: Tensor,
         carriers: Tensor | None = None,
+        known: Tensor | None = None,
     ) -> Tensor:
         """Displacements (N, 3) of points x (N, 3) in canonical space, decimetres.
 
         share (N,) comes from `expression_share`; beta (64,), pose (6,); carriers (N,): see
-        `ModelMotion`.
+        `ModelMotion`. known (64,): beta as far as the training went; beside a face model's motion
+        the net answers to that, and the model to beta itself.
         """
         turned = gamma(pose)
+        asked = beta if known is None or self.model_motion is None else known
         learned = self.scale * blend(
             share,
             gamma(x),
-            lambda e: self.expression.shared(e, beta).tanh(),
+            lambda e: self.expression.shared(e, asked).tanh(),
             lambda e: self.pose.shared(e, turned).tanh(),
         )
         if self.model_motion is None:
             return learned
         rows = torch.nonzero(share > 0)[:, 0]
-        known = None if carriers is None else carriers[rows]
-        moved = self.model_motion(x[rows], beta[None], known)[0] * share[rows, None]
+        followed = None if carriers is None else carriers[rows]
+        moved = self.model_motion(x[rows], beta[None], followed)[0] * share[rows, None]
         return learned.index_add(0, rows, moved)
 
     def expressions(self, x: Tensor, betas: Tensor) -> Tensor:

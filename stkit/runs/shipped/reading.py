@@ -95,7 +95,13 @@ class ShippedRun:
 
     def gaussian_head(self) -> GaussianHead:
         """The head after stage 03."""
-        return GaussianHead.restored(*self._states["head"])
+        return self._within(GaussianHead.restored(*self._states["head"]))
+
+    def _within(self, head: GaussianHead) -> GaussianHead:
+        """A head with the range of its training's expressions, which was not saved then."""
+        capture = self.capture()
+        head.keep_within(capture.beta[capture.split()[0]])
+        return head
 
     def views(self, azimuths: tuple[float, ...] = FRONTAL) -> Views:
         """The mesh prior's views of the neutral frame, computed now (under a second)."""
@@ -128,7 +134,8 @@ class ShippedRun:
         ships = method in self.edits() and editor in ("", self.edits()[method]["editor"])
         if ships and asked == self._settings("", method, {}):
             path = self.place / EDITS / f"{method}.safetensors"
-            return GaussianHead.restored(*load_part(path, "edited", self._states["head"][0]))
+            state = load_part(path, "edited", self._states["head"][0])
+            return self._within(GaussianHead.restored(*state))
         frames, _ = self.capture().split()
         tool = get_editor(editor or "paint")
         head, capture, views = self.gaussian_head(), self.capture(), self.views()

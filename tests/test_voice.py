@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stkit.capture.preprocess import PreprocessSettings
+from stkit.cli import main
 from stkit.driving.tracked import read_tracked
 from stkit.errors import MissingFileError, RequestError
 from stkit.io.video import read_video, write_video
@@ -555,3 +556,19 @@ def test_who_listens_keeps_the_lips_closed_and_blinks(pipe, tmp_path, monkeypatc
     quiet = lip_scores.opening(motion_of(talked.states["b"][:35])[0])
     assert quiet.max() < 0.01
     assert talked.states["a"][35:, state_column("eyeBlinkLeft")].max() > 0.3
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--img_path", "mara"], "--wav_path or --text"),
+        (["--text", "hello"], "--img_path"),
+        (["--img_path", "mara", "--text", "hello", "--save_path", "a.avi"], "end in .mp4"),
+        (["--img_path", "mara", "--wav_path", "nobody.wav"], "no such file"),
+        (["--img_path", "mara", "--text", "hello", "--art_style_id", "3"], "Style-A"),
+        (["--dialogue", "nothing.txt"], "no such file"),
+    ],
+)
+def test_wrong_requests_to_talk_say_what_is_wrong(capsys, options, says):
+    assert main(["talk", *options]) == 2
+    assert says in capsys.readouterr().err

@@ -13,6 +13,8 @@ TALK_OPTIONS = {
     "--text": "what is said, in words, by an installed synthesiser (flite, espeakng-loader)",
     "--style_e_source": "the emotion, in words, such as 'she is furious' (default: none)",
     "--pose_path": "tracked parameters whose head turns are taken (default: turns are made too)",
+    "--source_3DMM": "tracked parameters whose first frame is the face at rest (default: the head's)",
+    "--art_style_id": "an art style: Style-A is not built yet, so this is refused",
     "--style_e": "the folder of another Style-E pipeline (default: the one that ships, a stand-in)",
 }
 
@@ -49,6 +51,8 @@ def call_talk(arguments) -> int:
         raise RequestError("give --img_path, whose head speaks, or --dialogue, a script")
     if bool(arguments.wav_path) == bool(arguments.text):
         raise RequestError("give --wav_path or --text: one says what is spoken")
+    if arguments.art_style_id:
+        raise RequestError("--art_style_id: Style-A is not built yet; leave it out")
     start = time.monotonic()
     request = Talk(
         arguments.img_path,
@@ -60,6 +64,7 @@ def call_talk(arguments) -> int:
         arguments.edited,
         arguments.seed,
         pipeline,
+        rest=Path(arguments.source_3DMM) if arguments.source_3DMM else None,
     )
     for path in talk(request, arguments.save_path):
         print(path)

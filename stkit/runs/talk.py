@@ -26,7 +26,7 @@ from stkit.voice.pipeline import StyleEPipeline
 from stkit.voice.sound import RATE, read_sound, sound_url
 from stkit.voice.speakers import say, speakers_for
 from stkit.voice.speaking import WEIGHTS, load_style_e, spoken_motion
-from stkit.voice.states import motion_of
+from stkit.voice.states import BETAS, motion_of
 
 MARK = "synthetic"  # written into each frame
 
@@ -37,7 +37,8 @@ class Talk:
     or `text` is spoken by an installed synthesiser; emotion: in words; pose: tracked parameters
     whose head turns are taken, or None: they are made; strength: of the emotion's words, 1 as
     trained; edited: show the run's last edit; pipeline: another Style-E; speaker: who speaks `text`
-    (see `speakers.say`), "": one that is installed.
+    (see `speakers.say`), "": one that is installed; rest: tracked parameters whose first frame is
+    the face at rest, on which speech is added.
     """
 
     head: str
@@ -50,6 +51,7 @@ class Talk:
     seed: int = 0
     pipeline: Path = WEIGHTS
     speaker: str = ""
+    rest: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ def speak(request: Talk) -> Spoken:
     pipe: StyleEPipeline = load_style_e(request.pipeline)
     pose = None if request.pose is None else _pose_of(request.pose)
     states = pipe(sound, request.emotion, request.seed, text_guidance=request.strength, pose=pose)
+    if request.rest:
+        states[:, :BETAS] += read_tracked(request.rest).beta[0]
     return Spoken(sound, states)
 
 

@@ -41,6 +41,7 @@ NUMBERS = {  # rows of the table that are about the model alone
     "style-e: closures found": "closures_found",
     "style-e: closures that are false": "closures_false",
     "style-e: lag in frames": "lag",
+    "style-e: how much less than the teacher's the upper face moves": "upper_face",
 }
 MOST_FRAMES = 2000  # of a film
 FILM_LAGS = 10
@@ -202,10 +203,10 @@ def table(file: Path) -> str:
         lines.append(_row(name, [f"{scores[p]:.2f}" for p in parts]))
     for kind in KINDS:
         if seeds := record[kind]:
-            lines.append(_row(kind, [_over([s[p]["mouth"] for s in seeds]) for p in parts]))
+            lines.append(_row(kind, [spread_of([s[p]["mouth"] for s in seeds]) for p in parts]))
     seeds = record["style-e"]
     for title, name in NUMBERS.items():
-        lines.append(_row(title, [_over([s[p][name] for s in seeds]) for p in parts]))
+        lines.append(_row(title, [spread_of([s[p][name] for s in seeds]) for p in parts]))
     return "\n".join(lines)
 
 
@@ -213,7 +214,7 @@ def _row(title: str, cells: list[str]) -> str:
     return f"| {title} | " + " | ".join(cells) + " |"
 
 
-def _over(values: list[float]) -> str:
+def spread_of(values: list[float]) -> str:
     """The mean over seeds, and from where to where they go."""
     middle = sum(values) / len(values)
     if len(values) == 1:

@@ -13,7 +13,7 @@ TALK_OPTIONS = {
     "--text": "what is said, in words, by an installed synthesiser (flite, espeakng-loader)",
     "--style_e_source": "the emotion, in words, such as 'she is furious' (default: none)",
     "--pose_path": "tracked parameters whose head turns are taken (default: turns are made too)",
-    "--source_3DMM": "tracked parameters whose first frame is the face at rest (default: the head's)",
+    "--source_3DMM": "tracked parameters whose first frame is the face at rest (default: its own)",
     "--art_style_id": "an art style: Style-A is not built yet, so this is refused",
     "--style_e": "the folder of another Style-E pipeline (default: the one that ships, a stand-in)",
 }

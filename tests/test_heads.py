@@ -282,7 +282,7 @@ def test_nets_answer_no_further_than_the_training_went(gaussians, tmp_path):
     beta, pose = torch.full((64,), 0.2), torch.zeros(6)
     inside = head.canonical(beta, pose)
     assert torch.equal(inside.colors, free.canonical(beta, pose).colors)
-    far, edge = torch.full((64,), 2.0), torch.full((64,), 0.35)
+    far, edge = torch.full((64,), 2.0), head.beta_high.clone()
     assert torch.equal(head.canonical(far, pose).colors, head.canonical(edge, pose).colors)
     assert (head.canonical(far, pose).means - head.canonical(edge, pose).means).abs().max() > 0.01
     head.save(tmp_path / "head.safetensors")

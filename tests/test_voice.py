@@ -40,6 +40,7 @@ from stkit.voice.speaking import WEIGHTS, load_style_e
 from stkit.voice.states import BETAS, CHANNELS, motion_of, mouth_channels, state_of
 from stkit.voice.training import Settings, Training
 from stkit.voice.visemes import CLOSURE, VISEMES, mouth_of_phones
+from stkit.voice.words import varied, widen
 
 GOLDEN = Path(__file__).parent / "mel_golden.npz"  # librosa 0.11.0's mel of a chirp with noise
 
@@ -368,9 +369,8 @@ def test_changed_spectrograms_stay_in_range_and_differ():
 @pytest.mark.parametrize("diffusion", [True, False])
 def test_training_learns_stops_and_goes_on(tmp_path, diffusion):
     write(small_corpus(), tmp_path / "training.safetensors")
-    settings = Settings(
-        tmp_path / "style-e", tmp_path, steps=6, batch=4, width=32, diffusion=diffusion
-    )
+    small = {"steps": 6, "batch": 4, "width": 32, "word_steps": 2}
+    settings = Settings(tmp_path / "style-e", tmp_path, diffusion=diffusion, **small)
     first = Training(settings)
     first.run(deadline=0.0)  # time is up after one step
     assert first.state.step == 1
@@ -381,6 +381,15 @@ def test_training_learns_stops_and_goes_on(tmp_path, diffusion):
     assert load_style_e(folder).config.diffusion == diffusion
     states = load_style_e(folder)(torch.from_numpy(tone(1)[0]).float(), "happy", steps=2)
     assert torch.isfinite(motion_of(states)[0]).all()
+
+
+def test_words_that_mean_nothing_are_looked_past(pipe):
+    rng = random.Random(0)
+    happy = phrasing.Feeling("happy", 3)
+    assert len({varied(happy, rng) for _ in range(50)}) > 40
+    wider = widen(pipe.text, pipe.tokenizer, seed=0, steps=3)
+    before, after = (dict(t.named_parameters()) for t in (pipe.text, wider))
+    assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
 # ---- scores

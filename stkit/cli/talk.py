@@ -6,6 +6,7 @@ from pathlib import Path
 from stkit.errors import RequestError
 from stkit.runs.dialogue import converse, film, read_script
 from stkit.runs.talk import Talk, talk
+from stkit.voice.pipeline import TEXT_GUIDANCE
 from stkit.voice.speaking import WEIGHTS
 
 TALK_OPTIONS = {
@@ -30,7 +31,8 @@ def add_talk(commands) -> None:
     talking.add_argument("--dialogue", type=Path, help=script)
     for option, text in TALK_OPTIONS.items():
         talking.add_argument(option, help=text)
-    talking.add_argument("--strength", type=float, default=1.0, help="of the emotion; 0: none")
+    pushes = "how hard the emotion's words push; 0: not at all (%(default)s)"
+    talking.add_argument("--strength", type=float, default=TEXT_GUIDANCE, help=pushes)
     talking.add_argument("--edited", action="store_true", help="show the run's last edit")
     talking.add_argument("--seed", type=int, default=0, help="of habits, blinks and nods")
     talking.add_argument(

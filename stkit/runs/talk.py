@@ -22,7 +22,7 @@ from stkit.runs.shipped import MARA, ShippedRun
 from stkit.runs.source import Source
 from stkit.viewers.page import save_avatar
 from stkit.voice.mel import FRAME_RATE
-from stkit.voice.pipeline import StyleEPipeline
+from stkit.voice.pipeline import TEXT_GUIDANCE, StyleEPipeline
 from stkit.voice.sound import RATE, read_sound, sound_url
 from stkit.voice.speakers import say, speakers_for
 from stkit.voice.speaking import WEIGHTS, load_style_e, spoken_motion
@@ -33,12 +33,13 @@ MARK = "synthetic"  # written into each frame
 
 @dataclass(frozen=True)
 class Talk:
-    """What is asked for. head: a run's name, 'mara', a video, or 'synthetic:SEED'; sound: a file,
-    or `text` is spoken by an installed synthesiser; emotion: in words; pose: tracked parameters
-    whose head turns are taken, or None: they are made; strength: of the emotion's words, 1 as
-    trained; edited: show the run's last edit; pipeline: another Style-E; speaker: who speaks `text`
-    (see `speakers.say`), "": one that is installed; rest: tracked parameters whose first frame is
-    the face at rest, on which speech is added.
+    """What is asked for.
+
+    head: a run's name, 'mara', a video, or 'synthetic:SEED'; sound: a file, or `text` is spoken by
+    an installed synthesiser, as `speaker` (see `speakers.say`; "": one that is there); emotion: in
+    words, and strength: how hard they push; pose: tracked parameters whose head turns are taken, or
+    None: they are made; rest: tracked parameters whose first frame is the face at rest, on which
+    speech is added; edited: show the run's last edit; pipeline: another Style-E.
     """
 
     head: str
@@ -46,7 +47,7 @@ class Talk:
     text: str = ""
     emotion: str = ""
     pose: Path | None = None
-    strength: float = 1.0
+    strength: float = TEXT_GUIDANCE
     edited: bool = False
     seed: int = 0
     pipeline: Path = WEIGHTS

@@ -46,7 +46,7 @@ NUMBERS = {  # rows of the table that are about the model alone
 MOST_FRAMES = 2000  # of a film
 FILM_LAGS = 10
 RIDGE_FRAMES, RIDGE_COPIES = 34_500, 2  # 23 minutes, each three times, as first measured
-EMOTION_CLIPS = 12  # sentences that are spoken with every emotion
+EMOTION_CLIPS = 6  # sentences that are spoken with every emotion
 JUDGED_BY = 30  # speeches that the judge of emotions learns from
 
 

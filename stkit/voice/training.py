@@ -25,6 +25,7 @@ from stkit.voice.losses import motion_loss
 from stkit.voice.networks import PAST, MotionDenoiser, SpeechEncoder
 from stkit.voice.phrasing import sentence, taught_sentences
 from stkit.voice.pipeline import NOISE_LEVELS, StyleEPipeline, new_schedule
+from stkit.voice.words import widen
 
 TEXT_LENGTH = 48  # tokens
 NO_PAST = 0.3  # of the windows do not know the frames before
@@ -35,7 +36,8 @@ EMA_DECAY = 0.999
 
 @dataclass(frozen=True)
 class Settings:
-    """Where, how much, and how fast. diffusion: predict from noise; without it the same networks
+    """Where, how much, and how fast. word_steps: of the text encoder afterwards, see `words`.
+    diffusion: predict from noise; without it the same networks
     predict motion from sound and words alone, in one step.
     """
 
@@ -45,6 +47,7 @@ class Settings:
     batch: int = 64
     rate: float = 6e-4
     width: int = 256
+    word_steps: int = 1500
     seed: int = 0
     diffusion: bool = True
 
@@ -103,10 +106,11 @@ class Training:
 
     def _save(self, folder: Path) -> None:
         scale = self.batches.scale
+        text = widen(self.text, self.tokenizer, self.settings.seed, self.settings.word_steps)
         pipe = StyleEPipeline(
             self.speech,
             self.denoiser,
-            self.text,
+            text,
             self.tokenizer,
             self.schedule,
             scale.mean.tolist(),

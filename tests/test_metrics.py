@@ -101,6 +101,10 @@ def test_clip_compares_pictures_and_captions(monkeypatch, tmp_path):
     write_tiny_clip(assets.expected_path("clip_vit_l14"))
     same = learned.clip_scores(image(0), image(0), "a", "face")
     assert same.clip_image == pytest.approx(1, abs=1e-5) and abs(same.clip_ds) < 1e-5
+    agreement = learned.clip_agreement(image(0), ["a", "face"])
+    assert agreement is not None
+    assert len(agreement) == 2
+    assert agreement[0] != agreement[1]
     other = learned.clip_scores(image(0), image(1), "a", "face")
     back = learned.clip_scores(image(1), image(0), "face", "a")
     assert other.clip_image < 0.9999 and abs(other.clip_s) <= 1

@@ -23,7 +23,7 @@ from stkit.runs.stages import track
 from stkit.runs.talk import Talk, talk
 from stkit.voice import augment, baselines, lip_scores, phrasing
 from stkit.voice.acting import Direction, Speech, act
-from stkit.voice.annotation import annotate, units_of
+from stkit.voice.annotation import annotate, units_of, units_of_openface
 from stkit.voice.batches import Batches
 from stkit.voice.corpus import Corpus, collect, speech_of, write
 from stkit.voice.emotion_judge import EmotionJudge
@@ -257,12 +257,23 @@ def test_annotation_reads_the_units_that_were_acted():
             continue
         shown = {unit for unit, x in wanted.items() if x > 0.3}
         assert shown <= set(found), name
-    sentences = annotate(beta, phrasing.Feeling("contempt", 2))
+    found = units_of(beta)
+    sentences = annotate(found, phrasing.Feeling("contempt", 2))
     assert len(sentences) == 5
     longest = annotate(
-        beta, phrasing.Feeling("contempt", 2), rank=lambda texts: list(map(len, texts))
+        found, phrasing.Feeling("contempt", 2), rank=lambda texts: list(map(len, texts))
     )
     assert list(map(len, longest)) == sorted(map(len, longest), reverse=True)
+
+
+def test_openface_says_which_units_show(tmp_path):
+    file = tmp_path / "clip.csv"
+    file.write_text("frame, AU12_r, AU06_r, AU04_r\n1, 5.0, 2.0, 0.0\n2, 3.0, 2.0, 0.1\n")
+    assert units_of_openface(file) == {6: pytest.approx(0.4), 12: pytest.approx(0.8)}
+    for content in ("frame\n1\n", "", " AU12_r\nmuch\n"):
+        file.write_text(content)
+        with pytest.raises(ValueError, match="clip.csv"):
+            units_of_openface(file)
 
 
 # ---- the network

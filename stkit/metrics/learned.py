@@ -77,6 +77,22 @@ def clip_scores(image: Tensor, edited: Tensor, before: str, after: str) -> ClipS
     return ClipScores(_cosine(i1, t1), _cosine(i1 - i0, t1 - t0), _cosine(i0, i1))
 
 
+def clip_agreement(image: Tensor, sentences: list[str]) -> list[float] | None:
+    """How well each sentence fits a picture (H, W, 3), by CLIP ViT-L/14 (cosine); None where its
+    folder is not on this machine.
+    """
+    folder = asset_path("clip_vit_l14")
+    if folder is None:
+        return None
+    model, tokenizer = _clip(folder)
+    tokens = tokenizer(sentences, padding=True, truncation=True, return_tensors="pt")
+    pixels = _clip_pixels(image[None], model.config.vision_config.image_size)
+    with torch.no_grad():
+        picture = nn.functional.normalize(model.get_image_features(pixels).pooler_output, dim=-1)
+        words = nn.functional.normalize(model.get_text_features(**tokens).pooler_output, dim=-1)
+    return (words @ picture[0]).tolist()
+
+
 @lru_cache(maxsize=1)
 def _clip(folder: Path) -> tuple[Any, Any]:
     """CLIP and its tokenizer from a folder."""

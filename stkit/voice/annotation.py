@@ -5,15 +5,19 @@ sentences are written by GPT-3 and ranked by CLIP; here by a small grammar, and 
 units a sentence names, or by any ranking that is handed in.
 """
 
+import csv
 import random
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.optimize import nnls
 from torch import Tensor
 
+from stkit.errors import RequestError
+from stkit.io.untrusted import guard
 from stkit.voice.emotions import UNITS, face_of
 from stkit.voice.phrasing import Feeling, best_sentences
 
@@ -36,12 +40,31 @@ def units_of(beta: Tensor) -> dict[int, float]:
     return {unit: float(x) for unit, x in zip(UNITS, amounts) if x > LEAST}
 
 
-def annotate(
-    beta: Tensor, feeling: Feeling, seed: int = 0, rank: Ranking | None = None
-) -> list[str]:
-    """Five sentences for a clip with expressions beta (F, 64) whose emotion is known.
-
-    rank(sentences) gives each a score, such as CLIP's agreement with a frame; without it those that
-    name most of the units come first.
+def units_of_openface(path: Path) -> dict[int, float]:
+    """Mean intensity of each action unit, 0 to 1, in a CSV of OpenFace (columns AU01_r and so on,
+    0 to 5). Raises ValueError naming the file.
     """
-    return best_sentences(feeling, units_of(beta), random.Random(seed), SENTENCES, rank)
+    rows = guard(path, lambda: list(csv.DictReader(path.read_text().splitlines())))
+    columns = {unit: f"AU{unit:02}_r" for unit in UNITS}
+    names = {name.strip(): name for name in (rows[0] if rows else {})}
+    known = {unit: names[name] for unit, name in columns.items() if name in names}
+    if not known:
+        raise RequestError(f"{path}: has no column such as AU01_r; is it OpenFace's?")
+    found = guard(path, lambda: {unit: _mean(rows, name) for unit, name in known.items()})
+    return {unit: x for unit, x in found.items() if x > LEAST}
+
+
+def _mean(rows: list[dict[str, str]], name: str) -> float:
+    """Mean of a column of intensities, 0 to 5, as 0 to 1."""
+    return sum(float(row[name]) for row in rows) / len(rows) / 5
+
+
+def annotate(
+    units: dict[int, float], feeling: Feeling, seed: int = 0, rank: Ranking | None = None
+) -> list[str]:
+    """Five sentences for a clip that shows these action units and whose emotion is known.
+
+    rank(sentences) gives each a score, such as `metrics.learned.clip_agreement` with a frame;
+    without it those that name most of the units come first.
+    """
+    return best_sentences(feeling, units, random.Random(seed), SENTENCES, rank)

@@ -36,7 +36,7 @@ from stkit.voice.states import motion_of, mouth_channels, state_of
 
 HELD_OUT_PARTS = ("sentences", "voices", "slt")
 RECORDING = "recording"
-KINDS = ("without diffusion", "style-e")
+KINDS = ("style-e", "without diffusion")
 NUMBERS = {  # rows of the table that are about the model alone
     "style-e: closures found": "closures_found",
     "style-e: closures that are false": "closures_false",

@@ -36,7 +36,7 @@ from stkit.voice.phones import CONSONANTS, IPA, VOWELS, Phone, known, phones_of_
 from stkit.voice.pipeline import StyleEPipeline, new_schedule
 from stkit.voice.sentences import Sentences
 from stkit.voice.sound import LONGEST, RATE, SoundError, read_sound
-from stkit.voice.speaking import WEIGHTS, load_style_e
+from stkit.voice.speaking import WEIGHTS, load_style_e, with_blinks
 from stkit.voice.states import BETAS, CHANNELS, motion_of, mouth_channels, state_of
 from stkit.voice.training import Settings, Training
 from stkit.voice.visemes import CLOSURE, VISEMES, mouth_of_phones
@@ -435,6 +435,15 @@ def test_errors_of_lips_and_of_the_upper_face():
     gap = torch.rand(80, generator=torch.Generator().manual_seed(0))
     others = [torch.rand(80, generator=torch.Generator().manual_seed(k)) for k in range(1, 21)]
     assert lip_scores.sync_margin(gap, gap, others) > 0.8
+
+
+def test_blinks_are_counted_and_drawn():
+    states = torch.zeros(250, CHANNELS)
+    assert lip_scores.blinks(states[:, :BETAS]) == 0
+    blinking = with_blinks(states, seed=1)
+    assert lip_scores.blinks(blinking[:, :BETAS]) >= 2  # in ten seconds
+    assert torch.equal(blinking, with_blinks(states, seed=1))
+    assert blinking[:, state_column("jawOpen")].abs().max() == 0
 
 
 def test_a_mouth_that_never_closes_finds_nothing_and_one_that_always_does_is_false():

@@ -25,7 +25,7 @@ from stkit.voice.mel import FRAME_RATE
 from stkit.voice.pipeline import TEXT_GUIDANCE, StyleEPipeline
 from stkit.voice.sound import RATE, read_sound, sound_url
 from stkit.voice.speakers import say, speakers_for
-from stkit.voice.speaking import WEIGHTS, load_style_e, spoken_motion
+from stkit.voice.speaking import WEIGHTS, load_style_e, spoken_motion, with_blinks
 from stkit.voice.states import BETAS, motion_of
 
 MARK = "synthetic"  # written into each frame
@@ -71,7 +71,7 @@ def speak(request: Talk) -> Spoken:
     states = pipe(sound, request.emotion, request.seed, text_guidance=request.strength, pose=pose)
     if request.rest:
         states[:, :BETAS] += read_tracked(request.rest).beta[0]
-    return Spoken(sound, states)
+    return Spoken(sound, with_blinks(states, request.seed))
 
 
 def talk(request: Talk, save: Path) -> list[Path]:

@@ -41,7 +41,7 @@ NUMBERS = {  # rows of the table that are about the model alone
     "style-e: closures found": "closures_found",
     "style-e: closures that are false": "closures_false",
     "style-e: lag in frames": "lag",
-    "style-e: how much less than the teacher's the upper face moves": "upper_face",
+    "style-e: blinks, beside one of the teacher's": "blinks",
 }
 MOST_FRAMES = 2000  # of a film
 FILM_LAGS = 10
@@ -87,8 +87,8 @@ def mouth_score(way: Callable[[Tensor], Tensor], part: list[Spoken]) -> float:
 
 def lip_numbers(speak: Callable[[Tensor], Tensor], part: list[Spoken]) -> dict[str, float]:
     """Correlation of the eight channels and of the opening, closures found and false (shares), the
-    lag in frames, the error of lip points (square millimetres) and how much less than the teacher's
-    the upper face moves: of motions speak(mel) (F, 64).
+    lag in frames, the error of lip points (square millimetres), blinks beside one of the teacher's,
+    and how much less than the teacher's the upper face moves: of motions speak(mel) (F, 64).
     """
     betas = [speak(s.mel) for s in part]
     channels = lip_scores.correlation(
@@ -108,8 +108,13 @@ def lip_numbers(speak: Callable[[Tensor], Tensor], part: list[Spoken]) -> dict[s
         "closures_false": sum(a for a, _ in false) / max(sum(n for _, n in false), 1),
         "lag": lip_scores.lag(both[0][:, 0], both[1][:, 0]),
         "lip_vertex_error": _mean([lip_scores.lip_vertex_error(b, s.beta) for b, s in pairs]),
+        "blinks": sum(map(lip_scores.blinks, betas)) / _teacher_blinks(part),
         "upper_face": _mean([lip_scores.upper_face_deviation(b, s.beta) for b, s in pairs]),
     }
+
+
+def _teacher_blinks(part: list[Spoken]) -> int:
+    return max(1, sum(lip_scores.blinks(s.beta) for s in part))
 
 
 def _mean(values: list[float]) -> float:

@@ -67,7 +67,7 @@ def act(speech: Speech, direction: Direction) -> Tensor:
     beta[:, names.index("browInnerUp")] += 0.35 * accents
     for column in emotions.columns("browOuterUp"):
         beta[:, column] += 0.3 * accents
-    blink = _blinks(frames, draw)
+    blink = blinks(frames, draw)
     for column in emotions.columns("eyeBlink"):
         beta[:, column] += blink
     for column in emotions.columns("eyeSquint") + emotions.columns("eyeWide"):
@@ -111,7 +111,7 @@ def _accents(stress: Tensor, draw: torch.Generator) -> Tensor:
     return bumps.sum(1).clamp_max(1)
 
 
-def _blinks(frames: int, draw: torch.Generator) -> Tensor:
+def blinks(frames: int, draw: torch.Generator) -> Tensor:
     """How far both lids are closed (F,)."""
     times = (torch.arange(frames) + 0.5) / FRAME_RATE
     blink, at = torch.zeros(frames), float(_between((0.3, 2.0), (1,), draw))

@@ -6,7 +6,8 @@ None of these is LSE-C or LSE-D of SyncNet, whose weights the kit does not have.
 import torch
 from torch import Tensor
 
-from stkit.voice.emotions import upper_face_columns
+from stkit.voice.acting import SHUT
+from stkit.voice.emotions import columns, upper_face_columns
 from stkit.voice.lips import lip_gaps, lip_points
 from stkit.voice.states import BETAS
 
@@ -43,6 +44,13 @@ def upper_face_deviation(found: Tensor, truth: Tensor) -> float:
     """
     upper = upper_face_columns()
     return float((truth[:, upper].std(0) - found[:, upper].std(0)).mean())
+
+
+def blinks(beta: Tensor) -> int:
+    """How many times the lids close in beta (F, 64)."""
+    lids = beta[:, columns("eyeBlink")].mean(1)
+    shut = lids > SHUT / 2
+    return int((shut[1:] & ~shut[:-1]).sum())
 
 
 def sync_margin(seen: Tensor, own: Tensor, others: list[Tensor]) -> float:

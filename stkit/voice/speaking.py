@@ -18,6 +18,8 @@ from stkit.errors import MissingFileError
 from stkit.face_models.transfer import carry_expressions
 from stkit.geometry import so3_exp, so3_log
 from stkit.io.tensors import read_json
+from stkit.voice.acting import blinks
+from stkit.voice.emotions import columns
 from stkit.voice.mel import FRAME_RATE
 from stkit.voice.networks import MotionDenoiser, SpeechEncoder
 from stkit.voice.pipeline import StyleEPipeline, new_schedule
@@ -56,8 +58,17 @@ def tracked_speech(path: Path, emotion: str = "", seed: int = 0) -> Tracked:
     Raises SoundError naming the file.
     """
     states = load_style_e()(read_sound(path), emotion, seed)
-    beta, pose = motion_of(states)
+    beta, pose = motion_of(with_blinks(states, seed))
     return Tracked(beta, pose[:, :3], even_times(len(beta), FRAME_RATE), str(path))
+
+
+def with_blinks(states: Tensor, seed: int) -> Tensor:
+    """States (F, 71) with the teacher's blinks: the model that ships does not blink by itself."""
+    lids = columns("eyeBlink")
+    drawn = blinks(len(states), torch.Generator().manual_seed(seed))[:, None]
+    blinking = states.clone()
+    blinking[:, lids] = torch.maximum(states[:, lids], drawn)
+    return blinking
 
 
 def spoken_motion(subject: Capture, states: Tensor) -> Motion:

@@ -12,6 +12,7 @@ extensions = [
     "sphinx-mathjax-offline",
 ]
 nb_execution_mode = "off"  # `stkit.runs.site` has executed them
+nb_render_markdown_format = "myst"  # tables in the outputs of cells
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3

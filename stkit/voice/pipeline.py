@@ -55,25 +55,9 @@ class StyleEPipeline(DiffusionPipeline):
         """In whose units the denoiser works."""
         return Scale(torch.tensor(self.config.mean), torch.tensor(self.config.deviation))
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        sound: Tensor,
-        text: str = "",
-        seed: int = 0,
-        steps: int = STEPS,
-        speech_guidance: float = SPEECH_GUIDANCE,
-        text_guidance: float = TEXT_GUIDANCE,
-        pose: Tensor | None = None,
-    ) -> Tensor:
-        """States (F, 71), 25 frames a second, of a sound (N,) of 16 kHz spoken as `text` says.
-
-        Guidance follows x = x(0, 0) + s_a [x(a, 0) - x(0, 0)] + s_t [x(a, T) - x(a, 0)] with a for
-        sound and T for text; at s_a = s_t = 1 it is x(a, T). pose (F, 6): given, not made.
-        """
-        return self.states(
-            mel_spectrogram(sound), text, seed, steps, speech_guidance, text_guidance, pose
-        )
+    def __call__(self, sound: Tensor, text: str = "", seed: int = 0, **options: Any) -> Tensor:
+        """States (F, 71), 25 frames a second, of a sound (N,) of 16 kHz; see `states`."""
+        return self.states(mel_spectrogram(sound), text, seed, **options)
 
     @torch.no_grad()
     def states(
@@ -86,7 +70,11 @@ class StyleEPipeline(DiffusionPipeline):
         text_guidance: float = TEXT_GUIDANCE,
         pose: Tensor | None = None,
     ) -> Tensor:
-        """The same for a spectrogram (T, 80)."""
+        """States (F, 71), 25 frames a second, of a spectrogram (T, 80) spoken as `text` says.
+
+        Guidance follows x = x(0, 0) + s_a [x(a, 0) - x(0, 0)] + s_t [x(a, T) - x(a, 0)] with a for
+        sound and T for text; at s_a = s_t = 1 it is x(a, T). pose (F, 6): given, not made.
+        """
         frames = frame_count(mel)
         windows = -(-frames // NEW)
         codes = self.speech_codes(mel, windows * NEW)

@@ -27,13 +27,15 @@ from stkit.voice.sound import read_sound
 from stkit.voice.states import motion_of
 
 WEIGHTS = Path(__file__).parent / "weights"
+NUMBERS = ("mean", "deviation", "diffusion")  # of a pipeline's own configuration
 
 
 @lru_cache(maxsize=2)
 def load_style_e(folder: Path = WEIGHTS) -> StyleEPipeline:
-    """A trained pipeline. Raises RequestError naming the folder if it is none."""
+    """A trained pipeline. Raises MissingFileError naming the folder if it is none."""
     index = read_json(folder / "model_index.json")
-    if index.get("_class_name") != StyleEPipeline.__name__:
+    ours = index.get("_class_name") == StyleEPipeline.__name__
+    if not ours or not all(name in index for name in NUMBERS):
         raise MissingFileError(f"{folder}: holds no Style-E pipeline (model_index.json)")
     remedy = "Give a folder that `python -m stkit.voice.training` wrote."
     return load_or_explain(lambda: _parts(folder, index), "Style-E's", str(folder), remedy)
@@ -48,7 +50,7 @@ def _parts(folder: Path, index: dict) -> StyleEPipeline:
         CLIPTextModel.from_pretrained(folder / "text", dtype=torch.float32, **safe),
         CLIPTokenizer.from_pretrained(folder / "tokenizer"),
         new_schedule(),
-        *(index[name] for name in ("mean", "deviation", "diffusion")),
+        *(index[name] for name in NUMBERS),
     )
 
 

@@ -37,13 +37,13 @@ EMA_DECAY = 0.999
 @dataclass(frozen=True)
 class Settings:
     """Where, how much, and how fast. word_steps: of the text encoder afterwards, see `words`.
-    diffusion: predict from noise; without it the same networks
-    predict motion from sound and words alone, in one step.
+    diffusion: predict from noise; without it the same networks predict motion from sound and words
+    alone, in one step.
     """
 
     folder: Path
     corpus: Path
-    steps: int = 24_000
+    steps: int = 4_000
     batch: int = 64
     rate: float = 6e-4
     width: int = 256

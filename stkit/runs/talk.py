@@ -134,9 +134,13 @@ def _pose_of(path: Path) -> Tensor:
 
 
 def marked(frames: np.ndarray) -> np.ndarray:
-    """Frames (F, H, W, 3) uint8 with the word 'synthetic' in a lower corner."""
-    height = frames.shape[1]
-    stamp = Image.new("L", (frames.shape[2], height))
-    ImageDraw.Draw(stamp).text((6, height - 14), MARK, fill=255)
-    shown = np.asarray(stamp)[..., None] > 127
-    return np.where(shown, np.uint8(110), frames)
+    """Frames (F, H, W, 3) uint8 with the word 'synthetic', white on dark, in the lower left
+    corner.
+    """
+    left, top, right, bottom = ImageDraw.Draw(Image.new("L", (1, 1))).textbbox((0, 0), MARK)
+    label = Image.new("L", (int(right - left) + 8, int(bottom - top) + 8), 40)
+    ImageDraw.Draw(label).text((4 - left, 4 - top), MARK, fill=255)
+    stamp = np.asarray(label)[..., None]
+    out = frames.copy()
+    out[:, -stamp.shape[0] :, : stamp.shape[1]] = stamp
+    return out

@@ -4,7 +4,13 @@ import json
 import time
 from pathlib import Path
 
-from stkit.cli.options import CLOWN, EDITOR_HELP, PROFILE_HELP
+from stkit.cli.options import (
+    CLOWN,
+    EDITOR_HELP,
+    PROFILE_HELP,
+    add_art_options,
+    asked_drawing,
+)
 from stkit.errors import MissingFileError, RequestError
 from stkit.io.tensors import write_text
 from stkit.runs.folders import run_folder
@@ -43,6 +49,7 @@ def add_run(commands) -> None:
     run.add_argument("--editor", default="paint", help=EDITOR_HELP)
     for option, text in RUN_OPTIONS.items():
         run.add_argument(option, help=text)
+    add_art_options(run)
     run.add_argument(
         "--device",
         default="auto",
@@ -81,8 +88,12 @@ def call_run(arguments) -> int:
         held_out=arguments.held_out or "end",
         device=arguments.device,
     )
+    drawing = asked_drawing(arguments)
     request = (arguments.prompt, arguments.editor, arguments.driver)
     path = run_road(road, *request) if arguments.notebooks else road.everything(*request)
+    if drawing:
+        road.art(drawing, arguments.driver)
+        write_page(road.run)
     print(f"\ndone in {time.monotonic() - start:.0f} s. Open {path}")
     return 0
 

@@ -3,19 +3,20 @@
 import time
 from pathlib import Path
 
+from stkit.cli.options import add_art_options, asked_drawing
 from stkit.errors import RequestError
 from stkit.runs.dialogue import converse, film, read_script
 from stkit.runs.talk import Talk, talk
 from stkit.voice.pipeline import TEXT_GUIDANCE
 from stkit.voice.speaking import WEIGHTS
 
+SMALLEST, LARGEST = 64, 2048  # pixels of a film
 TALK_OPTIONS = {
     "--wav_path": "what is said: a wav, mp3, or a video with sound",
     "--text": "what is said, in words, by an installed synthesiser (flite, espeakng-loader)",
     "--style_e_source": "the emotion, in words, such as 'she is furious' (default: none)",
     "--pose_path": "tracked parameters whose head turns are taken (default: turns are made too)",
     "--source_3DMM": "tracked parameters whose first frame is the face at rest (default: its own)",
-    "--art_style_id": "an art style: Style-A is not built yet, so this is refused",
     "--style_e": "the folder of another Style-E pipeline (default: the one that ships, a stand-in)",
 }
 
@@ -33,6 +34,9 @@ def add_talk(commands) -> None:
         talking.add_argument(option, help=text)
     pushes = "how hard the emotion's words push; 0: not at all (%(default)s)"
     talking.add_argument("--strength", type=float, default=TEXT_GUIDANCE, help=pushes)
+    add_art_options(talking)
+    size = "width and height of the film in pixels (default: those that the head was tracked at)"
+    talking.add_argument("--size", type=int, default=0, help=size)
     talking.add_argument("--edited", action="store_true", help="show the run's last edit")
     talking.add_argument("--seed", type=int, default=0, help="of habits, blinks and nods")
     talking.add_argument(
@@ -53,8 +57,8 @@ def call_talk(arguments) -> int:
         raise RequestError("give --img_path, whose head speaks, or --dialogue, a script")
     if bool(arguments.wav_path) == bool(arguments.text):
         raise RequestError("give --wav_path or --text: one says what is spoken")
-    if arguments.art_style_id:
-        raise RequestError("--art_style_id: Style-A is not built yet; leave it out")
+    if arguments.size and not SMALLEST <= arguments.size <= LARGEST:
+        raise RequestError(f"--size {arguments.size}: from {SMALLEST} to {LARGEST} pixels")
     start = time.monotonic()
     request = Talk(
         arguments.img_path,
@@ -67,6 +71,8 @@ def call_talk(arguments) -> int:
         arguments.seed,
         pipeline,
         rest=Path(arguments.source_3DMM) if arguments.source_3DMM else None,
+        art=asked_drawing(arguments),
+        size=arguments.size,
     )
     for path in talk(request, arguments.save_path):
         print(path)

@@ -19,6 +19,7 @@ TITLES = {
     "weights": "4 · Where may the edit be strong?",
     "edit": "5 · The edit",
     "animate": "6 · Animation",
+    "art": "7 · An art style",
 }
 MEANING = {
     "track.nme": "landmark reprojection error, share of the eye distance (all frames)",

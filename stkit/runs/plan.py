@@ -33,6 +33,7 @@ CODE = {  # the modules that make each stage's artifact; what they import counts
     "gaussians": ("stkit.heads.fit_gaussians", "stkit.capture.rig"),
     "edit": ("stkit.editing.loop", "stkit.diffusion.editors"),
     "animate": ("stkit.runs.reports.animation",),
+    "art": ("stkit.runs.reports.art",),
 }
 NEEDS = {"mesh": ("kaolin",), "gaussians": ("gsplat",), "edit": ("gsplat",)}  # on a GPU
 LARGEST_SEED = 2**63 - 1

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stkit import face_models
+from stkit.art.styled_head import Drawing
 from stkit.capture import Capture
 from stkit.capture.rig import calibration_files
 from stkit.diffusion.editors import get_editor
@@ -151,6 +152,26 @@ class Road(Reconstruction):
             self.plan.artifact("animate", about, inputs),
             "animate",
             lambda work: reports.animation(work, performers, count, seed, words, self.progress),
+        )
+
+    # ---- 07
+    def art(self, drawing: Drawing, driver: str | None = None) -> Path:
+        """Stage 07: the head in an art style in art/: clips, a sheet of angles and degrees, and an
+        avatar with the style. What moves it is named as for `animate`.
+        """
+        head, capture = self.gaussian_head(), self.capture()
+        inputs = {"head": self.plan.coloured().key}
+        leader = None
+        if driver:
+            road = self.driver_road(driver)
+            leader, inputs["driver"] = road.raw_capture(), road.plan.captured().key
+        about = {"drawing": drawing, "frames": self.settings.video_frames, "run": self.run}
+        performers = reports.Performers(head, None, capture, leader)
+        count = self.settings.video_frames
+        return self.made(
+            self.plan.artifact("art", about, inputs),
+            "art",
+            lambda work: reports.art(work, performers, drawing, count, self.run, self.progress),
         )
 
     def driver(self, driver: str = "") -> Capture:

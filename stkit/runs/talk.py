@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from stkit.art.styled_head import Drawing, StylableHead
 from stkit.driving.audio2face import write_audio2face
 from stkit.driving.live_link import write_live_link_motion
 from stkit.driving.motion import play
@@ -20,6 +21,7 @@ from stkit.runs.folders import is_run, slug
 from stkit.runs.road import Road
 from stkit.runs.shipped import MARA, ShippedRun
 from stkit.runs.source import Source
+from stkit.viewers.art_packing import ArtLook
 from stkit.viewers.page import save_avatar
 from stkit.voice.mel import FRAME_RATE
 from stkit.voice.pipeline import TEXT_GUIDANCE, StyleEPipeline
@@ -39,7 +41,8 @@ class Talk:
     an installed synthesiser, as `speaker` (see `speakers.say`; "": one that is there); emotion: in
     words, and strength: how hard they push; pose: tracked parameters whose head turns are taken, or
     None: they are made; rest: tracked parameters whose first frame is the face at rest, on which
-    speech is added; edited: show the run's last edit; pipeline: another Style-E.
+    speech is added; edited: show the run's last edit; pipeline: another Style-E; art: the art style
+    in which the head is drawn; size: pixels of the film, 0: as many as the head was tracked at.
     """
 
     head: str
@@ -53,6 +56,8 @@ class Talk:
     pipeline: Path = WEIGHTS
     speaker: str = ""
     rest: Path | None = None
+    art: Drawing | None = None
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,14 @@ def talk(request: Talk, save: Path) -> list[Path]:
     head = _shown(road, request.edited)
     capture = road.capture()
     motion = spoken_motion(capture, spoken.states)
-    frames = play(head, capture, motion, progress=bar)
+    camera = capture.camera.resized(request.size) if request.size else capture.camera
+    look = None
+    if request.art:
+        stylable = StylableHead(head, capture)
+        look = ArtLook(stylable, (request.art.style,), request.art)
+        frames = stylable.play(motion, request.art, camera, bar)
+    else:
+        frames = play(head, capture, motion, camera, bar)
     save.parent.mkdir(parents=True, exist_ok=True)
     write_video(save, marked(frames), FRAME_RATE, spoken.sound.numpy(), RATE)
     beta, pose = motion_of(spoken.states)
@@ -98,6 +110,7 @@ def talk(request: Talk, save: Path) -> list[Path]:
         frames=len(motion),
         fps=FRAME_RATE,
         sound=sound_url(spoken.sound),
+        art=look,
     )
     write_live_link_motion(beta, pose[:, :3], even_times(len(beta), FRAME_RATE), live_link)
     write_audio2face(beta, FRAME_RATE, audio2face)

@@ -21,6 +21,7 @@ from stkit.geometry import axis_angle_to_quat, nearest, quat_multiply, so3_exp
 from stkit.heads.gaussian import GaussianHead
 from stkit.render.gaussians import Gaussians
 from stkit.space import FramePose
+from stkit.viewers.art_packing import ArtLook, add_art
 from stkit.viewers.motion_basis import Attributes, MotionBasis, attributes, tolerances
 from stkit.viewers.packet import Packet
 from stkit.viewers.rest_packet import RestScene
@@ -72,12 +73,14 @@ def pack_head(
     alt: str = "",
     caption: str = "",
     fps: float = FPS,
+    art: ArtLook | None = None,
 ) -> Packet:
     """A head (and its edited twin) with up to `frames` frames of a motion (default: its own clip)
     and expression sliders.
 
     `components` of the motion are kept and rounded as finely as `limit` bytes (gzipped) allow. The
-    edited head moves as the head does. Raises ValueError if it is not a twin of the head (another
+    edited head moves as the head does. art: styles that the browser offers for the head. Raises
+    ValueError if it is not a twin of the head (another
     number of points), if there are too many components, or if the coarsest rounding is too large.
     """
     if edited is not None and len(edited.xyz) != len(head.xyz):
@@ -91,6 +94,8 @@ def pack_head(
     twins = _Twins.of(head, edited, capture)
     packet = twins.rest_scene(alt, caption).packet()
     packet.arrays["motion"] = _rigid_motion(capture, motion, index)
+    if art is not None:
+        add_art(packet, art, twins.order)
     _add_basis(packet, twins.basis(motion, index, sliders, components), limit)
     kept = min(components, len(index))
     packet.header["clip"] = {"frames": len(index), "fps": fps, "components": kept}

@@ -15,6 +15,7 @@ from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.tensors import write_text
 from stkit.metrics.pictures import psnr
+from stkit.viewers.art_packing import ArtLook
 from stkit.viewers.browser_twin import browser_gaussians
 from stkit.viewers.packet import Packet
 from stkit.viewers.packing import FPS, clip_frames, pack_head
@@ -62,24 +63,26 @@ def save_avatar(
     fps: float = FPS,
     sound: str = "",
     limit: int = LIMIT,
+    art: ArtLook | None = None,
 ) -> Avatar:
     """Write a self-contained page with playback, sliders, before/after wipe and weight overlay; at
     most `limit` bytes.
 
     frames: of the motion that are kept, evenly, shown `fps` a second. sound: a data URL of what the
-    head says meanwhile; then nothing plays before a person asks for it.
+    head says meanwhile; then nothing plays before a person asks for it. art: styles that the page
+    offers.
 
     The motion is rounded more coarsely until it fits. Raises ValueError if it does not.
     """
     subject = f"A talking head of {len(head.xyz)} 3D Gaussians"
     alt = f"{subject}, before and after the edit {prompt!r}." if prompt else f"{subject}."
     room = int((limit - len(SCRIPT.read_bytes()) - FRAME_BYTES - len(sound)) * BASE64_SHARE)
-    packet = pack_head(head, capture, edited, motion, frames, limit=room, alt=alt, fps=fps)
+    packet = pack_head(head, capture, edited, motion, frames, limit=room, alt=alt, fps=fps, art=art)
     if prompt:
         packet.header["looks"] = ["head", prompt][: len(packet.header["looks"])]
     if sound:
         packet.header["clip"]["sound"] = sound
-    packet.header["state"] = {"playing": not sound, "wipe": 0.5}
+    packet.header.setdefault("state", {}).update(playing=not sound, wipe=0.5)
     text = page(packet, title, prompt, editor, provenance)
     size = len(text.encode())
     if size > limit:

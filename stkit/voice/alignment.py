@@ -1,5 +1,8 @@
 """When each phone of a known sentence is spoken, by pocketsphinx (`pip install pocketsphinx`)."""
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 from torch import Tensor
 
@@ -8,6 +11,17 @@ from stkit.voice.phones import Phone, known
 from stkit.voice.sound import RATE
 
 FRAMES_A_SECOND = 100  # of pocketsphinx
+WIDE = {"beam": 1e-100, "pbeam": 1e-100, "wbeam": 1e-80}  # words are known: none is given up
+
+
+@lru_cache(maxsize=2)
+def decoder(**options: Any) -> Any:
+    """A decoder of pocketsphinx with its own English. Raises RequestError where it is missing."""
+    try:
+        from pocketsphinx import Decoder
+    except ImportError as e:
+        raise RequestError("phones are aligned by pocketsphinx: pip install pocketsphinx") from e
+    return Decoder(samprate=float(RATE), loglevel="FATAL", **options)
 
 
 def aligned(sound: Tensor, text: str) -> list[Phone]:
@@ -15,24 +29,15 @@ def aligned(sound: Tensor, text: str) -> list[Phone]:
 
     Raises RequestError where pocketsphinx is missing, does not know a word, or hears other words.
     """
-    try:
-        from pocketsphinx import Decoder
-    except ImportError as e:
-        raise RequestError("phones are aligned by pocketsphinx: pip install pocketsphinx") from e
     words = "".join(c if c.isalpha() or c == "'" else " " for c in text.lower())
     samples = (sound.numpy() * (2**15 - 1)).astype(np.int16).tobytes()
-    wide = {
-        "beam": 1e-100,
-        "pbeam": 1e-100,
-        "wbeam": 1e-80,
-    }  # the words are known: none is given up
-    decoder = Decoder(samprate=float(RATE), bestpath=False, loglevel="FATAL", **wide)
+    aligner = decoder(bestpath=False, **WIDE)
     try:
-        decoder.set_align_text(" ".join(words.split()))
-        _decode(decoder, samples)
-        decoder.set_alignment()
-        _decode(decoder, samples)
-        alignment = decoder.get_alignment()
+        aligner.set_align_text(" ".join(words.split()))
+        _decode(aligner, samples)
+        aligner.set_alignment()
+        _decode(aligner, samples)
+        alignment = aligner.get_alignment()
     except RuntimeError as e:
         raise RequestError(f"{text!r}: pocketsphinx does not hear these words ({e})") from e
     phones = []
@@ -43,7 +48,7 @@ def aligned(sound: Tensor, text: str) -> list[Phone]:
     return phones
 
 
-def _decode(decoder, samples: bytes) -> None:
-    decoder.start_utt()
-    decoder.process_raw(samples, full_utt=True)
-    decoder.end_utt()
+def _decode(listener: Any, samples: bytes) -> None:
+    listener.start_utt()
+    listener.process_raw(samples, full_utt=True)
+    listener.end_utt()

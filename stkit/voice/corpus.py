@@ -1,7 +1,8 @@
 """Made-up speech with the truth of its mouth: `python -m stkit.voice.corpus --folder runs/voice`.
 
-Needs espeak-ng and flite, see `speakers`. Some speakers and templates of sentences are never in the
-training part; they ask how well the model does with voices and words that it has not met.
+Needs espeak-ng and flite, see `speakers`, and a recorded voice, see `recordings`. Some speakers and
+templates of sentences are never in the training part; they ask how well the model does with voices
+and words that it has not met.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from stkit.progress import bar
 from stkit.voice.acting import Speech
 from stkit.voice.mel import FRAME_RATE, frame_count, mel_spectrogram
 from stkit.voice.phones import CLOSING, Phone
+from stkit.voice.recordings import recorded_voice
 from stkit.voice.sentences import Sentences
 from stkit.voice.speakers import Utterance, say
 from stkit.voice.visemes import mouth_of_phones
@@ -32,7 +34,7 @@ FLITE: list[str] = _VOICES["flite"]
 HELD_OUT_FLITE: list[str] = _VOICES["flite_held_out"]
 WORDS_A_MINUTE, PITCH, PITCH_RANGE = (130, 215), (15, 85), (25, 75)  # of espeak-ng
 THROAT = (0.85, 1.45)  # of flite's voices, which are three men: women and children as well
-FLITE_SHARE = 0.5  # of the training's utterances
+FLITE_SHARE, RECORDED_SHARE = 0.45, 0.15  # of the training's utterances
 TEST_MINUTES = 4.0  # of each test part
 PARTS = ("training", "sentences", "voices", "slt")
 
@@ -125,12 +127,14 @@ def flite_voices(voices: list[str], seed: int, held_out: bool) -> Iterator[Utter
 
 
 def mixed(seed: int, held_out: bool) -> Iterator[Utterance]:
-    """Sentences by all voices of the training."""
+    """Sentences by all voices of the training; with `held_out` by the made-up ones alone."""
     rng = random.Random(repr((seed, "mixed")))
     espeak = espeak_voices(VARIANTS, seed, held_out)
     flite = flite_voices(FLITE, seed + 1, held_out)
+    recorded = recorded_voice(seed + 2, THROAT)
+    shares = (1 - FLITE_SHARE - RECORDED_SHARE, FLITE_SHARE, 0 if held_out else RECORDED_SHARE)
     while True:
-        yield next(flite if rng.random() < FLITE_SHARE else espeak)
+        yield next(rng.choices((espeak, flite, recorded), shares)[0])
 
 
 def parts(seed: int, hours: float) -> dict[str, tuple[Iterator[Utterance], float]]:

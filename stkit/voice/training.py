@@ -16,7 +16,14 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from stkit.diffusion.byte_pairs import save_tokenizer
-from stkit.diffusion.learning import Optimisation, State, millions, optimise, training_record
+from stkit.diffusion.learning import (
+    Optimisation,
+    State,
+    millions,
+    optimise,
+    quick_precision,
+    training_record,
+)
 from stkit.diffusion.tiny.models import new_text_encoder
 from stkit.progress import bar
 from stkit.voice.batches import Batch, Batches
@@ -25,6 +32,7 @@ from stkit.voice.losses import motion_loss
 from stkit.voice.networks import PAST, MotionDenoiser, SpeechEncoder
 from stkit.voice.phrasing import sentence, taught_sentences
 from stkit.voice.pipeline import NOISE_LEVELS, StyleEPipeline, new_schedule
+from stkit.voice.speaking import load_style_e
 from stkit.voice.words import widen
 
 TEXT_LENGTH = 48  # tokens
@@ -38,11 +46,12 @@ EMA_DECAY = 0.999
 class Settings:
     """Where, how much, and how fast. word_steps: of the text encoder afterwards, see `words`.
     diffusion: predict from noise; without it the same networks predict motion from sound and words
-    alone, in one step.
+    alone, in one step. start: a trained pipeline to go on from, None: from nothing.
     """
 
     folder: Path
     corpus: Path
+    start: Path | None = None
     steps: int = 4_000
     batch: int = 64
     rate: float = 6e-4
@@ -68,10 +77,12 @@ class Training:
         )
         self.speech, self.text = SpeechEncoder(settings.width), text
         self.denoiser = MotionDenoiser(width=settings.width)
+        if settings.start:
+            self._take_over(load_style_e(settings.start))
         self.networks = nn.ModuleDict(
             {"speech": self.speech, "denoiser": self.denoiser, "text": self.text}
         )
-        self.accelerator = Accelerator(mixed_precision="bf16")
+        self.accelerator = Accelerator(mixed_precision=quick_precision())
         optimiser = torch.optim.AdamW(
             self.networks.parameters(), lr=settings.rate, weight_decay=1e-2, fused=True
         )
@@ -82,6 +93,16 @@ class Training:
         )
         self.schedule = new_schedule()
         self.rng = random.Random(repr((settings.seed, self.state.step)))
+
+    def _take_over(self, known: StyleEPipeline) -> None:
+        """Begin with another pipeline's networks, tokenizer and scale. Its units stay those of the
+        states.
+        """
+        self.speech, self.denoiser, self.text = known.speech, known.denoiser, known.text
+        for network in (self.speech, self.denoiser, self.text):
+            network.train()
+        self.tokenizer = known.tokenizer
+        self.batches.scale = known.scale
 
     def run(self, deadline: float, progress=lambda x, **k: x) -> Path:
         """Train until done or `deadline` (time.monotonic()); the folder of the pipeline."""
@@ -125,6 +146,7 @@ class Training:
             "batch": self.settings.batch,
             "rate": self.settings.rate,
             "seed": self.settings.seed,
+            "start": str(self.settings.start or ""),
             "millions": millions(*self.networks.values()),
             "hours_of_speech": round(float(self.batches.corpus.ends[-1, 1]) / 25 / 3600, 2),
         }
@@ -174,16 +196,26 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("runs/style-e"))
     parser.add_argument("--corpus", type=Path, default=Path("runs/voice"))
+    parser.add_argument("--start", type=Path, help="go on from this pipeline, as with other speech")
     parser.add_argument("--minutes", type=float, default=120.0, help="stop after this long")
     parser.add_argument("--steps", type=int, default=Settings.steps)
     parser.add_argument("--batch", type=int, default=Settings.batch)
+    parser.add_argument("--rate", type=float, default=Settings.rate, help="highest learning rate")
     parser.add_argument("--width", type=int, default=Settings.width)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-diffusion", action="store_true", help="the baseline without noise")
     a = parser.parse_args(arguments)
     diffusion = not a.no_diffusion
     settings = Settings(
-        a.folder, a.corpus, a.steps, a.batch, width=a.width, seed=a.seed, diffusion=diffusion
+        a.folder,
+        a.corpus,
+        a.start,
+        a.steps,
+        a.batch,
+        a.rate,
+        a.width,
+        seed=a.seed,
+        diffusion=diffusion,
     )
     deadline = time.monotonic() + 60 * a.minutes
     training = Training(settings)

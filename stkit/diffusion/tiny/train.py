@@ -28,6 +28,7 @@ from stkit.diffusion.learning import (
     optimise,
     picture_loss,
     quarter,
+    quick_precision,
     signed,
     training_record,
 )
@@ -75,7 +76,7 @@ def train_autoencoder(
     """
     if settings.start:
         return AutoencoderKL.from_pretrained(settings.start / "vae"), True
-    accelerator = Accelerator(mixed_precision="bf16")
+    accelerator = Accelerator(mixed_precision=quick_precision())
     torch.manual_seed(settings.seed)
     vae = models.new_autoencoder()
     optimiser = torch.optim.AdamW(

@@ -3,6 +3,7 @@ captions.
 """
 
 from stkit.runs.reports.animation import Performers, Words, animation
+from stkit.runs.reports.art import art
 from stkit.runs.reports.edit import EditRequest, edit
 from stkit.runs.reports.gaussians import gaussians
 from stkit.runs.reports.mesh import mesh
@@ -14,6 +15,7 @@ __all__ = [
     "Performers",
     "Words",
     "animation",
+    "art",
     "edit",
     "gaussians",
     "mesh",

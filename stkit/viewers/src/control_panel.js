@@ -37,6 +37,7 @@ export class ControlPanel {
     const splats = header.kind === "splats";
     if (header.clip) this.addClip();
     if (splats && header.looks.length > 1) this.addWipe();
+    if (splats && header.art) this.addArt();
     if (splats && header.sliders.length) this.addExpression();
     if (splats && header.posable) this.addPose();
     if (header.weights) this.addWeights(splats ? SPLAT_OVERLAYS : MESH_OVERLAYS);
@@ -118,6 +119,26 @@ export class ControlPanel {
     const group = this.group(`${before} | ${after}`);
     const slider = new Slider(group, "wipe", range, (value) => this.set("wipe", value));
     this.followers.push(() => slider.set(this.state.wipe));
+  }
+
+  addArt() {
+    const { state } = this;
+    const group = this.group("Art style");
+    const names = this.header.art.styles.map(({ name }) => [name, name]);
+    const menu = appendMenu(group, "style", [["", "none"], ...names], state.style, (name) =>
+      this.set("style", name),
+    );
+    const add = (label, key) => {
+      const range = { low: 0, high: 1, step: 0.01, value: state[key] };
+      return new Slider(group, label, range, (value) => this.set(key, value));
+    };
+    const degree = add("degree d_s", "degree");
+    const transfer = add("colour", "transfer");
+    this.followers.push(() => {
+      menu.value = state.style;
+      degree.set(state.degree);
+      transfer.set(state.transfer);
+    });
   }
 
   addExpression() {

@@ -86,6 +86,15 @@ export class Expression {
   }
 
   /**
+   * The texture of a look's means at rest.
+   * @param {number} k number of the look
+   * @returns {DataTexture} canonical means; distances to the nearest landmark
+   */
+  restMeans(k) {
+    return this.looks[k].inputs[INPUTS.indexOf("meanAndDistance")];
+  }
+
+  /**
    * Bind the textures that the splats' shader reads.
    * @param {number} k number of the look
    */

@@ -17,6 +17,9 @@ const INITIAL_STATE = {
   boundary: 0.5, // b from which an edit is strong
   sliders: {}, // expression: positions by name
   pose: [0, 0, 0], // of the head: yaw, pitch, roll in degrees
+  style: "", // name of an art style, or none
+  degree: 0.5, // d_s: how far the drawing goes
+  transfer: 1, // how far colours go to the style's
 };
 const HELP = "Drag to turn, shift-drag to move, click and wheel to zoom, double-click to reset.";
 const KEYS = "Arrow keys turn, shift and arrows move, plus and minus zoom, Home resets";

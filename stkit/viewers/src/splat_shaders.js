@@ -25,6 +25,12 @@ uniform vec2 size;                    // of the picture, pixels
 uniform float scale;                  // world decimetres per canonical decimetre
 uniform float eps;                    // added to the variance in the picture, pixels squared
 uniform int overlay;                  // 0 colours, 1 weights over them, 2 weights alone
+#ifdef ART
+uniform usampler2D surface;    // bytes: normal + 128; shares of four regions; of two more
+uniform sampler2D restMean, push;     // canonical decimetres; push: what a style's proportions add
+uniform float degree;
+out vec3 normal, place, regionsA, regionsB;
+#endif
 ${WEIGHT_GLSL}
 out vec4 color;
 out vec2 offset;  // from the mean, in standard deviations along the ellipse's axes
@@ -35,6 +41,10 @@ const float OVERLAY_MIX = 0.85;      // how much of an overlaid colour is the we
 
 ivec2 texel(uint i) {
   return ivec2(int(i & ${ROW - 1}u), int(i >> ${Math.log2(ROW)}));
+}
+
+vec4 bytesOf(uint word) {
+  return vec4(uvec4(word, word >> 8, word >> 16, word >> 24) & 255u);
 }
 
 vec4 multiplyQuats(vec4 a, vec4 b) {
@@ -80,6 +90,15 @@ void main() {
   vec3 xyz = vec3(quatXY, quatZFollow.x);
   vec4 quat = vec4(sqrt(max(1.0 - dot(xyz, xyz), 0.0)), xyz);
 
+#ifdef ART
+  x += degree * texelFetch(push, texel(i), 0).xyz;
+  uvec4 packed = texelFetch(surface, texel(i), 0);
+  normal = normalize(head * (bytesOf(packed.x).xyz - 128.0));
+  place = texelFetch(restMean, texel(i), 0).xyz;
+  vec4 four = bytesOf(packed.y) / 255.0, two = bytesOf(packed.z) / 255.0;
+  regionsA = four.xyz;
+  regionsB = vec3(four.w, two.xy);
+#endif
   vec3 p = view * mix(chest * x + chestT, head * x + headT, follow) + viewT;
   if (p.z < NEAR) return;
   vec4 placed = multiplyQuats(normalize(mix(chestQ, headQ, follow)), quat);
@@ -89,8 +108,7 @@ void main() {
   vec3 covariance = projectCovariance(p, M);
   float a = covariance.x, b = covariance.y, c = covariance.z;
 
-  uvec4 bytes = uvec4(first.w & 255u, (first.w >> 8) & 255u, (first.w >> 16) & 255u, first.w >> 24);
-  vec4 rgba = vec4(bytes) / 255.0;
+  vec4 rgba = bytesOf(first.w) / 255.0;
   if (rgba.a * ALPHA_STEPS < 1.0) return;
   // as far as alpha exp(-reach^2 / 2) = 1 / 255
   float reach = sqrt(2.0 * log(rgba.a * ALPHA_STEPS)) + 1e-3;
@@ -110,15 +128,37 @@ void main() {
   gl_Position = vec4(2.0 * pixel.x / size.x - 1.0, 1.0 - 2.0 * pixel.y / size.y, 0.0, 1.0);
 }`;
 
-/** Premultiplied colour of one Gaussian at one pixel. */
+/** Premultiplied colour of one Gaussian at one pixel; for art styles its share of a G-buffer, see art_pass.js. */
 export const SPLAT_FRAGMENT = `#version 300 es
 precision highp float;
 in vec4 color;
 in vec2 offset;
-out vec4 pixel;
+layout(location = 0) out vec4 pixel;
+#ifdef ART
+in vec3 normal, place, regionsA, regionsB;
+layout(location = 1) out vec4 normals;
+layout(location = 2) out vec4 places;
+layout(location = 3) out vec4 regionsOne;
+layout(location = 4) out vec4 regionsTwo;
+#endif
 
 void main() {
   float alpha = min(color.a * exp(-0.5 * dot(offset, offset)), 0.999);
   if (alpha < 1.0 / 255.0) discard;
   pixel = vec4(color.rgb * alpha, alpha);
+#ifdef ART
+  normals = vec4(normal * alpha, alpha);
+  places = vec4(place * alpha, alpha);
+  regionsOne = vec4(regionsA * alpha, alpha);
+  regionsTwo = vec4(regionsB * alpha, alpha);
+#endif
 }`;
+
+/**
+ * A shader that also writes what art styles are drawn from.
+ * @param {string} source SPLAT_VERTEX or SPLAT_FRAGMENT
+ * @returns {string} the same with its parts for art
+ */
+export function withArt(source) {
+  return source.replace("#version 300 es\n", "#version 300 es\n#define ART\n");
+}

@@ -1,12 +1,14 @@
 /** Gaussians, drawn back to front; one look left of the wipe, the other right of it. */
 
+import { ArtPass } from "./art_pass.js";
+import { ArtSurface } from "./art_surface.js";
 import { DepthSort } from "./depth_sort.js";
 import { Expression, UNITS } from "./expression.js";
 import { HalfFloatTarget } from "./half_float_target.js";
 import { clamp } from "./math.js";
 import { expressionCoefficients, placement } from "./motion.js";
 import { decodeFollow, decodeLook, decodeMeans } from "./splat_data.js";
-import { OVERLAYS, SPLAT_FRAGMENT, SPLAT_VERTEX } from "./splat_shaders.js";
+import { OVERLAYS, SPLAT_FRAGMENT, SPLAT_VERTEX, withArt } from "./splat_shaders.js";
 import { setWeightUniforms } from "./weight_shader.js";
 import { DataTexture, compileProgram, padToRows } from "./webgl.js";
 
@@ -47,6 +49,11 @@ export class Splats {
     this.orderTexture = new DataTexture(gl, UNITS.order, indices, this.n);
     this.expression = new Expression(gl, this.header, this.data, this.looks);
     this.target = HalfFloatTarget.create(gl);
+    this.art = this.header.art ? ArtPass.create(gl) : null;
+    if (this.art) {
+      this.artProgram = compileProgram(gl, withArt(SPLAT_VERTEX), withArt(SPLAT_FRAGMENT));
+      this.surface = new ArtSurface(gl, this.n, this.header.art, this.data);
+    }
     this.depthSort.invalidate();
   }
 
@@ -58,23 +65,40 @@ export class Splats {
    * @param {number} height pixels
    */
   draw(camera, state, width, height) {
-    const { gl, target } = this;
+    const { gl } = this;
     const place = placement(this.data.motion, state);
     this.prepare(camera, place, state);
-    if (target) target.bind(width, height);
-    const ground = state.overlay === "raw" ? 0 : 1;
     gl.viewport(0, 0, width, height);
     gl.disable(gl.SCISSOR_TEST);
     gl.disable(gl.DEPTH_TEST);
-    gl.clearColor(ground, ground, ground, 1);
-    gl.clear(gl.COLOR_BUFFER_BIT);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-    gl.useProgram(this.program.program);
-    this.setUniforms(camera, place, state, width, height);
-    this.orderTexture.bind();
+    const style = this.art && this.header.art.styles.find(({ name }) => name === state.style);
+    if (style) this.drawInStyle(style, camera, place, state, width, height);
+    else this.drawPlainly(camera, place, state, width, height);
+  }
+
+  drawPlainly(camera, place, state, width, height) {
+    const { gl, target } = this;
+    if (target) target.bind(width, height);
+    const ground = state.overlay === "raw" ? 0 : 1;
+    gl.clearColor(ground, ground, ground, 1);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    this.useProgram(this.program, camera, place, state, width, height);
     this.drawLooks(state, width, height);
     if (target) target.copyToCanvas(width, height);
+  }
+
+  drawInStyle(style, camera, place, state, width, height) {
+    const { gl, art, header } = this;
+    art.begin(width, height);
+    this.useProgram(this.artProgram, camera, place, { ...state, overlay: "none" }, width, height);
+    this.surface.bind(style.name, this.artProgram.uniforms, this.expression.restMeans(0));
+    gl.uniform1f(this.artProgram.uniforms.degree, state.degree);
+    this.drawLook(0);
+    const amounts = { degree: state.degree, transfer: state.transfer };
+    const pixel = headDistance(camera, place) / camera.K[0] / header.scale;
+    art.finish(style, header.art.own, amounts, pixel, width, height);
   }
 
   prepare(camera, place, state) {
@@ -85,9 +109,11 @@ export class Splats {
     this.milliseconds = performance.now() - begun;
   }
 
-  setUniforms(camera, place, state, width, height) {
+  useProgram(program, camera, place, state, width, height) {
     const { gl, header } = this;
-    const { uniforms } = this.program;
+    const { uniforms } = program;
+    gl.useProgram(program.program);
+    this.orderTexture.bind();
     for (const name of ["meanAndColor", "shape", "order"]) {
       gl.uniform1i(uniforms[name], UNITS[name]);
     }
@@ -127,6 +153,14 @@ export class Splats {
     this.expression.bindLook(k);
     gl.drawElements(gl.TRIANGLES, 6 * this.n, gl.UNSIGNED_INT, 0);
   }
+}
+
+// from the camera to where the head's own space begins, world decimetres
+function headDistance({ R, t }, { headT }) {
+  const at = [0, 3, 6].map(
+    (r, c) => R[r] * headT[0] + R[r + 1] * headT[1] + R[r + 2] * headT[2] + t[c],
+  );
+  return Math.hypot(...at);
 }
 
 // two triangles for each Gaussian, over its four vertices

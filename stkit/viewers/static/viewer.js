@@ -1,4 +1,4 @@
-// sha256 of src/: 20be8d51bd5f5b617513db0164618dc167c467f9224e85f08bccba36896cd8ea
+// sha256 of src/: 97cb050b29f5ec99641249a6d5598be14eaa6a614b21d332817eb2e805222473
 // Bundled by `make viewer`: change stkit/viewers/src/, not this file.
 
 // src/elements.js
@@ -278,6 +278,7 @@ var ControlPanel = class {
     const splats = header.kind === "splats";
     if (header.clip) this.addClip();
     if (splats && header.looks.length > 1) this.addWipe();
+    if (splats && header.art) this.addArt();
     if (splats && header.sliders.length) this.addExpression();
     if (splats && header.posable) this.addPose();
     if (header.weights) this.addWeights(splats ? SPLAT_OVERLAYS : MESH_OVERLAYS);
@@ -350,6 +351,29 @@ var ControlPanel = class {
     const group = this.group(`${before} | ${after}`);
     const slider = new Slider(group, "wipe", range, (value) => this.set("wipe", value));
     this.followers.push(() => slider.set(this.state.wipe));
+  }
+  addArt() {
+    const { state } = this;
+    const group = this.group("Art style");
+    const names = this.header.art.styles.map(({ name }) => [name, name]);
+    const menu = appendMenu(
+      group,
+      "style",
+      [["", "none"], ...names],
+      state.style,
+      (name) => this.set("style", name)
+    );
+    const add = (label, key) => {
+      const range = { low: 0, high: 1, step: 0.01, value: state[key] };
+      return new Slider(group, label, range, (value) => this.set(key, value));
+    };
+    const degree = add("degree d_s", "degree");
+    const transfer = add("colour", "transfer");
+    this.followers.push(() => {
+      menu.value = state.style;
+      degree.set(state.degree);
+      transfer.set(state.transfer);
+    });
   }
   addExpression() {
     const { state } = this;
@@ -767,6 +791,363 @@ function addAttribute(gl, location, array, width, type) {
   gl.vertexAttribPointer(location, width, type, type === gl.UNSIGNED_BYTE, 0, 0);
 }
 
+// src/art_shaders.js
+var REGION_COUNT = 6;
+var PATTERN_NUMBERS = {
+  none: 0,
+  lines: 1,
+  "crossed lines": 2,
+  dots: 3,
+  grain: 4,
+  tiles: 5
+};
+var ART_VERTEX = `#version 300 es
+void main() {
+  float x = float((gl_VertexID & 1) * 4) - 1.0, y = float((gl_VertexID & 2) * 2) - 1.0;
+  gl_Position = vec4(x, y, 0.0, 1.0);
+}`;
+var PATTERNS_GLSL = `
+const float AXIS_BEHIND = 0.6, RADIUS = 0.9;  // decimetres
+
+float wave(float x) { return abs(2.0 * fract(x) - 1.0); }
+float lines(vec2 at, float slope) { return wave(at.y + slope * at.x); }
+float hash(vec2 cell) { return fract(sin(dot(cell, vec2(127.1, 311.7))) * 43758.5453); }
+
+float dots(vec2 at) {
+  vec2 turned = vec2(at.x + at.y, at.x - at.y) / sqrt(2.0);
+  return clamp(length(turned - round(turned)) * sqrt(2.0), 0.0, 1.0);
+}
+
+float grain(vec2 at) {
+  vec2 cell = floor(at), share = fract(at), s = share * share * (3.0 - 2.0 * share);
+  float low = mix(hash(cell), hash(cell + vec2(1, 0)), s.x);
+  float high = mix(hash(cell + vec2(0, 1)), hash(cell + vec2(1, 1)), s.x);
+  return mix(low, high, s.y);
+}
+
+float tiles(vec2 at) {
+  vec2 apart = abs(at - round(at));
+  return max(apart.x, apart.y) < 0.43 ? 0.25 + 0.75 * hash(round(at)) : 0.0;
+}
+
+// a value in [0, 1] at a place of the surface, canonical decimetres
+float patternAt(vec3 place) {
+  if (pattern == 0) return 0.5;
+  vec2 at = vec2(RADIUS * atan(place.x, place.z + AXIS_BEHIND), place.y) / period;
+  float value = pattern == 1 ? lines(at, 0.35)
+    : pattern == 2 ? 1.5 * min(lines(at, 0.35), lines(at, -0.35))
+    : pattern == 3 ? dots(at)
+    : pattern == 4 ? grain(at)
+    : tiles(at);
+  float visible = clamp(0.5 * period / pixelWidth - 1.0, 0.0, 1.0);
+  return 0.5 + visible * (value - 0.5);
+}
+`;
+var INK_GLSL = `
+const float JUMP = 0.7, TURN = 1.15, OUTLINE = 0.7, SUBSTANCE = 1.3, FINE = 0.035;
+const float SPACING = 1.4142;  // of the taps, in blurs
+// taps across a line: the two sides of a pixel, the pixel, and what is around it
+const float LOW[5] = float[5](0.25, 0.5, 0.25, 0.0, 0.0);
+const float HIGH[5] = float[5](0.0, 0.0, 0.25, 0.5, 0.25);
+const float HERE[5] = float[5](0.0, 0.25, 0.5, 0.25, 0.0);
+const float AROUND[5] = float[5](0.1, 0.24, 0.32, 0.24, 0.1);
+const vec3 MARKED_A = vec3(1.0, 0.7, 1.0), MARKED_B = vec3(1.0, 0.45, 0.3);
+
+float smoothHalf(float x) { return smoothstep(0.5, 1.0, x); }
+
+// how much ink the lines take at this pixel
+float inkAt(vec2 uv, vec4 here, vec3 placeHere, vec3 regionsA, vec3 regionsB) {
+  float sigma = max(0.5 * inkWidth / pixelWidth, 0.4);
+  vec2 stride = SPACING * sigma / size;
+  vec4 normalX = vec4(0), normalY = vec4(0);
+  vec3 placeX = vec3(0), placeY = vec3(0), aX = vec3(0), aY = vec3(0), bX = vec3(0), bY = vec3(0);
+  float fine = 0.0, around = 0.0;
+  for (int j = 0; j < 5; j++) for (int i = 0; i < 5; i++) {
+    vec2 at = uv + vec2(i - 2, j - 2) * stride;
+    float x = (HIGH[i] - LOW[i]) * HERE[j], y = (HIGH[j] - LOW[j]) * HERE[i];
+    vec4 colour = texture(colours, at), place = texture(places, at);
+    float alpha = max(place.a, 1e-3);
+    float light = dot(ownColour(colour), LUMA);
+    fine += HERE[i] * HERE[j] * light;
+    around += AROUND[i] * AROUND[j] * light;
+    if (x == 0.0 && y == 0.0) continue;
+    vec4 normal = texture(normals, at);
+    normal.xyz = normalize(normal.xyz + 1e-6) * normal.a;
+    normalX += x * normal;
+    normalY += y * normal;
+    vec3 beyond = place.a > 0.5 ? place.xyz / alpha : placeHere;
+    placeX += x * beyond;
+    placeY += y * beyond;
+    vec3 a = texture(regionsOne, at).xyz / alpha, b = texture(regionsTwo, at).xyz / alpha;
+    aX += x * a;
+    aY += y * a;
+    bX += x * b;
+    bY += y * b;
+  }
+  float turn = sqrt(dot(normalX.xyz, normalX.xyz) + dot(normalY.xyz, normalY.xyz)) / TURN;
+  float outline = sqrt(normalX.a * normalX.a + normalY.a * normalY.a) / OUTLINE;
+  float jump = sqrt(dot(placeX, placeX) + dot(placeY, placeY)) / JUMP * here.a;
+  float substance = sqrt(dot(aX, aX) + dot(aY, aY) + dot(bX, bX) + dot(bY, bY)) / SUBSTANCE;
+  float marked = dot(regionsA, MARKED_A) + dot(regionsB, MARKED_B);
+  float marks = detail * marked * clamp((around - fine) / FINE, 0.0, 1.5) * here.a;
+  return smoothHalf(max(max(max(turn, outline), max(jump, substance)), marks));
+}
+`;
+var ART_FRAGMENT = `#version 300 es
+precision highp float;
+precision highp int;
+uniform sampler2D colours, normals, places, regionsOne, regionsTwo;
+uniform vec2 size;
+uniform float pixelWidth;  // canonical decimetres
+uniform mat3 matrices[${REGION_COUNT}];
+uniform vec3 offsets[${REGION_COUNT}], means[${REGION_COUNT}], directions[${REGION_COUNT}];
+uniform float sizes[${REGION_COUNT}];
+uniform float degree, depth, period, ink, inkWidth, detail;
+uniform int tones, pattern;
+uniform vec3 inkColour;
+out vec4 shown;
+
+const vec3 LUMA = vec3(0.299, 0.587, 0.114);
+const vec3 LIGHT = vec3(-0.4513, 0.5516, 0.7021);
+const float LIGHT_SHARE = 0.4, SOFT = 0.18;
+
+vec3 ownColour(vec4 colour) {
+  return clamp((colour.rgb - (1.0 - colour.a)) / max(colour.a, 0.05), 0.0, 1.0);
+}
+${PATTERNS_GLSL}
+${INK_GLSL}
+float steppedTone(float tone) {
+  tone = clamp(tone, 0.0, 1.0);
+  if (tones >= 9) return tone;
+  float at = tone * float(tones), low = min(floor(at), float(tones - 1));
+  float edge = smoothstep(1.0 - SOFT, 1.0, at - low);
+  return (low + (low < float(tones - 1) ? edge : 0.0)) / float(tones - 1);
+}
+
+void main() {
+  vec2 uv = gl_FragCoord.xy / size;
+  vec4 colour = texture(colours, uv), normal = texture(normals, uv), place = texture(places, uv);
+  float alpha = max(colour.a, 1e-3);
+  vec3 own = ownColour(colour), at = place.xyz / alpha;
+  vec3 regionsA = texture(regionsOne, uv).xyz / alpha, regionsB = texture(regionsTwo, uv).xyz / alpha;
+  float share[${REGION_COUNT}] = float[${REGION_COUNT}](
+    regionsA.x, regionsA.y, regionsA.z, regionsB.x, regionsB.y, regionsB.z
+  );
+  float light = 0.5 + 0.5 * dot(normalize(normal.xyz + 1e-6), LIGHT);
+  float shift = depth * degree * (patternAt(at) - 0.5);
+  vec3 painted = vec3(0);
+  float total = 0.0;
+  for (int k = 0; k < ${REGION_COUNT}; k++) {
+    total += share[k];
+    if (sizes[k] <= 0.0) continue;
+    vec3 moved = matrices[k] * own + offsets[k];
+    float tone = 0.5 + dot(moved - means[k], LUMA) / sizes[k];
+    tone = mix(tone, light, LIGHT_SHARE) + shift;
+    vec3 flattened = means[k] + (steppedTone(tone) - 0.5) * sizes[k] * directions[k];
+    painted += share[k] * mix(moved, flattened, degree);
+  }
+  painted = clamp(total < 0.1 ? own : painted / max(total, 1e-3), 0.0, 1.0);
+  vec3 picture = colour.a * painted + (1.0 - colour.a);
+  if (ink > 0.0) {
+    picture = mix(picture, inkColour, ink * degree * inkAt(uv, colour, at, regionsA, regionsB));
+  }
+  shown = vec4(picture, 1.0);
+}`;
+
+// src/art_pass.js
+var PICTURES = ["colours", "normals", "places", "regionsOne", "regionsTwo"];
+var FIRST_UNIT = 10;
+var EMPTY = [0, 0, 0, 0];
+var ArtPass = class _ArtPass {
+  /**
+   * A pass, where the context can draw to five pictures of floats at once.
+   * @param {WebGL2RenderingContext} gl the context
+   * @returns {ArtPass | null} null where it cannot
+   */
+  static create(gl) {
+    const floats = gl.getExtension("EXT_color_buffer_float");
+    const enough = gl.getParameter(gl.MAX_DRAW_BUFFERS) >= PICTURES.length;
+    return floats && enough ? new _ArtPass(gl) : null;
+  }
+  /** @param {WebGL2RenderingContext} gl a context that can draw to five pictures of floats */
+  constructor(gl) {
+    this.gl = gl;
+    this.program = compileProgram(gl, ART_VERTEX, ART_FRAGMENT);
+    this.framebuffer = gl.createFramebuffer();
+    this.textures = PICTURES.map(() => gl.createTexture());
+    this.width = 0;
+  }
+  /**
+   * Splat here from now on, into empty pictures.
+   * @param {number} width pixels
+   * @param {number} height pixels
+   */
+  begin(width, height) {
+    const { gl } = this;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.framebuffer);
+    if (this.width !== width) this.resize(width, height);
+    PICTURES.forEach((_, k) => gl.clearBufferfv(gl.COLOR, k, k ? EMPTY : [1, 1, 1, 0]));
+  }
+  resize(width, height) {
+    const { gl } = this;
+    this.width = width;
+    this.textures.forEach((texture, k) => {
+      gl.activeTexture(gl.TEXTURE0 + FIRST_UNIT + k);
+      gl.bindTexture(gl.TEXTURE_2D, texture);
+      gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA16F, width, height, 0, gl.RGBA, gl.HALF_FLOAT, null);
+      for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) {
+        gl.texParameteri(gl.TEXTURE_2D, name, gl.LINEAR);
+      }
+      for (const name of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) {
+        gl.texParameteri(gl.TEXTURE_2D, name, gl.CLAMP_TO_EDGE);
+      }
+      const attachment = gl.COLOR_ATTACHMENT0 + k;
+      gl.framebufferTexture2D(gl.FRAMEBUFFER, attachment, gl.TEXTURE_2D, texture, 0);
+    });
+    gl.drawBuffers(PICTURES.map((_, k) => gl.COLOR_ATTACHMENT0 + k));
+  }
+  /**
+   * Draw the G-buffer in a style to the canvas.
+   * @param {object} style one of the header's styles
+   * @param {object[]} own the head's own colours by region, see the header
+   * @param {{degree: number, transfer: number}} amounts of structure and of colour, 0 to 1
+   * @param {number} pixelWidth canonical decimetres
+   * @param {number} width pixels
+   * @param {number} height pixels
+   */
+  finish(style, own, amounts, pixelWidth, width, height) {
+    const { gl } = this;
+    const { program, uniforms } = this.program;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.viewport(0, 0, width, height);
+    gl.disable(gl.BLEND);
+    gl.disable(gl.SCISSOR_TEST);
+    gl.useProgram(program);
+    PICTURES.forEach((name, k) => {
+      gl.activeTexture(gl.TEXTURE0 + FIRST_UNIT + k);
+      gl.bindTexture(gl.TEXTURE_2D, this.textures[k]);
+      gl.uniform1i(uniforms[name], FIRST_UNIT + k);
+    });
+    gl.uniform2f(uniforms.size, width, height);
+    gl.uniform1f(uniforms.pixelWidth, pixelWidth);
+    this.setStyle(style, own, amounts);
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
+    for (let k = 0; k < PICTURES.length; k++) {
+      gl.activeTexture(gl.TEXTURE0 + FIRST_UNIT + k);
+      gl.bindTexture(gl.TEXTURE_2D, null);
+    }
+  }
+  setStyle(style, own, { degree, transfer }) {
+    const { gl } = this;
+    const { uniforms } = this.program;
+    const mixed = regionUniforms(style, own, transfer);
+    gl.uniformMatrix3fv(uniforms.matrices, true, mixed.matrices);
+    gl.uniform3fv(uniforms.offsets, mixed.offsets);
+    gl.uniform3fv(uniforms.means, mixed.means);
+    gl.uniform3fv(uniforms.directions, mixed.directions);
+    gl.uniform1fv(uniforms.sizes, mixed.sizes);
+    for (const name of ["depth", "period", "ink", "inkWidth", "detail"]) {
+      gl.uniform1f(uniforms[name], style[name]);
+    }
+    gl.uniform1f(uniforms.degree, degree);
+    gl.uniform1i(uniforms.tones, style.tones);
+    gl.uniform1i(uniforms.pattern, PATTERN_NUMBERS[style.pattern]);
+    gl.uniform3fv(uniforms.inkColour, style.inkColour);
+  }
+};
+var LUMA = [0.299, 0.587, 0.114];
+var RANGE = 3;
+function regionUniforms(style, own, transfer) {
+  const out = { matrices: [], offsets: [], means: [], directions: [], sizes: [] };
+  for (let k = 0; k < REGION_COUNT; k++) {
+    const mine = own[k];
+    if (!mine) {
+      appendRegion(out, identity(0), [0, 0, 0], [0, 0, 0], [0, 0, 0], 0);
+      continue;
+    }
+    const target = style.regions[k] ?? { ...mine, matrix: identity(1) };
+    const matrix = blend(identity(1), target.matrix, transfer);
+    const mean = blend(mine.mean, target.mean, transfer);
+    const covariance = blend(mine.covariance, target.covariance, transfer);
+    const moved = multiply2(matrix, mine.mean);
+    const offset = mean.map((value, c) => value - moved[c]);
+    const change = multiply2(covariance, LUMA);
+    const variance = change.reduce((sum, value, c) => sum + value * LUMA[c], 0);
+    const direction = change.map((value) => value / variance);
+    appendRegion(out, matrix, offset, mean, direction, RANGE * Math.sqrt(variance));
+  }
+  return out;
+}
+function appendRegion(out, matrix, offset, mean, direction, size) {
+  out.matrices.push(...matrix);
+  out.offsets.push(...offset);
+  out.means.push(...mean);
+  out.directions.push(...direction);
+  out.sizes.push(size);
+}
+function identity(one) {
+  return [one, 0, 0, 0, one, 0, 0, 0, one];
+}
+function blend(a, b, share) {
+  return a.map((value, k) => value + share * (b[k] - value));
+}
+function multiply2(matrix, x) {
+  return [0, 3, 6].map((r) => matrix[r] * x[0] + matrix[r + 1] * x[1] + matrix[r + 2] * x[2]);
+}
+
+// src/art_surface.js
+var UNITS = { restMean: 4, surface: 8, push: 9 };
+var REGIONS = 6;
+var ZERO = 128;
+var ArtSurface = class {
+  /**
+   * @param {WebGL2RenderingContext} gl the context
+   * @param {number} n Gaussians
+   * @param {object} art the header's art: styles, and pushStep, decimetres
+   * @param {Object<string, ArrayLike<number>>} data the packet's arrays
+   */
+  constructor(gl, n, art, data) {
+    Object.assign(this, { gl, n, art, data });
+    const words = { internal: gl.RGBA32UI, format: gl.RGBA_INTEGER, type: gl.UNSIGNED_INT };
+    const floats = { internal: gl.RGBA32F, format: gl.RGBA, type: gl.FLOAT };
+    this.surface = new DataTexture(gl, UNITS.surface, words, n, packSurface(n, data));
+    this.push = new DataTexture(gl, UNITS.push, floats, n);
+    this.pushed = null;
+  }
+  /**
+   * Bind what the splats' shader reads for a style.
+   * @param {string} name the style's
+   * @param {Object<string, WebGLUniformLocation>} uniforms the program's uniforms
+   * @param {DataTexture} restMeans means of the Gaussians at rest
+   */
+  bind(name, uniforms, restMeans) {
+    for (const [uniform, unit] of Object.entries(UNITS)) this.gl.uniform1i(uniforms[uniform], unit);
+    restMeans.bind();
+    this.surface.bind();
+    if (this.pushed === name) this.push.bind();
+    else this.push.write(this.pushes(name));
+    this.pushed = name;
+  }
+  pushes(name) {
+    const codes = this.data[`push_${name}`];
+    const out = new Float32Array(4 * this.n);
+    if (codes) {
+      for (let k = 0; k < 3 * this.n; k++) {
+        out[4 * Math.floor(k / 3) + k % 3] = codes[k] * this.art.pushStep;
+      }
+    }
+    return padToRows(out, 4, this.n);
+  }
+};
+function packSurface(n, { normals, regions }) {
+  const bytes = new Uint8Array(16 * n);
+  for (let i = 0; i < n; i++) {
+    for (let c = 0; c < 3; c++) bytes[16 * i + c] = normals[3 * i + c] + ZERO;
+    bytes.set(regions.subarray(REGIONS * i, REGIONS * (i + 1)), 16 * i + 4);
+  }
+  return padToRows(new Uint32Array(bytes.buffer), 4, n);
+}
+
 // src/depth_sort.js
 var DIGIT_BITS = 11;
 var DIGITS = 1 << DIGIT_BITS;
@@ -924,7 +1305,7 @@ void main() {
 }`;
 
 // src/expression.js
-var UNITS = {
+var UNITS2 = {
   meanAndColor: 0,
   shape: 1,
   order: 2,
@@ -957,7 +1338,7 @@ var Expression = class {
         return padToRows(rows, 4, n);
       })
     );
-    this.basis = new LayeredTexture(gl, UNITS.basis, n, layers);
+    this.basis = new LayeredTexture(gl, UNITS2.basis, n, layers);
     this.looks = looks.map((look) => createLook(gl, n, look));
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     this.current = null;
@@ -978,7 +1359,7 @@ var Expression = class {
     gl.disable(gl.SCISSOR_TEST);
     gl.disable(gl.DEPTH_TEST);
     gl.viewport(0, 0, ROW, this.rows);
-    for (const name of [...INPUTS, "basis"]) gl.uniform1i(uniforms[name], UNITS[name]);
+    for (const name of [...INPUTS, "basis"]) gl.uniform1i(uniforms[name], UNITS2[name]);
     gl.uniform1i(uniforms.components, this.header.components.length);
     gl.uniform1i(uniforms.layersPerComponent, this.layerNames.length);
     this.basis.bind();
@@ -1001,6 +1382,14 @@ var Expression = class {
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
   /**
+   * The texture of a look's means at rest.
+   * @param {number} k number of the look
+   * @returns {DataTexture} canonical means; distances to the nearest landmark
+   */
+  restMeans(k) {
+    return this.looks[k].inputs[INPUTS.indexOf("meanAndDistance")];
+  }
+  /**
    * Bind the textures that the splats' shader reads.
    * @param {number} k number of the look
    */
@@ -1014,8 +1403,8 @@ function lookNames(k) {
 function createLook(gl, n, look) {
   const floats = { internal: gl.RGBA32F, format: gl.RGBA, type: gl.FLOAT };
   const integers = { internal: gl.RGBA32UI, format: gl.RGBA_INTEGER, type: gl.UNSIGNED_INT };
-  const inputs = INPUTS.map((name) => new DataTexture(gl, UNITS[name], floats, n, look[name]));
-  const outputs = OUTPUTS.map((name) => new DataTexture(gl, UNITS[name], integers, n));
+  const inputs = INPUTS.map((name) => new DataTexture(gl, UNITS2[name], floats, n, look[name]));
+  const outputs = OUTPUTS.map((name) => new DataTexture(gl, UNITS2[name], integers, n));
   const framebuffer = gl.createFramebuffer();
   gl.bindFramebuffer(gl.FRAMEBUFFER, framebuffer);
   outputs.forEach(({ texture }, k) => {
@@ -1156,6 +1545,12 @@ uniform vec2 size;                    // of the picture, pixels
 uniform float scale;                  // world decimetres per canonical decimetre
 uniform float eps;                    // added to the variance in the picture, pixels squared
 uniform int overlay;                  // 0 colours, 1 weights over them, 2 weights alone
+#ifdef ART
+uniform usampler2D surface;    // bytes: normal + 128; shares of four regions; of two more
+uniform sampler2D restMean, push;     // canonical decimetres; push: what a style's proportions add
+uniform float degree;
+out vec3 normal, place, regionsA, regionsB;
+#endif
 ${WEIGHT_GLSL}
 out vec4 color;
 out vec2 offset;  // from the mean, in standard deviations along the ellipse's axes
@@ -1166,6 +1561,10 @@ const float OVERLAY_MIX = 0.85;      // how much of an overlaid colour is the we
 
 ivec2 texel(uint i) {
   return ivec2(int(i & ${ROW - 1}u), int(i >> ${Math.log2(ROW)}));
+}
+
+vec4 bytesOf(uint word) {
+  return vec4(uvec4(word, word >> 8, word >> 16, word >> 24) & 255u);
 }
 
 vec4 multiplyQuats(vec4 a, vec4 b) {
@@ -1211,6 +1610,15 @@ void main() {
   vec3 xyz = vec3(quatXY, quatZFollow.x);
   vec4 quat = vec4(sqrt(max(1.0 - dot(xyz, xyz), 0.0)), xyz);
 
+#ifdef ART
+  x += degree * texelFetch(push, texel(i), 0).xyz;
+  uvec4 packed = texelFetch(surface, texel(i), 0);
+  normal = normalize(head * (bytesOf(packed.x).xyz - 128.0));
+  place = texelFetch(restMean, texel(i), 0).xyz;
+  vec4 four = bytesOf(packed.y) / 255.0, two = bytesOf(packed.z) / 255.0;
+  regionsA = four.xyz;
+  regionsB = vec3(four.w, two.xy);
+#endif
   vec3 p = view * mix(chest * x + chestT, head * x + headT, follow) + viewT;
   if (p.z < NEAR) return;
   vec4 placed = multiplyQuats(normalize(mix(chestQ, headQ, follow)), quat);
@@ -1220,8 +1628,7 @@ void main() {
   vec3 covariance = projectCovariance(p, M);
   float a = covariance.x, b = covariance.y, c = covariance.z;
 
-  uvec4 bytes = uvec4(first.w & 255u, (first.w >> 8) & 255u, (first.w >> 16) & 255u, first.w >> 24);
-  vec4 rgba = vec4(bytes) / 255.0;
+  vec4 rgba = bytesOf(first.w) / 255.0;
   if (rgba.a * ALPHA_STEPS < 1.0) return;
   // as far as alpha exp(-reach^2 / 2) = 1 / 255
   float reach = sqrt(2.0 * log(rgba.a * ALPHA_STEPS)) + 1e-3;
@@ -1244,13 +1651,29 @@ var SPLAT_FRAGMENT = `#version 300 es
 precision highp float;
 in vec4 color;
 in vec2 offset;
-out vec4 pixel;
+layout(location = 0) out vec4 pixel;
+#ifdef ART
+in vec3 normal, place, regionsA, regionsB;
+layout(location = 1) out vec4 normals;
+layout(location = 2) out vec4 places;
+layout(location = 3) out vec4 regionsOne;
+layout(location = 4) out vec4 regionsTwo;
+#endif
 
 void main() {
   float alpha = min(color.a * exp(-0.5 * dot(offset, offset)), 0.999);
   if (alpha < 1.0 / 255.0) discard;
   pixel = vec4(color.rgb * alpha, alpha);
+#ifdef ART
+  normals = vec4(normal * alpha, alpha);
+  places = vec4(place * alpha, alpha);
+  regionsOne = vec4(regionsA * alpha, alpha);
+  regionsTwo = vec4(regionsB * alpha, alpha);
+#endif
 }`;
+function withArt(source) {
+  return source.replace("#version 300 es\n", "#version 300 es\n#define ART\n");
+}
 
 // src/splats.js
 var BLUR = 0.3;
@@ -1283,9 +1706,14 @@ var Splats = class {
     gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
     gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, rectangleIndices(this.n), gl.STATIC_DRAW);
     const indices = { internal: gl.R32UI, format: gl.RED_INTEGER, type: gl.UNSIGNED_INT };
-    this.orderTexture = new DataTexture(gl, UNITS.order, indices, this.n);
+    this.orderTexture = new DataTexture(gl, UNITS2.order, indices, this.n);
     this.expression = new Expression(gl, this.header, this.data, this.looks);
     this.target = HalfFloatTarget.create(gl);
+    this.art = this.header.art ? ArtPass.create(gl) : null;
+    if (this.art) {
+      this.artProgram = compileProgram(gl, withArt(SPLAT_VERTEX), withArt(SPLAT_FRAGMENT));
+      this.surface = new ArtSurface(gl, this.n, this.header.art, this.data);
+    }
     this.depthSort.invalidate();
   }
   /**
@@ -1296,23 +1724,38 @@ var Splats = class {
    * @param {number} height pixels
    */
   draw(camera, state, width, height) {
-    const { gl, target } = this;
+    const { gl } = this;
     const place = placement(this.data.motion, state);
     this.prepare(camera, place, state);
-    if (target) target.bind(width, height);
-    const ground = state.overlay === "raw" ? 0 : 1;
     gl.viewport(0, 0, width, height);
     gl.disable(gl.SCISSOR_TEST);
     gl.disable(gl.DEPTH_TEST);
-    gl.clearColor(ground, ground, ground, 1);
-    gl.clear(gl.COLOR_BUFFER_BIT);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-    gl.useProgram(this.program.program);
-    this.setUniforms(camera, place, state, width, height);
-    this.orderTexture.bind();
+    const style = this.art && this.header.art.styles.find(({ name }) => name === state.style);
+    if (style) this.drawInStyle(style, camera, place, state, width, height);
+    else this.drawPlainly(camera, place, state, width, height);
+  }
+  drawPlainly(camera, place, state, width, height) {
+    const { gl, target } = this;
+    if (target) target.bind(width, height);
+    const ground = state.overlay === "raw" ? 0 : 1;
+    gl.clearColor(ground, ground, ground, 1);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    this.useProgram(this.program, camera, place, state, width, height);
     this.drawLooks(state, width, height);
     if (target) target.copyToCanvas(width, height);
+  }
+  drawInStyle(style, camera, place, state, width, height) {
+    const { gl, art, header } = this;
+    art.begin(width, height);
+    this.useProgram(this.artProgram, camera, place, { ...state, overlay: "none" }, width, height);
+    this.surface.bind(style.name, this.artProgram.uniforms, this.expression.restMeans(0));
+    gl.uniform1f(this.artProgram.uniforms.degree, state.degree);
+    this.drawLook(0);
+    const amounts = { degree: state.degree, transfer: state.transfer };
+    const pixel = headDistance(camera, place) / camera.K[0] / header.scale;
+    art.finish(style, header.art.own, amounts, pixel, width, height);
   }
   prepare(camera, place, state) {
     const begun = performance.now();
@@ -1321,11 +1764,13 @@ var Splats = class {
     if (this.depthSort.sort(camera, place, coefficients)) this.orderTexture.write(this.order);
     this.milliseconds = performance.now() - begun;
   }
-  setUniforms(camera, place, state, width, height) {
+  useProgram(program, camera, place, state, width, height) {
     const { gl, header } = this;
-    const { uniforms } = this.program;
+    const { uniforms } = program;
+    gl.useProgram(program.program);
+    this.orderTexture.bind();
     for (const name of ["meanAndColor", "shape", "order"]) {
-      gl.uniform1i(uniforms[name], UNITS[name]);
+      gl.uniform1i(uniforms[name], UNITS2[name]);
     }
     for (const name of ["head", "chest"]) {
       gl.uniformMatrix3fv(uniforms[name], true, place[name]);
@@ -1362,6 +1807,12 @@ var Splats = class {
     gl.drawElements(gl.TRIANGLES, 6 * this.n, gl.UNSIGNED_INT, 0);
   }
 };
+function headDistance({ R, t }, { headT }) {
+  const at = [0, 3, 6].map(
+    (r, c) => R[r] * headT[0] + R[r + 1] * headT[1] + R[r + 2] * headT[2] + t[c]
+  );
+  return Math.hypot(...at);
+}
 function rectangleIndices(count) {
   const indices = new Uint32Array(6 * count);
   for (let k = 0; k < count; k++) {
@@ -1724,8 +2175,14 @@ var INITIAL_STATE = {
   // b from which an edit is strong
   sliders: {},
   // expression: positions by name
-  pose: [0, 0, 0]
+  pose: [0, 0, 0],
   // of the head: yaw, pitch, roll in degrees
+  style: "",
+  // name of an art style, or none
+  degree: 0.5,
+  // d_s: how far the drawing goes
+  transfer: 1
+  // how far colours go to the style's
 };
 var HELP = "Drag to turn, shift-drag to move, click and wheel to zoom, double-click to reset.";
 var KEYS = "Arrow keys turn, shift and arrows move, plus and minus zoom, Home resets";

@@ -16,7 +16,7 @@ SUBSTANCE = 1.3  # of the regions' shares
 APART = 1.4  # blurs to each side of a pixel, at which the surface is compared
 FINE = 0.035  # of brightness, by which a fine mark is darker than what surrounds it
 SHARPER = 1.6  # ratio of the two blurs that find fine marks
-MARKED = {"skin": 1.0, "lips": 0.7, "eyes": 1.0, "brows": 1.0, "hair": 0.45, "clothes": 0.3}
+MARKED = {"skin": 0.6, "lips": 0.7, "eyes": 1.0, "brows": 1.0, "hair": 0.45, "clothes": 0.3}
 
 
 def ink(g: GBuffer, width: float, detail: float) -> Tensor:

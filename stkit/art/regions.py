@@ -12,7 +12,7 @@ from stkit.heads.gaussian import GaussianHead
 AZIMUTHS = (0.0, -25.0, 25.0, -50.0, 50.0, -75.0, 75.0)  # degrees: views that vote
 SEES_FEATURES = 30.0  # degrees, up to which lips, eyes and brows are looked for
 LEAST_VOTE = 0.05  # of a pixel: Gaussians that no view shows ask their neighbours
-NEIGHBOURS = 12  # whose shares are averaged: Gaussians below the surface are seen by chance
+NEIGHBOURS = 6  # whose shares are averaged: Gaussians below the surface are seen by chance
 FEATURES = ("eyes", "lips", "brows")  # in this order they lie over each other, and over the skin
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-# indices into the 66 landmarks, in iBUG's order without the two inner corners of the mouth
-OUTER_LIPS, INNER_LIPS = list(range(48, 58)), list(range(58, 66))
+# indices into the 66 landmarks, in iBUG's order without the two outer corners of the mouth: the
+# inner corners, 58 and 62, close the outline of the lips
+OUTER_LIPS, INNER_LIPS = [58, *range(48, 53), 62, *range(53, 58)], list(range(58, 66))
 EYES = (list(range(36, 42)), list(range(42, 48)))
 BROWS = (list(range(17, 22)), list(range(22, 27)))
 CHIN, BRIDGE, NOSE_TIP, JAW = 8, 27, 30, slice(0, 17)

@@ -66,7 +66,7 @@ const float LOW[5] = float[5](0.25, 0.5, 0.25, 0.0, 0.0);
 const float HIGH[5] = float[5](0.0, 0.0, 0.25, 0.5, 0.25);
 const float HERE[5] = float[5](0.0, 0.25, 0.5, 0.25, 0.0);
 const float AROUND[5] = float[5](0.1, 0.24, 0.32, 0.24, 0.1);
-const vec3 MARKED_A = vec3(1.0, 0.7, 1.0), MARKED_B = vec3(1.0, 0.45, 0.3);
+const vec3 MARKED_A = vec3(0.6, 0.7, 1.0), MARKED_B = vec3(1.0, 0.45, 0.3);
 
 float smoothHalf(float x) { return smoothstep(0.5, 1.0, x); }
 

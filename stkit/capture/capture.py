@@ -243,6 +243,11 @@ class Capture(Track, Clip):
         return [t for t in range(len(self)) if t not in test], test
 
     @property
+    def still(self) -> bool:
+        """Whether all frames are one and the same picture: then no frame says anything new."""
+        return bool((self.frames == self.frames[:1]).all())
+
+    @property
     def track(self) -> Track:
         """The track alone, without pictures."""
         return Track(**{f.name: getattr(self, f.name) for f in fields(Track)})

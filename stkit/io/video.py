@@ -10,13 +10,14 @@ from typing import Any
 
 import av
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from stkit.errors import RequestError
 
 LONG_SIDE = 1280  # pixels; frames are shrunk to this, so that a 4K phone clip fits in memory
 FOLDER_TYPES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 FOLDER_RATE = 25  # images a second; also assumed where a stream does not say
+STILL_FRAMES = 10  # that one picture counts as
 MIN_FRAMES = 8  # of a clip that an avatar can be learned from
 GAP_FACTOR = 4  # of the usual time between frames, from which on a jump is worth a note
 # H.264, visually lossless; without x264's macroblock tree, whose bytes differ from run to run
@@ -86,6 +87,27 @@ def read_video(path: Path, max_frames: int) -> tuple[np.ndarray, np.ndarray]:
     seconds = np.array(times, np.float32)
     _note_gap(path, seconds)
     return np.stack(frames), seconds
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a name is that of a picture file."""
+    return path.is_file() and path.suffix.lower() in FOLDER_TYPES
+
+
+def read_photo(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """One picture as a clip that stands still: (F, H, W, 3) uint8 and times (F,) seconds.
+
+    Raises VideoError naming the file where it is no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright.thumbnail((LONG_SIDE, LONG_SIDE))
+            picture = np.asarray(upright)
+    except (OSError, ValueError, Image.DecompressionBombError) as e:
+        raise VideoError(f"{path}: not a picture that can be read ({e})") from e
+    times = np.arange(STILL_FRAMES, dtype=np.float32) / FOLDER_RATE
+    return np.repeat(picture[None], STILL_FRAMES, 0), times
 
 
 def _read_file(path: Path, max_frames: int, frames: list, times: list) -> None:

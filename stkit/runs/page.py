@@ -90,7 +90,8 @@ def stand_ins(metrics: dict) -> list[str]:
     facts = metrics["facts"]
     head = facts.get("face_model", "makehuman")
     face_model = f"the {head} face model instead of Basel's" if head in SHIPPED else ""
-    found = [face_model, facts.get("views_stand_in", ""), facts.get("stand_in", "")]
+    named = ("one_picture", "views_stand_in", "stand_in")
+    found = [face_model, *(facts.get(name, "") for name in named)]
     return [text for text in found if text]
 
 

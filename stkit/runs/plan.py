@@ -19,7 +19,7 @@ from stkit.heads.mesh_training import MeshTraining
 from stkit.render import pick_device
 from stkit.runs.digests import digest_path, model_digest
 from stkit.runs.folders import slug
-from stkit.runs.profiles import Profile, get_profile
+from stkit.runs.profiles import STILL_GAUSSIANS, STILL_MESH, Profile, get_profile
 from stkit.runs.source import Source
 from stkit.runs.store import Artifact, Recipe
 from stkit.views import FRONTAL
@@ -93,13 +93,16 @@ class Plan:
 
     def mesh_settings(self) -> MeshTraining:
         """Of stage 02."""
-        return replace(self.settings.mesh, seed=self.seed, **self.changes.get("mesh", {}))
+        still = STILL_MESH if self.source.kind == "photo" else {}
+        change = still | self.changes.get("mesh", {})
+        return replace(self.settings.mesh, seed=self.seed, **change)
 
     def gaussian_settings(self) -> GaussianTraining:
         """Of stage 03. The mesh stage's deformation net is kept, so the nets' widths are that
         stage's.
         """
-        change = dict(self.changes.get("gaussians", {}))
+        still = STILL_GAUSSIANS if self.source.kind == "photo" else {}
+        change = still | self.changes.get("gaussians", {})
         change.pop("use_views", None)
         settings = replace(self.settings.gaussians, seed=self.seed, **change)
         mesh = self.mesh_settings().model

@@ -7,6 +7,7 @@ time there is.
 
 import os
 from dataclasses import dataclass, field
+from typing import Any
 
 from stkit.capture.preprocess import PreprocessSettings
 from stkit.errors import RequestError
@@ -140,6 +141,11 @@ PAPER = Profile(
         ("lr_color", "lr_xyz", "lr_scales", "lr_opacity", "lr_nets"), PAPER_RATE
     ),
 )
+
+# what differs where one picture is all there is: most steps look at views of the mesh, since a single
+# picture is learned by heart within seconds, and nothing is there that a frame could move by itself
+STILL_GAUSSIANS: dict[str, Any] = {"view_share": 0.65, "lr_lattice": 0.0, "lr_track": 0.0}
+STILL_MESH: dict[str, Any] = {"warm_steps": 400}
 
 PROFILES = {p.name: p for p in (QUICK, LAPTOP, PAPER)}
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from stkit.driving.tracked import is_tracked
 from stkit.io.insta import first_test_second, is_insta, read_insta
-from stkit.io.video import VideoError, read_video
+from stkit.io.video import VideoError, is_picture, read_photo, read_video
 from stkit.runs.digests import digest_path
 from stkit.runs.folders import is_run, run_folder
 from stkit.synthetic.subject import film, named_subject, synthetic_seed
 from stkit.voice.sound import is_sound
 
-Kind = Literal["synthetic", "video", "images", "insta", "coefficients", "sound", "run"]
+Kind = Literal["synthetic", "video", "images", "photo", "insta", "coefficients", "sound", "run"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Source:
     """A clip's origin. text: as a person writes it; name: short, for captions and folders.
 
     kind: 'synthetic' (the kit's made-up person), 'video' (a file), 'images' (a folder of pictures),
-    'insta' (a folder in the layout of INSTA's data sets, with its own split),
+    'photo' (one picture), 'insta' (a folder in the layout of INSTA's data sets, with its own split),
     'coefficients' (another tracker's file or folder), 'sound' (a voice that Style-E gives a face),
     'run' (another run's capture; drivers only).
     """
@@ -46,6 +46,8 @@ class Source:
                 kind = "coefficients"
             elif is_sound(path):
                 kind = "sound"
+            elif is_picture(path):
+                kind = "photo"
             elif is_insta(path):
                 kind = "insta"
             elif path.is_dir():
@@ -55,7 +57,7 @@ class Source:
             return Source(kind, text, path.resolve().stem)
         if may_be_run and "/" not in text and is_run(text):
             return Source("run", text, text)
-        choices = "a video, a folder of images, or 'synthetic'"
+        choices = "a video, a picture, a folder of images, or 'synthetic'"
         if may_be_run:
             choices += (
                 ", a sound, tracked parameters (.csv, .json, .npz, .mat, .npy, a 3DMM folder)"
@@ -97,6 +99,8 @@ class Source:
         """
         if self.kind == "insta":
             return read_insta(Path(self.text), max_frames)
+        if self.kind == "photo":
+            return read_photo(Path(self.text))
         if self.kind != "synthetic":
             return read_video(Path(self.text), max_frames)
         subject = named_subject(self.text, max_frames)

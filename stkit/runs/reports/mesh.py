@@ -13,7 +13,8 @@ def mesh(work: Work, head: MeshHead, capture: Capture, history: dict[str, list[f
     """Scores on held-out frames; frames beside the mesh head, turned views, losses."""
     train, test = capture.split()
     for name, value in mesh_scores(head, capture, train, test).items():
-        work.record(name, value)
+        if not (capture.still and "heldout" in name):
+            work.record(name, value)
     frames = evenly(train, 3) + evenly(test, 2)
     names = [f"frame {t}" + (" (held out)" if t in test else "") for t in frames]
     shown = [head.render_frame(capture, t).image for t in frames]

@@ -142,8 +142,8 @@ PAPER = Profile(
     ),
 )
 
-# what differs where one picture is all there is: most steps look at views of the mesh, since a single
-# picture is learned by heart within seconds, and nothing is there that a frame could move by itself
+# what differs where one picture is all there is: most steps look at views of the mesh, since one
+# picture is learned by heart within seconds, and no frame moves anything by itself
 STILL_GAUSSIANS: dict[str, Any] = {"view_share": 0.65, "lr_lattice": 0.0, "lr_track": 0.0}
 STILL_MESH: dict[str, Any] = {"warm_steps": 400}
 

@@ -22,9 +22,9 @@ class Source:
     """A clip's origin. text: as a person writes it; name: short, for captions and folders.
 
     kind: 'synthetic' (the kit's made-up person), 'video' (a file), 'images' (a folder of pictures),
-    'photo' (one picture), 'insta' (a folder in the layout of INSTA's data sets, with its own split),
-    'coefficients' (another tracker's file or folder), 'sound' (a voice that Style-E gives a face),
-    'run' (another run's capture; drivers only).
+    'photo' (one picture), 'insta' (a folder in the layout of INSTA's data sets, with its own
+    split), 'coefficients' (another tracker's file or folder), 'sound' (a voice that Style-E gives a
+    face), 'run' (another run's capture; drivers only).
     """
 
     kind: Kind

@@ -62,7 +62,7 @@ def sitter(seed: int) -> Sitter:
 
 
 def example(who: Sitter, style: ArtStyle, draw: torch.Generator) -> Tensor:
-    """A painted face (3, 128, 128); its landmarks are a little off."""
+    """A painted face (3, 160, 160); its landmarks are a little off."""
     picture = restyle(who.layers, style, who.own, 1.0, 1.0)
     eye = float((who.landmarks[36] - who.landmarks[45]).norm())
     off = SHAKE * eye * torch.randn(2, 2, generator=draw)
@@ -73,7 +73,7 @@ def example(who: Sitter, style: ArtStyle, draw: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class Examples:
-    """Faces (N, 3, 128, 128) as bytes, and what the painter had: tones and pattern (N,) by number,
+    """Faces (N, 3, 160, 160) as bytes, and what the painter had: tones and pattern (N,) by number,
     numbers (N, 8), proportions (N, 6).
     """
 

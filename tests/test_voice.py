@@ -595,7 +595,6 @@ def test_who_listens_keeps_the_lips_closed_and_blinks(pipe, tmp_path, monkeypatc
         (["--text", "hello"], "--img_path"),
         (["--img_path", "mara", "--text", "hello", "--save_path", "a.avi"], "end in .mp4"),
         (["--img_path", "mara", "--wav_path", "nobody.wav"], "no such file"),
-        (["--img_path", "mara", "--text", "hello", "--art_style_id", "3"], "Style-A"),
         (["--dialogue", "nothing.txt"], "no such file"),
     ],
 )

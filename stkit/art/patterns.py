@@ -41,7 +41,8 @@ def _lines(at: Tensor) -> Tensor:
 
 def _crossed(at: Tensor) -> Tensor:
     """The darker of two sets of lines, spread over [0, 1]."""
-    return torch.minimum(_lines(at), _wave(at[..., 1] - 0.35 * at[..., 0])) * 1.5
+    darker = torch.minimum(_lines(at), _wave(at[..., 1] - 0.35 * at[..., 0]))
+    return (1.5 * darker).clamp_max(1)
 
 
 def _dots(at: Tensor) -> Tensor:

@@ -6,12 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stkit.art.styled_head import Drawing
 from stkit.cameras import Camera
 from stkit.capture.capture import Capture
 from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import u8
 from stkit.render.gaussians import Gaussians
+from stkit.viewers.art_packing import ArtLook
 from stkit.viewers.browser_twin import browser_gaussians
 from stkit.viewers.packet import Packet
 from stkit.viewers.packing import pack_gaussians, pack_head
@@ -45,7 +47,9 @@ class SplatViewer(Viewer):
             packet = _pack_head(what, capture, edited, alt=alt, caption=caption, **options)
         else:
             packet = _pack_gaussians(what, camera, distance, edited, alt)
-        super().__init__(packet, **(state or {}))
+        self._art: ArtLook | None = options.get("art")
+        first = packet.header.get("state", {})
+        super().__init__(packet, **(first | (state or {})))
 
     def render(self, size: int | None = None, look: int = 0) -> Tensor:
         """This view (H, W, 3) by the Python renderer, from the Gaussians the browser has: current
@@ -59,13 +63,20 @@ class SplatViewer(Viewer):
 
     def poster(self) -> np.ndarray:
         """The state's frame (H, W, 3); with two looks, one left of the wipe and the other right of
-        it.
+        it. In an art style: the neutral frame, drawn by Python.
         """
+        if self._art and self._art.first:
+            return self._drawn(self._art, self._art.first)
         first = self.render(look=0)
         if len(self.packet.header["looks"]) == 1:
             return u8(first)
         cut = round(self.state.get("wipe", 0.5) * first.shape[1])
         return u8(torch.cat([first[:, :cut], self.render(look=1)[:, cut:]], 1))
+
+    def _drawn(self, art: ArtLook, drawing: Drawing) -> np.ndarray:
+        capture = art.head.capture
+        neutral = capture.frame_pose(capture.neutral)
+        return u8(art.head.draw(self.view(None), neutral, drawing))
 
 
 def _pack_head(head: GaussianHead, capture: Capture | None, edited: Any, **options: Any) -> Packet:

@@ -49,7 +49,7 @@ float patternAt(vec3 place) {
   if (pattern == 0) return 0.5;
   vec2 at = vec2(RADIUS * atan(place.x, place.z + AXIS_BEHIND), place.y) / period;
   float value = pattern == 1 ? lines(at, 0.35)
-    : pattern == 2 ? 1.5 * min(lines(at, 0.35), lines(at, -0.35))
+    : pattern == 2 ? min(1.5 * min(lines(at, 0.35), lines(at, -0.35)), 1.0)
     : pattern == 3 ? dots(at)
     : pattern == 4 ? grain(at)
     : tiles(at);

@@ -1,4 +1,4 @@
-// sha256 of src/: 97cb050b29f5ec99641249a6d5598be14eaa6a614b21d332817eb2e805222473
+// sha256 of src/: 1215139f6f023c45aed8349d650b6f6214339fcb152b07995ef00111490ac2bc
 // Bundled by `make viewer`: change stkit/viewers/src/, not this file.
 
 // src/elements.js
@@ -835,7 +835,7 @@ float patternAt(vec3 place) {
   if (pattern == 0) return 0.5;
   vec2 at = vec2(RADIUS * atan(place.x, place.z + AXIS_BEHIND), place.y) / period;
   float value = pattern == 1 ? lines(at, 0.35)
-    : pattern == 2 ? 1.5 * min(lines(at, 0.35), lines(at, -0.35))
+    : pattern == 2 ? min(1.5 * min(lines(at, 0.35), lines(at, -0.35)), 1.0)
     : pattern == 3 ? dots(at)
     : pattern == 4 ? grain(at)
     : tiles(at);
@@ -851,7 +851,7 @@ const float LOW[5] = float[5](0.25, 0.5, 0.25, 0.0, 0.0);
 const float HIGH[5] = float[5](0.0, 0.0, 0.25, 0.5, 0.25);
 const float HERE[5] = float[5](0.0, 0.25, 0.5, 0.25, 0.0);
 const float AROUND[5] = float[5](0.1, 0.24, 0.32, 0.24, 0.1);
-const vec3 MARKED_A = vec3(1.0, 0.7, 1.0), MARKED_B = vec3(1.0, 0.45, 0.3);
+const vec3 MARKED_A = vec3(0.6, 0.7, 1.0), MARKED_B = vec3(1.0, 0.45, 0.3);
 
 float smoothHalf(float x) { return smoothstep(0.5, 1.0, x); }
 

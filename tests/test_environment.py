@@ -40,6 +40,7 @@ OPTIONAL = SPEECH_TOOLS | {
     "mdit_py_plugins",
     "pygments",
     "dask_jobqueue",
+    "lmdb",
     "gsplat",
     "kaolin",
     "dlib",

@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 
+from stkit.cli.data import add_data
 from stkit.cli.run import add_notebook, add_pages, add_run
 from stkit.cli.stock import add_assets
 from stkit.cli.studies import add_compare, add_people, add_reproduce
@@ -39,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     studies = (add_compare, add_reproduce, add_study, add_sweep, add_people)
-    for add in (add_run, add_talk, add_pages, *studies, add_assets, add_notebook):
+    for add in (add_run, add_talk, add_data, add_pages, *studies, add_assets, add_notebook):
         add(commands)
     what = "what this machine can do, what is missing, and what to do about it"
     commands.add_parser("doctor", help=what).set_defaults(call=lambda _: 0 if doctor() else 1)

@@ -1,0 +1,1 @@
+"""Footage prepared for training, in the layouts that Style2Talker's loaders read: `stkit data`."""

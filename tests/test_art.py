@@ -18,7 +18,8 @@ from stkit.art.ink import blurred, ink
 from stkit.art.patterns import pattern
 from stkit.art.proportions import displacement, shape_weights
 from stkit.art.random_styles import random_style
-from stkit.art.reader import face_crop, find_style, read_picture, read_style
+from stkit.art.reader import Reading, face_crop, find_style, read_picture, read_style
+from stkit.art.reader_training import Examples, train
 from stkit.art.regions import picture_regions
 from stkit.art.shading import region_colours, restyle, stepped_tone
 from stkit.art.styled_head import Drawing, StylableHead
@@ -36,6 +37,7 @@ from stkit.io.video import VideoError, read_photo
 from stkit.runs.plan import Plan
 from stkit.runs.shipped import MARA, ShippedRun
 from stkit.runs.source import Source
+from stkit.studies.style_a import distance, retrieved
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 COMIC = gallery()["comic"]
@@ -231,6 +233,29 @@ def test_pictures_that_are_none_are_refused_by_name(tmp_path):
     Image.new("RGB", (64, 64), "skyblue").save(empty)
     with pytest.raises(RequestError, match=r"sky\.png: no face was found"):
         find_style(str(empty))
+
+
+def test_the_reader_learns_what_it_is_shown():
+    draw = torch.Generator().manual_seed(0)
+    ink = torch.rand(64, generator=draw).round()
+    numbers = torch.zeros(64, 8)
+    numbers[:, 0] = ink
+    faces = (200 * (1 - ink))[:, None, None, None].expand(64, 3, 160, 160).byte()
+    whole = torch.zeros(64, dtype=torch.long)
+    data = Examples(faces, whole, whole, numbers, torch.zeros(64, 6))
+    net = train(data, steps=12, progress=lambda x, **_: x)
+    with torch.no_grad():
+        found = Reading.split(net(faces[:8].float() / 255)).numbers[:, 0]
+    assert found[ink[:8] > 0.5].mean() > found[ink[:8] < 0.5].mean() + 0.3
+
+
+def test_drawings_are_recognised_by_tones_and_lines(layers):
+    own = region_colours(layers)
+    truths = [restyle(layers, gallery()[name], own, 1.0, 1.0) for name in ("comic", "pastel")]
+    again = [torch.roll(t, 1, 0) for t in truths]
+    assert retrieved(again, truths) == 1.0
+    assert retrieved(again[::-1], truths) == 0.0
+    assert distance(truths[0], truths[0]) == 0 < distance(*truths)
 
 
 # ---- the head

@@ -34,6 +34,7 @@ from stkit.voice.mel import MELS_A_FRAME, frame_count, mel_spectrogram, normalis
 from stkit.voice.networks import NEW, PAST, WINDOW, MotionDenoiser, SpeechEncoder
 from stkit.voice.phones import CONSONANTS, IPA, VOWELS, Phone, known, phones_of_ipa
 from stkit.voice.pipeline import StyleEPipeline, new_schedule
+from stkit.voice.recordings import announcements, with_throat
 from stkit.voice.sentences import Sentences
 from stkit.voice.sound import LONGEST, RATE, SoundError, read_sound
 from stkit.voice.speaking import WEIGHTS, load_style_e, with_blinks
@@ -486,6 +487,19 @@ def test_unknown_speakers_are_refused():
 
     with pytest.raises(RequestError, match="a speaker is called"):
         say("hello", "nobody")
+
+
+def test_a_shorter_throat_speaks_faster_and_its_phones_go_along():
+    said = example_speech()[0]
+    higher = with_throat(said, 1.25)
+    assert abs(len(higher.sound) * 1.25 / len(said.sound) - 1) < 0.01
+    assert higher.phones[3].end == pytest.approx(said.phones[3].end / 1.25)
+    assert [p.name for p in higher.phones] == [p.name for p in said.phones]
+
+
+def test_recordings_that_are_not_installed_are_named(tmp_path):
+    with pytest.raises(RequestError, match="apt install asterisk"):
+        announcements(tmp_path)
 
 
 def test_network_windows_are_past_and_new():

@@ -1,8 +1,8 @@
 """Made-up speech with the truth of its mouth: `python -m stkit.voice.corpus --folder runs/voice`.
 
-Needs espeak-ng and flite, see `speakers`, and a recorded voice, see `recordings`. Some speakers and
-templates of sentences are never in the training part; they ask how well the model does with voices
-and words that it has not met.
+Needs espeak-ng and flite, see `speakers`; with --recorded a recorded voice as well, see
+`recordings`. Some speakers and templates of sentences are never in the training part; they ask how
+well the model does with voices and words that it has not met.
 """
 
 import argparse
@@ -34,7 +34,8 @@ FLITE: list[str] = _VOICES["flite"]
 HELD_OUT_FLITE: list[str] = _VOICES["flite_held_out"]
 WORDS_A_MINUTE, PITCH, PITCH_RANGE = (130, 215), (15, 85), (25, 75)  # of espeak-ng
 THROAT = (0.85, 1.45)  # of flite's voices, which are three men: women and children as well
-FLITE_SHARE, RECORDED_SHARE = 0.45, 0.15  # of the training's utterances
+FLITE_SHARE = 0.5  # of the training's made-up utterances
+RECORDED_SHARE = 0.15  # of all of them, where there is a recorded voice
 TEST_MINUTES = 4.0  # of each test part
 PARTS = ("training", "sentences", "voices", "slt")
 
@@ -127,21 +128,32 @@ def flite_voices(voices: list[str], seed: int, held_out: bool) -> Iterator[Utter
 
 
 def mixed(seed: int, held_out: bool) -> Iterator[Utterance]:
-    """Sentences by all voices of the training; with `held_out` by the made-up ones alone."""
+    """Sentences by all voices of the training."""
     rng = random.Random(repr((seed, "mixed")))
     espeak = espeak_voices(VARIANTS, seed, held_out)
     flite = flite_voices(FLITE, seed + 1, held_out)
-    recorded = recorded_voice(seed + 2, THROAT)
-    shares = (1 - FLITE_SHARE - RECORDED_SHARE, FLITE_SHARE, 0 if held_out else RECORDED_SHARE)
     while True:
-        yield next(rng.choices((espeak, flite, recorded), shares)[0])
+        yield next(flite if rng.random() < FLITE_SHARE else espeak)
 
 
-def parts(seed: int, hours: float) -> dict[str, tuple[Iterator[Utterance], float]]:
+def with_recordings(seed: int) -> Iterator[Utterance]:
+    """The training's sentences, and among them the recorded voice by other throats."""
+    rng = random.Random(repr((seed, "with recordings")))
+    made_up, recorded = mixed(seed, held_out=False), recorded_voice(seed + 2, THROAT)
+    while True:
+        yield next(recorded if rng.random() < RECORDED_SHARE else made_up)
+
+
+def parts(
+    seed: int, hours: float, recorded: bool = False
+) -> dict[str, tuple[Iterator[Utterance], float]]:
     """Utterances and seconds of each part: the training, and what it never had."""
     test = 60 * TEST_MINUTES
     return {
-        "training": (mixed(seed, held_out=False), 3600 * hours),
+        "training": (
+            with_recordings(seed) if recorded else mixed(seed, held_out=False),
+            3600 * hours,
+        ),
         "sentences": (mixed(seed + 10, held_out=True), test),
         "voices": (espeak_voices(HELD_OUT_VARIANTS, seed + 20, held_out=True), test),
         "slt": (flite_voices(HELD_OUT_FLITE, seed + 30, held_out=True), test),
@@ -160,9 +172,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/voice"))
     parser.add_argument("--hours", type=float, default=4.0, help="of the training part")
     parser.add_argument("--seed", type=int, default=0)
+    what = "let a recorded voice teach as well"
+    parser.add_argument("--recorded", action="store_true", help=what)
     a = parser.parse_args(arguments)
     a.folder.mkdir(parents=True, exist_ok=True)
-    for name, (utterances, seconds) in parts(a.seed, a.hours).items():
+    for name, (utterances, seconds) in parts(a.seed, a.hours, a.recorded).items():
         file = a.folder / f"{name}.safetensors"
         if not file.exists():
             write(collect(utterances, seconds, bar), file)

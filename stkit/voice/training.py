@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
@@ -19,9 +18,9 @@ from stkit.diffusion.byte_pairs import save_tokenizer
 from stkit.diffusion.learning import (
     Optimisation,
     State,
+    half_precision,
     millions,
     optimise,
-    quick_precision,
     training_record,
 )
 from stkit.diffusion.tiny.models import new_text_encoder
@@ -82,7 +81,7 @@ class Training:
         self.networks = nn.ModuleDict(
             {"speech": self.speech, "denoiser": self.denoiser, "text": self.text}
         )
-        self.accelerator = Accelerator(mixed_precision=quick_precision())
+        self.accelerator = half_precision()
         optimiser = torch.optim.AdamW(
             self.networks.parameters(), lr=settings.rate, weight_decay=1e-2, fused=True
         )

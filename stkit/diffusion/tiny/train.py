@@ -23,12 +23,12 @@ from transformers import CLIPTextModel
 from stkit.diffusion.learning import (
     Optimisation,
     State,
+    half_precision,
     latents,
     millions,
     optimise,
     picture_loss,
     quarter,
-    quick_precision,
     signed,
     training_record,
 )
@@ -71,12 +71,11 @@ def train_autoencoder(
 
     `settings.start` gives its own, finished.
 
-    Nine tenths of the steps see quarter crops, the rest whole pictures at half the batch. Half
-    precision (bfloat16) is fine enough here, and half as fast again.
+    Nine tenths of the steps see quarter crops, the rest whole pictures at half the batch.
     """
     if settings.start:
         return AutoencoderKL.from_pretrained(settings.start / "vae"), True
-    accelerator = Accelerator(mixed_precision=quick_precision())
+    accelerator = half_precision()
     torch.manual_seed(settings.seed)
     vae = models.new_autoencoder()
     optimiser = torch.optim.AdamW(

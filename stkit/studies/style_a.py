@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from stkit.art.art_style import ArtStyle
 from stkit.art.flat import restyle_picture
+from stkit.art.gallery import gallery
 from stkit.art.ink import LUMA, blurred
 from stkit.art.painter import paint
 from stkit.art.random_styles import HELD_OUT_FROM, random_style
@@ -26,11 +28,12 @@ from stkit.capture.detect import still_landmarks
 from stkit.driving.motion import own_motion
 from stkit.errors import RequestError
 from stkit.face_models.landmarks import KEPT_66
-from stkit.io.images import u8
+from stkit.io.images import sheet, u8
 from stkit.io.tensors import write_json
 from stkit.metrics.consistency import warp_error
 from stkit.metrics.identity import embedding, has_embedding, identity_distance
 from stkit.progress import bar
+from stkit.runs.edits import open_base
 from stkit.runs.machine import circumstances, machine
 from stkit.runs.road import Road
 from stkit.runs.scores import rescaled, true_to_tracked
@@ -44,6 +47,17 @@ VIEWS = tuple(range(-30, 31, 6))  # degrees: neighbours that are warped onto eac
 FRAMES = 24  # of a clip, for flicker
 SOME_STYLES = 8  # for what needs many pictures
 IDENTITY_DEGREE = 0.5
+SHEET_STYLES = (
+    "cartoon",
+    "comic",
+    "soft-3d",
+    "woodcut",
+    "watercolour",
+    "pop",
+    "mosaic",
+    "night",
+)
+SHEET_ANGLES = (0.0, -35.0, 60.0)  # degrees
 SLIDER = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -248,13 +262,31 @@ def _nearer(rows: list[dict], way: str) -> str:
     return str(paired([[r[way] - r["ours"] for r in rows if r["run"] == p] for p in people]))
 
 
+def style_sheet(runs: list[str]) -> np.ndarray:
+    """Each person from three angles in eight styles of the gallery, as one picture."""
+    rows, labels = [], []
+    for run in bar(runs, desc="sheet"):
+        road = open_base(run)
+        head, capture = StylableHead(road.gaussian_head(), road.capture()), road.capture()
+        frame = capture.frame_pose(capture.neutral)
+        for angle, camera in zip(SHEET_ANGLES, capture.orbit_cameras(SHEET_ANGLES)):
+            drawings = [Drawing(gallery()[name], 1.0, 1.0) for name in SHEET_STYLES]
+            rows.append([head.draw(camera, frame, d).numpy() for d in drawings])
+            labels.append(f"{angle:+.0f}")
+    return sheet(rows, list(SHEET_STYLES), labels, height=150)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The command in the module's text."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", nargs="+", required=True, help="of made-up people")
     parser.add_argument("--styles", type=int, default=STYLES)
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--sheet", type=Path, help="draw a sheet of people and styles instead")
     a = parser.parse_args(arguments)
+    if a.sheet:
+        Image.fromarray(style_sheet(a.runs)).save(a.sheet, quality=85)
+        return
     found = measure(a.runs, a.styles)
     print(json.dumps({k: x for k, x in found.items() if k != "rows"}, indent=1))
     if a.write:

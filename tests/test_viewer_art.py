@@ -31,6 +31,7 @@ def styled(browser, mara, tmp_path_factory):
     look = ArtLook(mara, styles, Drawing(styles[0], 1.0, 1.0))
     save_avatar(mara.head, mara.capture, place, frames=2, art=look)
     opened = OpenedPage(browser, place)
+    opened.page.set_default_timeout(120_000)  # WebGL in software draws five pictures at once
     opened.run(f"s.stage.header.size = {SIZE};")
     yield opened
     opened.close()

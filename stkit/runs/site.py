@@ -29,6 +29,7 @@ LINKED = (  # files beside docs/ and notebooks/ that pages link to
     "stkit/diffusion/tiny/weights/README.md",
     "stkit/diffusion/orbit/weights/README.md",
 )
+GALLERY = Path("stkit", "art", "gallery")  # pictures of the art styles, which the guide shows
 GLOSSARY = "## 3 · Words and symbols"  # the heading in notebook 00
 LOCKED = {"nbgrader", "deletable", "editable"}  # metadata of exercises that a reader need not see
 
@@ -90,6 +91,7 @@ def stage(folder: Path) -> Path:
         shutil.copy(repository() / name, source / name)
     (source / "notebooks" / "exercises").mkdir(parents=True)
     shutil.copytree(notebooks_dir() / "figures", source / "notebooks" / "figures")
+    shutil.copytree(repository() / GALLERY, source / GALLERY)
     for path in lesson_files():
         copy = nbformat.read(executed(path, folder / "executed"), 4)
         target = source / "notebooks" / path.relative_to(notebooks_dir())

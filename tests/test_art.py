@@ -31,7 +31,7 @@ from stkit.art.transport import (
 )
 from stkit.cli import main
 from stkit.driving.motion import own_motion
-from stkit.errors import MissingFileError, RequestError
+from stkit.errors import RequestError
 from stkit.face_models import builtin
 from stkit.io.video import VideoError, read_photo
 from stkit.runs.plan import Plan
@@ -223,11 +223,11 @@ def test_a_face_is_cropped_upright_whatever_its_size():
 
 
 def test_pictures_that_are_none_are_refused_by_name(tmp_path):
-    with pytest.raises(MissingFileError, match=r"none\.png: no such picture"):
+    with pytest.raises(VideoError, match=r"none\.png: no such picture"):
         find_style(str(tmp_path / "none.png"))
     text = tmp_path / "text.png"
     text.write_text("hello")
-    with pytest.raises(RequestError, match=r"text\.png: no picture"):
+    with pytest.raises(RequestError, match=r"text\.png: not a picture"):
         find_style(str(text))
     empty = tmp_path / "sky.png"
     Image.new("RGB", (64, 64), "skyblue").save(empty)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from stkit.capture.detect import still_landmarks
 from stkit.cli import main
 from stkit.errors import RequestError
 from stkit.io.safe_pickle import load_npy
@@ -112,7 +113,11 @@ def test_every_file_of_the_releases_loaders_is_there_with_its_shape(done):
     assert np.load(root / "mel" / f"{tail}.npy").shape == (30, 80, 16)
     assert np.load(root / "ldmk" / f"{tail}.npy").shape == (30, 68, 2)
     film = root / "video" / f"{tail}.mp4"
-    assert read_video(film, 100)[0].shape == (30, 256, 256, 3)
+    pictures = read_video(film, 100)[0]
+    assert pictures.shape == (30, 256, 256, 3)
+    marks = np.load(root / "ldmk" / f"{tail}.npy")
+    seen = still_landmarks([pictures[12]])[0]
+    assert np.abs(marks[12] - seen).max() < 6, "landmarks are those of the picture that is written"
     assert abs(len(read_sound(film)) / RATE - 30 / 25) < 0.1
     words = json.loads((out / "annotations" / "M026_happy_level_3_001.json").read_text())
     assert len(words) == 5 and all(isinstance(w, str) for w in words)

@@ -6,11 +6,8 @@ from torch import Tensor
 from stkit.art.art_style import ArtStyle
 from stkit.art.flat import restyle_picture
 from stkit.cameras import front_camera
-from stkit.capture.mattes import mattes_of
+from stkit.diffusion.regions import WHITE
 from stkit.errors import RequestError
-from stkit.io.images import u8
-
-WHITE = 0.985  # darkest channel from which on a pixel is background
 
 
 class ArtEditor:
@@ -43,7 +40,6 @@ class ArtEditor:
         """
         if landmarks is None:
             raise RequestError("the art editor draws by regions: it needs the 66 landmarks")
-        matte = torch.from_numpy(mattes_of(u8(condition)[None])[0]).float()[..., None] / 255
-        matte = torch.maximum(matte, (condition.amin(-1, keepdim=True) < WHITE).float())
+        matte = (condition.amin(-1, keepdim=True) < WHITE).float()
         camera = front_camera(condition.shape[0])
         return restyle_picture(condition, matte, landmarks, camera, self.style, b, 1.0)

@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,8 +21,9 @@ from stkit.art.regions import picture_regions
 from stkit.art.shading import region_colours
 from stkit.capture.detect import still_landmarks
 from stkit.capture.mattes import mattes_of
-from stkit.errors import MissingFileError, RequestError
+from stkit.errors import RequestError
 from stkit.face_models.landmarks import KEPT_66
+from stkit.io import video
 from stkit.io.tensors import load_tensors
 
 WEIGHTS = Path(__file__).parent / "reader.safetensors"
@@ -31,7 +31,6 @@ KIND = "reader of art styles"
 CROP = 160  # pixels of the face that the network sees
 FACE = 2.9  # eye distances that the crop is wide and high: hair and jaw are in it
 BLURS = (0.006, 0.012, 0.02)  # of the width: faces that lines or dots hide show when blurred
-LARGEST = 1024  # pixels; larger pictures are made smaller
 TONES = tuple(range(2, SMOOTH_TONES + 1))
 LEAST_INK, LEAST_DEPTH = 0.15, 0.12  # what the network reads below this is taken for none
 WIDTH_UNIT, PERIOD_UNIT = 0.03, 0.1  # decimetres that count as 1
@@ -168,16 +167,8 @@ def read_style(picture: Tensor, name: str = "picture", landmarks: Tensor | None 
 
 
 def read_picture(path: Path) -> Tensor:
-    """A picture file (H, W, 3) in [0, 1]. Raises RequestError naming the file where it is none."""
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such picture")
-    try:
-        with Image.open(path) as image:
-            image.thumbnail((LARGEST, LARGEST))
-            array = np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as e:
-        raise RequestError(f"{path}: no picture that can be read ({e})") from e
-    return torch.from_numpy(array.astype(np.float32)) / 255
+    """A picture file (H, W, 3) in [0, 1]. Raises VideoError naming the file where it is none."""
+    return torch.from_numpy(video.read_picture(path).astype(np.float32)) / 255
 
 
 def find_style(text: str) -> ArtStyle:

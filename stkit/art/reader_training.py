@@ -1,7 +1,7 @@
 """Train the reader of style pictures: `python -m stkit.art.reader_training --people 60`.
 
 Made-up people are painted in random styles by the kit's painter; the network learns to say which
-numbers the painter had. A quarter of an hour on one core.
+numbers the painter had. Three quarters of an hour on one core.
 """
 
 import argparse

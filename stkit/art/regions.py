@@ -39,9 +39,7 @@ def gaussian_regions(head: GaussianHead, capture: Capture) -> Tensor:
     A Gaussian's part of a picture is the gradient of the picture's sum with respect to its colour,
     so the gradient of the masked picture says which regions it paints.
     """
-    frame = capture.frame_pose(capture.neutral)
-    shift = head.shift(frame.beta, frame.pose).detach()
-    gaussians = head.place(head.canonical(frame.beta, frame.pose, shift), frame).detach()
+    gaussians = head.gaussians(capture.frame_pose(capture.neutral)).detach()
     landmarks = capture.landmarks3d[capture.neutral]
     votes = torch.zeros(len(gaussians), len(REGIONS))
     for azimuth, camera in zip(AZIMUTHS, capture.orbit_cameras(AZIMUTHS)):

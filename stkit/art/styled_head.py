@@ -68,9 +68,14 @@ class StylableHead:
         pushed = {name: drawing.degree * x for name, x in drawing.style.proportions.items()}
         return self.carrier.carried(displacement(pushed))
 
-    def draw(self, camera: Camera, frame: FramePose, drawing: Drawing) -> Tensor:
-        """The styled picture (H, W, 3) over white."""
-        layers = self.layers(camera, frame, self.proportions(drawing))
+    def draw(
+        self, camera: Camera, frame: FramePose, drawing: Drawing, moved: Tensor | None = None
+    ) -> Tensor:
+        """The styled picture (H, W, 3) over white. moved: the drawing's `proportions`, where they
+        are known already.
+        """
+        moved = self.proportions(drawing) if moved is None else moved
+        layers = self.layers(camera, frame, moved)
         return restyle(layers, drawing.style, self.own, drawing.degree, drawing.color_transfer)
 
     def play(
@@ -81,11 +86,11 @@ class StylableHead:
         progress=lambda items, **_: items,
     ) -> np.ndarray:
         """Frames (F, H, W, 3) uint8 of a motion; cameras: as `driving.motion.play` takes them."""
-        neutral = self.capture.frame_pose(self.capture.neutral)
+        neutral, moved = self.capture.frame_pose(self.capture.neutral), self.proportions(drawing)
         frames = []
         for t in progress(range(len(motion)), desc="drawing"):
             camera = cameras[t] if isinstance(cameras, list) else cameras or self.capture.camera
-            picture = self.draw(camera, motion.frame(t, neutral), drawing)
+            picture = self.draw(camera, motion.frame(t, neutral), drawing, moved)
             frames.append((picture * 255).round().byte().numpy())
         return np.stack(frames)
 

@@ -97,7 +97,7 @@ class Optimisation:
 def half_precision() -> Accelerator:
     """An accelerator that computes in bf16, where the machine can.
 
-    Elsewhere bf16 is imitated, on CPUs twenty times slower than full precision, which is used then.
+    Elsewhere bf16 is imitated, on CPUs several times slower than full precision; that is used then.
     """
     can = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
     return Accelerator(mixed_precision="bf16" if can else "no")

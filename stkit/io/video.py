@@ -99,15 +99,23 @@ def read_photo(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises VideoError naming the file where it is no picture.
     """
+    times = np.arange(STILL_FRAMES, dtype=np.float32) / FOLDER_RATE
+    return np.repeat(read_picture(path)[None], STILL_FRAMES, 0), times
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """A picture file (H, W, 3) uint8, upright. Raises VideoError naming the file where it is
+    none.
+    """
+    if not path.is_file():
+        raise VideoError(f"{path}: no such picture")
     try:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image).convert("RGB")
             upright.thumbnail((LONG_SIDE, LONG_SIDE))
-            picture = np.asarray(upright)
+            return np.asarray(upright)
     except (OSError, ValueError, Image.DecompressionBombError) as e:
         raise VideoError(f"{path}: not a picture that can be read ({e})") from e
-    times = np.arange(STILL_FRAMES, dtype=np.float32) / FOLDER_RATE
-    return np.repeat(picture[None], STILL_FRAMES, 0), times
 
 
 def _read_file(path: Path, max_frames: int, frames: list, times: list) -> None:

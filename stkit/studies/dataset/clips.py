@@ -14,6 +14,7 @@ from torch import Tensor
 from stkit.capture.capture import Capture
 from stkit.capture.detect import seen_points
 from stkit.capture.preprocess import PreprocessSettings, preprocess
+from stkit.face_models.landmarks import MEDIAPIPE_68
 from stkit.io.tensors import replace_file, write_json
 from stkit.io.video import VideoError, write_video
 from stkit.studies.dataset.names import Film, places
@@ -29,9 +30,6 @@ LEAST_SECONDS = 1.0  # of MEAD's clips, which are short and stay whole
 LONG_SIDE = 960  # pixels of a picture that faces are looked for in
 MEL_WINDOW, MEL_STEP = 16, 3.2  # mel steps of a frame's window, and from frame to frame
 TEXTURE, LIGHT = 80, 27  # numbers of Basel's coefficients that are not tracked: zeros
-# what MEAD calls its emotions, and what the kit does
-EMOTIONS = {"angry": "angry", "disgusted": "disgusted", "contempt": "contempt", "fear": "fear"}
-EMOTIONS |= {"happy": "happy", "neutral": "neutral", "sad": "sad", "surprised": "surprised"}
 
 
 @dataclass(frozen=True)
@@ -87,14 +85,15 @@ def parts(film: Film) -> Iterator[tuple[np.ndarray, Tensor]]:
         yield np.stack(held[:count]), sound[: count * RATE // FPS]
 
 
-def cropped(frames: np.ndarray, name: str) -> np.ndarray:
-    """The face's tube (F, 256, 256, 3). Raises VideoError where a face is missing or leaves."""
+def cropped(frames: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The face's tube (F, 256, 256, 3), and the 68 landmarks in it (F, 68, 2), pixels. Raises
+    VideoError where a face is missing or leaves.
+    """
     points = seen_points(frames)
-    known = ~np.isnan(points).any((1, 2))
-    if known.mean() < 0.9:
-        raise VideoError(f"{name}: no face in {int((~known).sum())} of {len(frames)} pictures")
-    faces = points[known]
-    low, high = faces.min(1), faces.max(1)
+    missing = int(np.isnan(points).any((1, 2)).sum())
+    if missing:
+        raise VideoError(f"{name}: no face in {missing} of {len(frames)} pictures")
+    low, high = points.min(1), points.max(1)
     margin = 0.5 * (high - low)  # hair and shoulders
     boxes = np.concatenate([low - margin, high + margin], 1)
     found = tube(boxes, frames.shape[2], frames.shape[1])
@@ -102,7 +101,9 @@ def cropped(frames: np.ndarray, name: str) -> np.ndarray:
         raise VideoError(f"{name}: the face leaves its place, or another one is meant")
     x, y, side = found
     cut = frames[:, y : y + side, x : x + side]
-    return np.stack([cv2.resize(f, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for f in cut])
+    small = np.stack([cv2.resize(f, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for f in cut])
+    marks = (points[:, MEDIAPIPE_68] - [x, y]) * (SIZE / side)
+    return small, marks.astype(np.float32)
 
 
 def mel_windows(sound: Tensor, frames: int) -> np.ndarray:
@@ -115,10 +116,10 @@ def mel_windows(sound: Tensor, frames: int) -> np.ndarray:
     return mel[:, steps].transpose(1, 0, 2).astype(np.float32)
 
 
-def coefficients(capture: Capture) -> dict[str, np.ndarray]:
+def coefficients(capture: Capture, marks: np.ndarray) -> dict[str, np.ndarray]:
     """A clip's rows as Deep3DFaceRecon keeps them: coeff (F, 257), lm68 (F, 68, 2), lm5 (F, 5, 2)
     and trans_param (F, 5). Identity and expression are those of the face model that was tracked;
-    texture and light, which are not, are zeros.
+    texture and light, which are not, are zeros. marks (F, 68, 2): landmarks in the clip's pictures.
     """
     count = len(capture)
     rows = np.zeros((count, 80 + 64 + TEXTURE + 3 + LIGHT + 3), np.float32)
@@ -126,7 +127,6 @@ def coefficients(capture: Capture) -> dict[str, np.ndarray]:
     rows[:, 80:144] = capture.beta
     rows[:, 224:227] = capture.pose[:, :3]
     rows[:, 254:257] = capture.pose[:, 3:]
-    marks = capture.landmarks[..., :2].numpy().astype(np.float32)
     eyes = [marks[:, k : k + 6].mean(1) for k in (36, 42)]
     five = np.stack([*eyes, marks[:, 30], marks[:, 48], marks[:, 54]], 1)
     whole = np.array([SIZE, SIZE, 1.0, SIZE / 2, SIZE / 2], np.float32)
@@ -135,7 +135,7 @@ def coefficients(capture: Capture) -> dict[str, np.ndarray]:
 
 def sentences(capture: Capture, film: Film) -> list[str]:
     """Five sentences about a clip: its emotion by MEAD's name, or neutral, and what shows."""
-    emotion = EMOTIONS.get(film.emotion, NAMES[0])
+    emotion = film.emotion if film.emotion in NAMES else NAMES[0]
     return annotate(units_of(capture.beta), Feeling(emotion, max(1, min(film.level, 3))))
 
 
@@ -175,7 +175,7 @@ def _write_clip(
     face_model: str,
 ) -> int:
     """All files of one clip; how many bytes they have."""
-    frames = cropped(pictures, str(film.picture))
+    frames, marks = cropped(pictures, str(film.picture))
     times = np.arange(len(frames), dtype=np.float32) / FPS
     settings = PreprocessSettings(
         size=SIZE,
@@ -185,15 +185,18 @@ def _write_clip(
         face_model=face_model,
     )
     capture, _ = preprocess(frames, times, film.key, settings)
+    if len(capture) < len(frames):
+        lost = len(frames) - len(capture)
+        raise VideoError(f"{film.picture}: the tracker lost the face in {lost} pictures")
     where = places(film, part, out)
     words = out / "annotations" / f"{film.annotation_key}{'' if film.actor else f'#{part}'}.json"
     for path in (*where.values(), words):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_video(where["video"], frames, FPS, sound.numpy(), RATE)
-    rows = coefficients(capture)
+    rows = coefficients(capture, marks)
     _save(where["coefficients"], rows)
     _save(where["mel"], mel_windows(sound, len(frames)))
-    _save(where["landmarks"], rows["lm68"])
+    _save(where["landmarks"], marks)
     write_json(words, sentences(capture, film))
     return sum(path.stat().st_size for path in (*where.values(), words))
 

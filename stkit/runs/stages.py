@@ -10,6 +10,7 @@ from stkit.diffusion.protocols import Editor
 from stkit.driving.tracked import capture_of, tracked_capture
 from stkit.editing.loop import EditSettings, edit_head
 from stkit.export.obj import save_obj
+from stkit.geometry import so3_exp, yaw_pitch_roll
 from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
 from stkit.heads.fit_mesh import fit_mesh
 from stkit.heads.gaussian import GaussianHead
@@ -21,6 +22,7 @@ from stkit.runs.store import Work
 from stkit.views import Views
 from stkit.voice.speaking import tracked_speech
 
+MOST_TURNED = 12.0  # degrees, of the face in a single picture
 CAPTURE, TRACK, VIEWS = "capture.npz", "track.npz", "views.safetensors"
 MESH_HEAD, GAUSSIAN_HEAD = "mesh_head.safetensors", "gaussian_head.safetensors"
 EDITED_HEAD, HISTORY, LOG = "edited_head.safetensors", "history.json", "log.json"
@@ -39,7 +41,20 @@ def track(
         return tracked_capture(source.text, settings.size, settings.max_frames), {}
     face_models.get(settings.face_model)  # its errors come before the clip is read and tracked
     video, times = source.frames(settings.max_frames, settings.size, progress)
-    return preprocess(video, times, source.clip_name, settings, progress)
+    capture, losses = preprocess(video, times, source.clip_name, settings, progress)
+    if source.kind == "photo":
+        _note_turn(capture)
+    return capture, losses
+
+
+def _note_turn(capture: Capture) -> None:
+    """Say so where one picture hides much of the face."""
+    yaw = float(yaw_pitch_roll(so3_exp(capture.pose[:1, :3]))[0].rad2deg())
+    if abs(yaw) > MOST_TURNED:
+        print(
+            f"note: {capture.source}: the face is turned by {abs(yaw):.0f} degrees; its far side "
+            "is guessed from the near one. A picture from the front gives a better head"
+        )
 
 
 def make_capture(work: Work, source: Source, settings: PreprocessSettings, progress) -> None:

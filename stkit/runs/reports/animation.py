@@ -76,7 +76,7 @@ def animation(
         "A scripted performance that nobody gave: speech-like lips, blinks, turns.",
     )
     work.record("animate.points", save_ply(performers.shown, subject, work.folder / "head.ply"))
-    _avatar(work, performers, motion, words, what)
+    _avatar(work, performers, script if own and subject.still else motion, words, what)
     _what_follows(work, performers, motion, source)
     work.fact("driver", what)
     keys = evenly(list(range(len(indices))), 5)

@@ -24,13 +24,16 @@ def art(
     capture, name = performers.subject, drawing.style.name
     head = StylableHead(performers.head, capture)
     driver = performers.driver
-    motion = moves.retarget(driver, capture) if driver else moves.own_motion(capture)
+    if driver:
+        motion = moves.retarget(driver, capture)
+    else:  # a head from one picture does nothing by itself
+        motion = moves.scripted(capture) if capture.still else moves.own_motion(capture)
     motion = motion.subset(evenly(list(range(len(motion))), count))
     work.video(
         "driven",
         head.play(motion, drawing, progress=progress),
         FPS,
-        f"Video: the head in the style {name}, doing what its driver does",
+        f"Video: the head in the style {name}, moving",
         f"The style {name}, degree {drawing.degree:g}, colour {drawing.color_transfer:g}.",
     )
     still, cameras = moves.hold_neutral(capture, count), moves.orbit_path(capture, count)

@@ -69,14 +69,15 @@ def _before_and_after(
     frames: list[int],
 ) -> None:
     heads = (original, edited)
+    frames_are = "The picture's" if capture.still else "Held-out"
     rows = [[capture.image(t) for t in frames]]
     rows += [[head.render_frame(capture, t) for t in frames] for head in heads]
     work.figure(
         "before_after",
         sheet(rows, [f"frame {t}" for t in frames], ["video", "head", "edited"]),
-        "Held-out video frames, the head before, and the head after the edit "
+        f"{frames_are} frames, the head before, and the head after the edit "
         f"{request.settings.prompt!r}",
-        f"Held-out frames before and after {request.label}.",
+        f"{frames_are} frames before and after {request.label}.",
     )
     cameras = capture.orbit_cameras(SIDES)
     rows = [[head.render_frame(capture, capture.neutral, c) for c in cameras] for head in heads]

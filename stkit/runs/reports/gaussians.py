@@ -19,6 +19,7 @@ ONE_PICTURE = "one picture is all there is: no frame is held out"
 ONE_PICTURE_STAND_IN = (
     "one picture instead of a video: sides are mirrored, and expressions are the face model's own"
 )
+ONE_PICTURE_SHOWN = "The one picture there is: the training saw it."
 
 
 def gaussians(
@@ -79,6 +80,6 @@ def _held_out_figure(work: Work, head: GaussianHead, capture: Capture, test: lis
     work.figure(
         "held_out",
         sheet([truth, ours, error], [f"frame {t}" for t in frames], ["truth", "ours", "error x3"]),
-        "Five held-out frames, the Gaussian head in the same poses, and where they differ",
-        "Frames the training never saw.",
+        "Frames of the clip, the Gaussian head in the same poses, and where they differ",
+        ONE_PICTURE_SHOWN if capture.still else "Frames the training never saw.",
     )

@@ -16,7 +16,9 @@ def mesh(work: Work, head: MeshHead, capture: Capture, history: dict[str, list[f
         if not (capture.still and "heldout" in name):
             work.record(name, value)
     frames = evenly(train, 3) + evenly(test, 2)
-    names = [f"frame {t}" + (" (held out)" if t in test else "") for t in frames]
+    names = [
+        f"frame {t}" + (" (held out)" if t in test and not capture.still else "") for t in frames
+    ]
     shown = [head.render_frame(capture, t).image for t in frames]
     work.figure(
         "mesh_frames",

@@ -54,6 +54,7 @@ def test_training_in_miniature_gives_a_pipeline_and_goes_on_where_it_stopped(
     assert frames.shape == (FRAMES, SIZE, SIZE, 3) and torch.isfinite(frames).all()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 def test_the_comparison_with_mesh_prior_views_in_miniature(tmp_path, mesh, monkeypatch, capsys):
     """A model that has learned nothing loses; table, picture and command are written."""

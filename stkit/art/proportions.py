@@ -8,9 +8,7 @@ from torch import Tensor
 
 from stkit import face_models
 from stkit.art.art_style import PROPORTIONS
-from stkit.capture.capture import Capture
-from stkit.face_models.makehuman import shape_targets
-from stkit.geometry import nearest
+from stkit.face_models.makehuman.shape_change import target_displacement
 
 SIDES = ("l", "r")
 # the shapes that a proportion mixes where it is positive and negative, and how far each goes at 1
@@ -23,8 +21,6 @@ SHAPES: dict[str, dict[str, float]] = {
     "head": {"head-scale-vert": 0.6, "head-scale-horiz": 0.6},
 }
 PAIRED = ("eye", "cheek")
-NEIGHBOURS = 4
-CLOSE = 0.03  # decimetres: within this, all neighbours count nearly alike
 
 
 def shape_weights(proportions: Mapping[str, float]) -> dict[str, float]:
@@ -42,10 +38,7 @@ def shape_weights(proportions: Mapping[str, float]) -> dict[str, float]:
 @lru_cache(maxsize=len(PROPORTIONS) * 2)
 def _displacement(name: str, positive: bool) -> Tensor:
     """What a proportion at 1 or -1 adds to the built-in head's vertices (V, 3), its hair's too."""
-    targets = shape_targets()
-    moved = torch.zeros_like(targets.base)
-    for shape, weight in shape_weights({name: 1.0 if positive else -1.0}).items():
-        moved = moved + weight * targets.displacement(shape)
+    moved = target_displacement(shape_weights({name: 1.0 if positive else -1.0}))
     head = face_models.builtin()
     return torch.cat([moved, moved[head.shell_parent]])
 
@@ -56,16 +49,3 @@ def displacement(proportions: Mapping[str, float]) -> Tensor:
     for name, amount in proportions.items():
         total = total + abs(amount) * _displacement(name, amount > 0)
     return total
-
-
-class Carrier:
-    """Points (N, 3) of a head, in canonical space, that move as the fitted face's vertices do."""
-
-    def __init__(self, points: Tensor, capture: Capture):
-        distance, self.rows = nearest(points, capture.hull_verts(), k=NEIGHBOURS)
-        share = 1 / (distance + CLOSE)
-        self.shares = (share / share.sum(1, keepdim=True))[..., None]
-
-    def carried(self, moved: Tensor) -> Tensor:
-        """How far the points move (N, 3) where the vertices move by `moved` (V, 3)."""
-        return (self.shares * moved[self.rows]).sum(1)

@@ -9,7 +9,7 @@ from torch import Tensor
 from stkit import face_models
 from stkit.art.art_style import ArtStyle, Colours
 from stkit.art.gbuffer import GBuffer
-from stkit.art.proportions import Carrier, displacement
+from stkit.art.proportions import displacement
 from stkit.art.regions import gaussian_regions
 from stkit.art.shading import region_colours, restyle
 from stkit.cameras import Camera
@@ -17,6 +17,7 @@ from stkit.capture.capture import Capture
 from stkit.driving.motion import Motion
 from stkit.geometry import nearest, so3_exp
 from stkit.heads.gaussian import GaussianHead
+from stkit.heads.reshaping import Carrier
 from stkit.heads.starting_surface import outer_surface
 from stkit.space import FramePose
 

@@ -110,7 +110,10 @@ class Generations:
             for key in ("exp_avg", "exp_avg_sq"):
                 if key in memory:
                     memory[key] = memory[key][rows].clone()
-        self.head.share, self.head.carriers = self.head.share[rows], self.head.carriers[rows]
+        head = self.head
+        reshaped = ("moved", "maps") if len(head.moved) else ()
+        for name in ("share", "carriers", *reshaped):
+            setattr(head, name, getattr(head, name)[rows])
 
     def state_dict(self) -> dict:
         """What a checkpoint keeps."""

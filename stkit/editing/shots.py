@@ -79,4 +79,6 @@ def shot_landmarks(head: GaussianHead, shot: Shot) -> Tensor:
     """The 66 landmarks (66, 2) in the shot's pixels, from the head itself."""
     on_face = torch.ones_like(head.landmarks[:, 0])
     shift = head.deformation(head.landmarks, on_face, shot.frame.beta, shot.frame.pose)
+    if len(head.moved_landmarks):
+        shift = shift + head.moved_landmarks
     return shot.camera.project(to_world(head.landmarks + shift, shot.frame))

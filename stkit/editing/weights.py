@@ -40,7 +40,7 @@ def point_weights(
     """w (N,) of every Gaussian, detached: otherwise moving points away from landmarks would lower
     the loss.
     """
-    return weight(nearest(head.xyz.detach(), landmarks)[0][:, 0], alpha)
+    return weight(nearest(head.places, landmarks)[0][:, 0], alpha)
 
 
 @torch.no_grad()

@@ -20,6 +20,9 @@ from stkit.io.tensors import load_tensors, save_tensors
 from stkit.render.gaussians import Gaussians
 from stkit.space import FramePose
 
+SHAPE_BUFFERS = ("moved", "maps", "moved_landmarks")  # empty until the shape is changed
+# what heads of former versions were saved without
+LATER_BUFFERS = ("beta_low", "beta_high", *SHAPE_BUFFERS)
 BEYOND = 0.05  # of an action: how far beyond the training's expressions nets may answer
 
 
@@ -53,11 +56,18 @@ class GaussianSettings:
 class GaussianHead(nn.Module):
     """N Gaussians with features. Deformation is kept from stage 02 and frozen; colour and attribute
     nets are new.
+
+    After a change of the head's shape (see `reshaping`), moved (N, 3) and maps (N, 3, 3) say how
+    far points have moved and how the surface there is turned and stretched, moved_landmarks
+    (66, 3) how far landmarks have; the nets are asked at the places before. Else all are empty.
     """
 
     landmarks: Tensor
     share: Tensor
     carriers: Tensor
+    moved: Tensor
+    maps: Tensor
+    moved_landmarks: Tensor
     beta_low: Tensor
     beta_high: Tensor
 
@@ -76,6 +86,9 @@ class GaussianHead(nn.Module):
         self.register_buffer("landmarks", torch.zeros(66, 3))
         self.register_buffer("share", torch.zeros(points))
         self.register_buffer("carriers", torch.zeros(points, dtype=torch.long))
+        self.register_buffer("moved", torch.zeros(0, 3))
+        self.register_buffer("maps", torch.zeros(0, 3, 3))
+        self.register_buffer("moved_landmarks", torch.zeros(0, 3))
         self.register_buffer("beta_low", torch.full((BETAS,), -torch.inf))
         self.register_buffer("beta_high", torch.full((BETAS,), torch.inf))
 
@@ -93,16 +106,24 @@ class GaussianHead(nn.Module):
         self.beta_low = betas.min(0).values - BEYOND
         self.beta_high = betas.max(0).values + BEYOND
 
+    @property
+    def places(self) -> Tensor:
+        """Where the points are on the undeformed head (N, 3), detached."""
+        return self.xyz.detach() + self.moved if len(self.moved) else self.xyz.detach()
+
     def shift(self, beta: Tensor, pose: Tensor) -> Tensor:
-        """How far the deformation moves each point (N, 3); a frozen deformation is evaluated
-        without gradient.
+        """How far deformation and change of shape move each point (N, 3); a frozen deformation is
+        evaluated without gradient.
         """
         with torch.set_grad_enabled(
             any(p.requires_grad for p in self.deformation.parameters()) and torch.is_grad_enabled()
         ):
             at = self.xyz.detach()
             known = self.known(beta)
-            return self.deformation(at, self.share, beta, pose, self.carriers, known)
+            shift = self.deformation(at, self.share, beta, pose, self.carriers, known)
+            if len(self.moved):
+                return self.moved + (self.maps @ shift[..., None])[..., 0]
+            return shift
 
     def known(self, beta: Tensor) -> Tensor:
         """An expression (64,) within the range that the nets know."""
@@ -181,8 +202,11 @@ class GaussianHead(nn.Module):
     @staticmethod
     def restored(state: dict[str, Tensor], meta: dict) -> "GaussianHead":
         """The head of a saved state and header; one that was saved without the range of its
-        expressions has none.
+        expressions has none, one without a change of shape has its own.
         """
         head = GaussianHead(GaussianSettings(**meta["gaussians"]), len(state["xyz"]))
-        head.load_state_dict({"beta_low": head.beta_low, "beta_high": head.beta_high} | state)
+        state = {name: getattr(head, name) for name in LATER_BUFFERS} | state
+        for name in SHAPE_BUFFERS:
+            setattr(head, name, state[name])
+        head.load_state_dict(state)
         return head

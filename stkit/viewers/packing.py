@@ -135,7 +135,7 @@ class _Twins:
     def rest_scene(self, alt: str, caption: str) -> RestScene:
         """The neutral frame, in canonical space."""
         head, capture = self.heads[0], self.capture
-        distance = nearest(head.xyz.detach()[self.order], landmark_set(capture))[0][:, 0]
+        distance = nearest(head.places[self.order], landmark_set(capture))[0][:, 0]
         return RestScene(
             looks=self.rest(),
             camera=capture.camera,

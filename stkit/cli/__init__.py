@@ -14,6 +14,7 @@ from stkit.cli.data import add_data
 from stkit.cli.run import add_notebook, add_pages, add_run
 from stkit.cli.stock import add_assets
 from stkit.cli.studies import add_compare, add_people, add_reproduce
+from stkit.cli.studio import add_studio
 from stkit.cli.study import add_study
 from stkit.cli.sweep import add_sweep
 from stkit.cli.talk import add_talk
@@ -25,6 +26,7 @@ EXAMPLES = """examples:
   stkit run synthetic --name demo
   stkit run me.mp4 --name me --profile laptop --prompt "turn him into a bronze statue"
   stkit run me.mp4 --name me --profile laptop --prompt "give her red hair" --driver other.mp4
+  stkit studio me
   stkit talk --img_path mara --wav_path hello.wav --style_e_source "she is very happy"
   stkit doctor
 """
@@ -40,7 +42,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     studies = (add_compare, add_reproduce, add_study, add_sweep, add_people)
-    for add in (add_run, add_talk, add_data, add_pages, *studies, add_assets, add_notebook):
+    for add in (
+        add_run,
+        add_studio,
+        add_talk,
+        add_data,
+        add_pages,
+        *studies,
+        add_assets,
+        add_notebook,
+    ):
         add(commands)
     what = "what this machine can do, what is missing, and what to do about it"
     commands.add_parser("doctor", help=what).set_defaults(call=lambda _: 0 if doctor() else 1)

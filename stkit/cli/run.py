@@ -21,6 +21,11 @@ from stkit.runs.road import Road
 from stkit.runs.store import clean
 from stkit.studies import results_table
 
+PROMPT_HELP = f"the edit, in words (default: {CLOWN!r}; with --shape, none)"
+SHAPE_HELP = (
+    "what changes in the head's shape, in words: 'elf ears and a hooked nose', 'fat', 'twenty "
+    "years younger'; by shapes that come with the kit, before the edit of --prompt"
+)
 RUN_OPTIONS = {
     "--views": "'mesh-prior' (the fitted mesh's own colours) or 'tiny-orbit' (a small diffusion "
     "model), stand-ins that come with the kit, or a V3D (Stable Video Diffusion) folder or hub id",
@@ -45,7 +50,8 @@ def add_run(commands) -> None:
     run.add_argument("video", help=sources)
     run.add_argument("--name", default="demo", help="name of the run folder (default: demo)")
     run.add_argument("--profile", choices=tuple(PROFILES), help=PROFILE_HELP)
-    run.add_argument("--prompt", default=CLOWN, help="the edit, in words (default: %(default)r)")
+    run.add_argument("--prompt", help=PROMPT_HELP)
+    run.add_argument("--shape", default="", help=SHAPE_HELP)
     run.add_argument("--editor", default="paint", help=EDITOR_HELP)
     for option, text in RUN_OPTIONS.items():
         run.add_argument(option, help=text)
@@ -73,7 +79,7 @@ def add_run(commands) -> None:
 def call_run(arguments) -> int:
     """The road on one video, by the library or by the notebooks."""
     start = time.monotonic()
-    for option in ("views", "rig", "face_model", "held_out"):
+    for option in ("views", "rig", "face_model", "held_out", "shape"):
         if arguments.notebooks and getattr(arguments, option):
             name = option.replace("_", "-")
             raise RequestError(f"--{name}: leave out --notebooks, whose texts are of the default")
@@ -89,8 +95,12 @@ def call_run(arguments) -> int:
         device=arguments.device,
     )
     drawing = asked_drawing(arguments)
-    request = (arguments.prompt, arguments.editor, arguments.driver)
-    path = run_road(road, *request) if arguments.notebooks else road.everything(*request)
+    prompt = arguments.prompt or ("" if arguments.shape else CLOWN)
+    request = (prompt, arguments.editor, arguments.driver)
+    if arguments.notebooks:
+        path = run_road(road, *request)
+    else:
+        path = road.everything(*request, shape=arguments.shape)
     if drawing:
         road.art(drawing, arguments.driver)
         write_page(road.run)

@@ -3,7 +3,8 @@
 """
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,12 +18,14 @@ from stkit.diffusion.protocols import Editor, JointEditor
 from stkit.editing.generations import Generations
 from stkit.editing.methods import Method, get_method
 from stkit.editing.region import Region, region_mask, trace_region
-from stkit.editing.shots import Shot, make_shots, shot_landmarks
+from stkit.editing.shots import Shot, make_shots, rendered, shot_landmarks
 from stkit.editing.targets import Shifts, Targets
 from stkit.editing.weights import ALPHA, landmark_set, point_weights, share, weight_image
 from stkit.errors import RequestError
+from stkit.face_models.makehuman.shape_words import read_shape
 from stkit.geometry import generator
 from stkit.heads.gaussian import GaussianHead
+from stkit.heads.reshaping import reshaped
 from stkit.render.gaussians import Gaussians
 from stkit.training import Training, reproducible, run_steps
 from stkit.views import Views
@@ -35,15 +38,17 @@ class EditSettings:
     """The paper's alpha 5 and boundary 0.5; an edit every 10 steps, all of them again every 2,500
     (reading 21).
 
-    method: an entry of `methods.METHODS`; region: where a masked method may act (see
-    `region.region_mask`; "": the method's own). landmarks: '66' or 'dense'. mode: 'pixel'
-    multiplies the per-pixel loss by the splatted w; 'grad' leaves the loss and scales each
-    Gaussian's gradients. sampler: see
-    `strength.sample_strength`. frames: how many video frames join the views. Learning rates are
-    Adam's: of features, positions (dm), scales with quaternions, opacities, and nets.
+    shape: words that change the head's shape first, such as "elf ears" (see `shape_words`); the
+    prompt may be empty then. method: an entry of `methods.METHODS`; region: where a masked method
+    may act (see `region.region_mask`; "": the method's own). landmarks: '66' or 'dense'. mode:
+    'pixel' multiplies the per-pixel loss by the splatted w; 'grad' leaves the loss and scales each
+    Gaussian's gradients. sampler: see `strength.sample_strength`. frames: how many video frames
+    join the views. Learning rates are Adam's: of features, positions (dm), scales with
+    quaternions, opacities, and nets.
     """
 
     prompt: str
+    shape: str = ""
     method: str = "ours"
     region: Region = ""
     steps: int = 600
@@ -72,6 +77,18 @@ class EditSettings:
                 raise RequestError(f"{name} {getattr(self, name)!r}: a whole number of 1 or more")
         if self.mode not in ("pixel", "grad"):
             raise RequestError(f"mode {self.mode!r} is not 'pixel' or 'grad'")
+        if self.shape:
+            read_shape(self.shape)
+
+    @property
+    def words(self) -> str:
+        """What is asked for: the prompt, the shape, or both."""
+        return "; ".join(text for text in (self.prompt.strip(), self.shape.strip()) if text)
+
+    @property
+    def only_shape(self) -> bool:
+        """Whether nothing but the shape changes."""
+        return bool(self.shape) and not self.prompt.strip()
 
 
 @dataclass(frozen=True)
@@ -97,25 +114,37 @@ def edit_head(
     checkpoint: Path | None = None,
     progress=lambda x, **k: x,
     rig: Rig | None = None,
+    watch: Callable[[int, GaussianHead], None] | None = None,
 ) -> EditResult:
     """An edited copy of `head`, which stays as it is.
 
     What learns is the method's choice (ours: all Gaussian attributes, the colour and attribute
     nets); the deformation stays frozen, so that the edited head is animated as before (reading 25).
-    With a rig its true pictures take the place of the views. Raises the editor's PromptError, or
-    ValueError where method, mode and editor do not go together, before any step.
+    With a rig its true pictures take the place of the views. Where the shape changes, renders of
+    the head in its new shape take the place of all pictures: nobody has filmed it. watch: called
+    with each step's number and the head after it. Raises the
+    editor's PromptError, or ValueError where method, mode and editor do not go together, before
+    any step.
     """
     method = get_method(settings.method)
     check_request(method, editor, settings)
+    if settings.shape:
+        head, capture = reshaped(head, capture, read_shape(settings.shape))
+    if settings.only_shape:
+        return EditResult(head, {}, [], [])
     shots = make_shots(capture, views and views.to(capture.device), frames, settings.frames, rig)
+    if settings.shape:
+        shots = [replace(shot, original=x, target=x) for shot, x in rendered(head, shots)]
     edit = Edit(copy.deepcopy(head), capture, shots, editor, method, settings)
-    training = Training("edit", settings.steps, edit.step, edit.state())
+    training = Training("edit", settings.steps, edit.watched(watch), edit.state())
     history = run_steps(training, checkpoint, progress)
     return EditResult(edit.head, history, shots, edit.targets.log)
 
 
 def check_request(method: Method, editor: Editor, settings: EditSettings) -> None:
     """Raise ValueError with the remedy if method, mode, prompt and editor do not go together."""
+    if settings.only_shape:
+        return
     editor.check(settings.prompt)
     if settings.mode == "grad" and method.weighting != "eq8":
         raise RequestError(
@@ -191,6 +220,19 @@ class Edit:
             "targets": self.targets,
             "shifts": self.shifts,
         }
+
+    def watched(
+        self, watch: Callable[[int, GaussianHead], None] | None
+    ) -> Callable[[int], dict[str, float]]:
+        """`step`, with somebody who looks at the head after each."""
+
+        def step(k: int) -> dict[str, float]:
+            done = self.step(k)
+            if watch:
+                watch(k, self.head)
+            return done
+
+        return step
 
     def step(self, k: int) -> dict[str, float]:
         """Edit what is due, then one step of Adam on one shot."""

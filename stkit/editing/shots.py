@@ -82,3 +82,9 @@ def shot_landmarks(head: GaussianHead, shot: Shot) -> Tensor:
     if len(head.moved_landmarks):
         shift = shift + head.moved_landmarks
     return shot.camera.project(to_world(head.landmarks + shift, shot.frame))
+
+
+@torch.no_grad()
+def rendered(head: GaussianHead, shots: list[Shot]) -> list[tuple[Shot, Tensor]]:
+    """Each shot with a head's picture (H, W, 3) from there, in [0, 1]."""
+    return [(shot, head.render(shot.camera, shot.frame)[0].clamp(0, 1)) for shot in shots]

@@ -26,7 +26,10 @@ CLOSE = 0.03  # decimetres: within this, all neighbours count nearly alike
 STRETCH_NEIGHBOURS = 16
 STIFFNESS = 0.02  # decimetres: between neighbours nearer than this, nothing is stretched
 STRETCHES = (0.3, 3.0)  # least and most
-RING = (0.02, 0.15)  # decimetres from a region: what surrounds it
+LOWER_LIDS, UPPER_LIP = [40, 41, 46, 47], [50, 51, 52]  # of the 66 landmarks
+LID = 0.06  # decimetres from lids and lips: what is shaded as they are
+CREASE = (0.04, 0.12)  # decimetres around a nose that are shaded by it, wholly and a little
+RING = (0.02, 0.2)  # decimetres from a region: what surrounds it
 
 
 class Carrier:
@@ -52,7 +55,8 @@ def hull_displacement(change: ShapeChange, capture: Capture) -> Tensor:
 def reshaped(
     head: GaussianHead, capture: Capture, change: ShapeChange
 ) -> tuple[GaussianHead, Capture]:
-    """A head and its capture with another shape; what they were stays as it is.
+    """A head and its capture with another shape; what they were stays as it is. Both may have
+    been reshaped before.
 
     Every Gaussian moves as the nearest vertices of the fitted face do, and is turned and stretched
     as the surface is there. The deformation is still evaluated at the old place, so the expression
@@ -61,16 +65,22 @@ def reshaped(
     """
     moved = hull_displacement(change, capture)
     head = copy.deepcopy(head)
-    device, at = head.xyz.device, head.xyz.detach().cpu()
-    carrier = Carrier(at, capture)
-    head.moved = carrier.carried(moved).to(device)
-    head.maps = local_maps(at, capture.hull_verts(), moved).to(device)
+    device, at = head.xyz.device, head.places.cpu()
+    maps = local_maps(at, capture.hull_verts(), moved).to(device)
     landmarks = moved[face_models.builtin().landmarks[KEPT_66]]
-    head.moved_landmarks = landmarks.to(device)
-    turn_and_stretch(head)
+    _carry(head, Carrier(at, capture).carried(moved).to(device), maps, landmarks.to(device))
+    turn_and_stretch(head, maps)
     if change.no_nose:
-        fill_in(head, carrier.carried(nose_mask()[:, None])[:, 0].to(device) * change.no_nose)
+        fill_in(head, change.no_nose * near_nose(at, capture).to(device))
     return head, _reshaped_capture(capture, landmarks, moved)
+
+
+def _carry(head: GaussianHead, moved: Tensor, maps: Tensor, landmarks: Tensor) -> None:
+    """Add a change to those that the head has had."""
+    if len(head.moved):
+        moved, maps = head.moved + moved, maps @ head.maps
+        landmarks = head.moved_landmarks + landmarks
+    head.moved, head.maps, head.moved_landmarks = moved, maps, landmarks
 
 
 def _reshaped_capture(capture: Capture, landmarks: Tensor, moved: Tensor) -> Capture:
@@ -93,39 +103,46 @@ def local_maps(points: Tensor, verts: Tensor, moved: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def turn_and_stretch(head: GaussianHead) -> None:
-    """Turn each Gaussian by the rotation in its map, and stretch its axes by what the map does to
-    them.
+def turn_and_stretch(head: GaussianHead, maps: Tensor) -> None:
+    """Turn each Gaussian by the rotation in its map (N, 3, 3), and stretch its axes by what the map
+    does to them.
     """
-    maps = head.maps
     axes = quat_to_rotation(head.quats)
-    head.log_scales += (maps @ axes).norm(dim=1).clamp(*STRETCHES).log()
+    head.log_scales.add_((maps @ axes).norm(dim=1).clamp(*STRETCHES).log())
     u, _, v = torch.linalg.svd(maps)
     sign = torch.linalg.det(u @ v).sign()
     u = torch.cat([u[..., :2], u[..., 2:] * sign[:, None, None]], -1)
     head.quats.copy_(quat_multiply(axis_angle_to_quat(so3_log(u @ v)), head.quats))
 
 
-def nose_mask() -> Tensor:
-    """1 at the built-in head's vertices (V,) that are the nose, its hair's vertices included."""
-    nose = torch.zeros(len(makehuman().mean))
-    nose[torch.from_numpy(nose_vertices())] = 1.0
-    return torch.cat([nose, nose[face_models.builtin().shell_parent]])
+def near_nose(points: Tensor, capture: Capture) -> Tensor:
+    """1 at points (N, 3) on the fitted nose, falling to 0 beyond its creases (N,)."""
+    distance = nearest(points, capture.hull_verts()[nose_vertices()])[0][:, 0]
+    return 1 - ((distance - CREASE[0]) / (CREASE[1] - CREASE[0])).clamp(0, 1)
 
 
 @torch.no_grad()
 def fill_in(head: GaussianHead, share: Tensor) -> None:
-    """Give Gaussians the look of what surrounds them, by the share (N,) from 0 to 1: where a nose
-    was, its shadow and its nostrils go too.
+    """Give Gaussians the look of the cheeks beside them, by the share (N,) from 0 to 1: where a
+    nose was, its shadow and its nostrils go too.
 
-    The look of each is the mean of those around the region, by the inverse square of the distance.
+    Cheeks are what surrounds the region below the eyes and above the lips; the nearer, the more
+    they count.
     """
     inside = torch.nonzero(share > 0)[:, 0]
     at, outside = head.places.cpu(), torch.nonzero(share == 0)[:, 0].cpu()
     distance = nearest(at[outside], at[inside.cpu()])[0][:, 0]
-    ring = outside[(distance > RING[0]) & (distance < RING[1])]
-    weight = 1 / (torch.cdist(at[inside.cpu()], at[ring]).square() + CLOSE**2)
+    height, (below, above) = at[outside, 1], _cheek_heights(head)
+    near = (distance > RING[0]) & (distance < RING[1])
+    ring = outside[near & (height < below) & (height > above)]
+    weight = (torch.cdist(at[inside.cpu()], at[ring]).square() + CLOSE**2) ** -2
     weight = (weight / weight.sum(1, keepdim=True)).to(share.device)
     part = share[inside][:, None]
     look = weight @ head.feature[ring.to(share.device)]
     head.feature[inside] = (1 - part) * head.feature[inside] + part * look
+
+
+def _cheek_heights(head: GaussianHead) -> tuple[float, float]:
+    """Heights (decimetres) of the lower lids and of the upper lip, which cheeks lie between."""
+    landmarks = head.landmarks[:, 1]
+    return float(landmarks[LOWER_LIDS].min()) - LID, float(landmarks[UPPER_LIP].max()) + LID

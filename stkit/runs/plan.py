@@ -176,4 +176,4 @@ def edit_name(settings: EditSettings) -> str:
     """
     method = [] if settings.method == "ours" else [slug(settings.method)]
     numbers = [f"alpha{settings.alpha:g}", f"b{settings.b_boundary:g}"]
-    return "-".join([slug(settings.prompt), *method, *numbers])
+    return "-".join([slug(settings.words), *method, *numbers])

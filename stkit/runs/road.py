@@ -139,7 +139,7 @@ class Road(Reconstruction):
             inputs["edit"] = self.plan.edited(settings, editor).key
             folder = self._edit_folder(settings, editor)
             changed = GaussianHead.load(folder / stages.EDITED_HEAD)
-            words = reports.Words(self.run, settings.prompt, results(folder)["facts"]["editor"])
+            words = reports.Words(self.run, settings.words, results(folder)["facts"]["editor"])
         leader = None
         if driver:
             road = self.driver_road(driver)
@@ -199,11 +199,14 @@ class Road(Reconstruction):
         return road
 
     # ---- all
-    def check(self, prompt: str, editor: str = "paint", driver: str | None = None) -> None:
+    def check(
+        self, prompt: str, editor: str = "paint", driver: str | None = None, shape: str = ""
+    ) -> None:
         """Raise the error that a later stage would raise about the request, before anything is
         made.
         """
-        settings, tool = self.plan.edit_settings(prompt), get_editor(editor, self.plan.device)
+        settings = self.plan.edit_settings(prompt, shape=shape)
+        tool = get_editor(editor, self.plan.device)
         check_request(get_method(settings.method), tool, settings)
         self.plan.source.digest()
         face_models.get(self.plan.face_model)
@@ -220,12 +223,14 @@ class Road(Reconstruction):
         prompt: str,
         editor: str = "paint",
         driver: str | None = None,
+        shape: str = "",
         after: Callable[[str], None] = lambda stage: None,
     ) -> Path:
         """All stages in order with the profile's own settings, then the page. Returns
-        runs/NAME/index.html. `after` is called with each stage's name when it is there.
+        runs/NAME/index.html. shape: see `EditSettings`. `after` is called with each stage's name
+        when it is there.
         """
-        self.check(prompt, editor, driver)
+        self.check(prompt, editor, driver, shape)
         self.plan.changes = {}
         self.remember()
         stages_in_order: dict[str, Callable[[], object]] = {
@@ -233,7 +238,7 @@ class Road(Reconstruction):
             "mesh": self.mesh,
             "gaussians": self.gaussians,
             "weights": self.weights,
-            "edit": lambda: self.edit(prompt, editor),
+            "edit": lambda: self.edit(prompt, editor, shape=shape),
             "animate": lambda: self.animate(driver),
         }
         for stage, make in stages_in_order.items():

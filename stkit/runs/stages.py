@@ -22,6 +22,7 @@ from stkit.runs.store import Work
 from stkit.views import Views
 from stkit.voice.speaking import tracked_speech
 
+SHAPE_EDITOR = "sculpted shapes of the face model (no diffusion)"
 MOST_TURNED = 12.0  # degrees, of the face in a single picture
 CAPTURE, TRACK, VIEWS = "capture.npz", "track.npz", "views.safetensors"
 MESH_HEAD, GAUSSIAN_HEAD = "mesh_head.safetensors", "gaussian_head.safetensors"
@@ -150,6 +151,6 @@ def make_edit(
     write_json(work.folder / LOG, {"edits": done.log})
     write_json(work.folder / HISTORY, done.history)
     work.record("edits", len(done.log))
-    work.fact("editor", editor.name)
-    work.fact("stand_in", editor.stand_in)
-    work.fact("prompt", settings.prompt)
+    work.fact("editor", SHAPE_EDITOR if settings.only_shape else editor.name)
+    work.fact("stand_in", "" if settings.only_shape else editor.stand_in)
+    work.fact("prompt", settings.words)

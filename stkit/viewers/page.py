@@ -29,6 +29,10 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; media-src data:"
 )
+STUDIO_NOTE = (
+    "Write what shall change and press Enter. <b>Preview</b> is a first look; <b>Keep</b> goes on "
+    "with the full optimisation. Everything stays on this machine."
+)
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:900px;margin:1.5rem auto;padding:0 1rem;"
     "color:#1b1b1b}h1{font-size:1.5rem;margin:0}p{margin:.4em 0}"
@@ -117,26 +121,41 @@ def page(
 ) -> str:
     """The page's text: script, style and data inside, everything else forbidden by its content
     security policy.
+    """
+    components = len(packet.header.get("components", ()))
+    below = html.escape(provenance) + _linearity_note(components)
+    return _document(packet, title, _edit_note(prompt, editor), below, POLICY, "mount")
 
-    The viewer's module stands in the page as it is; code after it in the same script calls its
-    `mount`.
+
+def studio_page(packet: Packet, title: str, token: str) -> str:
+    """The page of a studio, which may ask the server that it came from, and nobody else."""
+    policy = f"{POLICY}; connect-src 'self'"
+    return _document(packet, title, "", STUDIO_NOTE, policy, "mountStudio", token)
+
+
+def _document(
+    packet: Packet, title: str, above: str, below: str, policy: str, call: str, *more: str
+) -> str:
+    """A viewer's page. The module stands in it as it is; code after it in the same script calls one
+    of its functions with the element, the header, the data, and what else it takes.
     """
     data = base64.b64encode(gzip.compress(packet.bytes(), 9, mtime=0)).decode()
     script = SCRIPT.read_text(encoding="utf-8")
     header = json.dumps(packet.header).replace("<", "\\u003c")
-    title, provenance = html.escape(title), html.escape(provenance)
-    components = len(packet.header.get("components", ()))
+    title = html.escape(title)
+    rest = "".join(f", {json.dumps(x)}" for x in more)
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}"><title>{title}</title>
+<meta http-equiv="Content-Security-Policy" content="{policy}"><title>{title}</title>
 <style>{STYLE}</style></head>
-<body><h1>{title}</h1>{_edit_note(prompt, editor)}<main id="view"></main>
-<p class="note">{provenance}{_linearity_note(components)}</p>
+<body><h1>{title}</h1>{above}<main id="view"></main>
+<p class="note">{below}</p>
 <script type="text/plain" id="data">{data}</script>
 <script type="module">{script}
-mount(document.getElementById("view"), {header}, document.getElementById("data").textContent)
+const [view, data] = ["view", "data"].map((id) => document.getElementById(id));
+{call}(view, {header}, data.textContent{rest})
   .then(() => document.body.dataset.ready = "yes")
-  .catch(e => document.getElementById("view").append("This page could not start: " + e.message));
+  .catch(e => view.append("This page could not start: " + e.message));
 </script></body></html>"""
 
 

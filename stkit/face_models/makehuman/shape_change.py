@@ -25,7 +25,7 @@ PAIRED = ("eye-", "ear-", "cheek-")  # targets that come for the left and the ri
 EXAMPLES = 300  # random people whose traits the estimate is learned from
 RIDGE = 20.0  # prior's weight of the estimate, on coefficients of standard deviation 1
 NECK = (0.1, 0.9)  # decimetres: how far below the chin a neck stretches from, over how far
-NOSE, NOSE_SHARE = "nose-scale-depth-decr", 0.12  # the nose: what this moves, at least so far
+NOSE, NOSE_SHARE = "nose-scale-depth-decr", 0.03  # the nose: what this moves, at least so far
 CHIN_LANDMARK = 8
 
 
@@ -154,13 +154,12 @@ def _longer_neck(verts: Tensor, amount: float) -> Tensor:
 
 
 def _without_nose(verts: Tensor) -> Tensor:
-    """To the smoothest surface through the nose's border: there the squared Laplacian is zero."""
+    """To the flattest surface through the nose's border: there the Laplacian is zero."""
     free = nose_vertices()
     held = np.setdiff1d(np.arange(len(verts)), free)
-    laplacian = _laplacian()
-    squared = (laplacian @ laplacian)[free]
+    rows = _laplacian()[free]
     x = verts.double().numpy()
-    found = spsolve(squared[:, free].tocsc(), -squared[:, held] @ x[held])
+    found = spsolve(rows[:, free].tocsc(), -rows[:, held] @ x[held])
     moved = torch.zeros_like(verts)
     moved[free] = torch.from_numpy(found).to(verts) - verts[free]
     return moved

@@ -12,6 +12,7 @@ from pathlib import Path
 from stkit.errors import RequestError
 from stkit.face_models.makehuman.shape_change import YEARS, ShapeChange
 
+DIVIDED = re.compile(r",|;|\band\b|\bwith\b", re.IGNORECASE)
 FILE = Path(__file__).parent / "shape_words.json"
 
 
@@ -21,15 +22,31 @@ def read_shape(sentence: str) -> ShapeChange:
     Its parts are divided by "and", "with" and commas: "fat, with a very long neck".
     """
     change = ShapeChange()
-    for part in re.split(r",|;|\band\b|\bwith\b", sentence.lower()):
-        words = re.findall(r"[a-z-]+|\d+", part)
-        found = _read_part(words)
-        if found is None and set(words) - set(_table()["ignored"]):
+    for part in DIVIDED.split(sentence):
+        found = _read_part(_words(part))
+        if found is None and set(_words(part)) - set(_table()["ignored"]):
             raise _unknown(part.strip())
         change = change + (found or ShapeChange())
     if not change:
         raise _unknown(sentence)
     return change
+
+
+def divide(sentence: str) -> tuple[str, str]:
+    """A sentence as a prompt for an editor of pictures, and as words for `read_shape`.
+
+    "a clown with elf ears" is "a clown" and "elf ears"; either may be empty.
+    """
+    parts = [part.strip() for part in DIVIDED.split(sentence)]
+    shapes = [part for part in parts if _read_part(_words(part)) is not None]
+    if not shapes:
+        return sentence.strip(), ""
+    prompt = [part for part in parts if part not in shapes and _words(part)]
+    return ", ".join(prompt), ", ".join(shapes)
+
+
+def _words(part: str) -> list[str]:
+    return re.findall(r"[a-z-]+|\d+", part.lower())
 
 
 def known_shapes() -> tuple[str, ...]:

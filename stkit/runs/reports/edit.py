@@ -34,7 +34,11 @@ class EditRequest:
     @property
     def label(self) -> str:
         """For captions."""
-        return f"'{self.settings.prompt}' by {self.editor.name}"
+        settings, shape = self.settings, f"'{self.settings.shape}' by shapes of the face model"
+        if settings.only_shape:
+            return shape
+        prompt = f"'{settings.prompt}' by {self.editor.name}"
+        return f"{shape}, {prompt}" if settings.shape else prompt
 
 
 def edit(
@@ -50,6 +54,8 @@ def edit(
     for name, value in edit_change(original, edited, capture, test).items():
         work.record(name, value)
     _before_and_after(work, original, edited, capture, request, evenly(test, 5))
+    if request.settings.only_shape:
+        return
     if not request.editor.wants_depth:
         _strengths(work, original, capture, request)
     work.figure(
@@ -76,7 +82,7 @@ def _before_and_after(
         "before_after",
         sheet(rows, [f"frame {t}" for t in frames], ["video", "head", "edited"]),
         f"{frames_are} frames, the head before, and the head after the edit "
-        f"{request.settings.prompt!r}",
+        f"{request.settings.words!r}",
         f"{frames_are} frames before and after {request.label}.",
     )
     cameras = capture.orbit_cameras(SIDES)

@@ -86,6 +86,16 @@ export class Expression {
   }
 
   /**
+   * Write a look's Gaussians at rest anew.
+   * @param {number} k number of the look
+   * @param {import("./splat_data.js").Look} look its arrays
+   */
+  rewrite(k, look) {
+    this.looks[k].inputs.forEach((input, i) => input.write(look[INPUTS[i]]));
+    this.current = null;
+  }
+
+  /**
    * The texture of a look's means at rest.
    * @param {number} k number of the look
    * @returns {DataTexture} canonical means; distances to the nearest landmark

@@ -76,3 +76,20 @@ export function decodeLook(header, data, k, means, follow) {
     rgba: padToRows(rgba, 4, n),
   };
 }
+
+/**
+ * Other Gaussians in a look's arrays; distances and how far each follows the head stay.
+ * @param {Look} look the arrays
+ * @param {Object<string, Float32Array | Uint8Array>} data means (3 N), log_scales (3 N), quats (4 N), rgba (4 N)
+ */
+export function replaceAtRest(look, data) {
+  const n = data.rgba.length / 4;
+  for (let i = 0; i < n; i++) {
+    for (let c = 0; c < 3; c++) {
+      look.meanAndDistance[4 * i + c] = data.means[3 * i + c];
+      look.logScalesAndFollow[4 * i + c] = data.log_scales[3 * i + c];
+    }
+  }
+  look.quats.set(data.quats);
+  look.rgba.set(data.rgba);
+}

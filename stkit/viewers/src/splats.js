@@ -7,7 +7,7 @@ import { Expression, UNITS } from "./expression.js";
 import { HalfFloatTarget } from "./half_float_target.js";
 import { clamp } from "./math.js";
 import { expressionCoefficients, placement } from "./motion.js";
-import { decodeFollow, decodeLook, decodeMeans } from "./splat_data.js";
+import { decodeFollow, decodeLook, decodeMeans, replaceAtRest } from "./splat_data.js";
 import { OVERLAYS, SPLAT_FRAGMENT, SPLAT_VERTEX, withArt } from "./splat_shaders.js";
 import { setWeightUniforms } from "./weight_shader.js";
 import { DataTexture, compileProgram, padToRows } from "./webgl.js";
@@ -54,6 +54,18 @@ export class Splats {
       this.artProgram = compileProgram(gl, withArt(SPLAT_VERTEX), withArt(SPLAT_FRAGMENT));
       this.surface = new ArtSurface(gl, this.n, this.header.art, this.data);
     }
+    this.depthSort.invalidate();
+  }
+
+  /**
+   * Show other Gaussians at rest in a look's place; their expression stays.
+   * @param {number} k number of the look
+   * @param {Object<string, Float32Array | Uint8Array>} data means, log_scales, quats and rgba
+   */
+  replaceLook(k, data) {
+    replaceAtRest(this.looks[k], data);
+    if (!this.gl) return;
+    this.expression.rewrite(k, this.looks[k]);
     this.depthSort.invalidate();
   }
 

@@ -9,11 +9,17 @@ import { showCompare } from "./compare.js";
 import { create } from "./elements.js";
 import { decompress, unpack } from "./packet.js";
 import { showScene } from "./scene.js";
+import { addStudio } from "./studio.js";
 import { STYLE } from "./style.js";
 
 /** What anywidget asks of a widget's module. */
 const widget = {
-  render: ({ model, el }) => start(model, el, model.get("header"), model.get("data")),
+  render: ({ model, el }) => {
+    const header = model.get("header");
+    const end = start(model, el, header, model.get("data"));
+    if (header.studio) addStudio(el, (message) => askKernel(model, message));
+    return end;
+  },
 };
 
 export default widget;
@@ -28,6 +34,43 @@ export default widget;
 export async function mount(el, header, text) {
   const bytes = await decompress(text);
   return start(new PageModel({ state: header.state || {} }), el, header, bytes);
+}
+
+/**
+ * Show a studio in a page whose server answers.
+ * @param {HTMLElement} el where to append
+ * @param {object} header the packet's header
+ * @param {string} text the packet's bytes, gzipped and base64-coded
+ * @param {string} token what the server wants to hear
+ * @returns {Promise<void>} when it is there
+ */
+export async function mountStudio(el, header, text, token) {
+  await mount(el, header, text);
+  addStudio(el, (message) => askServer(message, token));
+}
+
+function askKernel(model, message) {
+  const id = `${Date.now()}-${Math.random()}`;
+  return new Promise((resolve) => {
+    const listen = (answer, buffers) => {
+      if (answer.id !== id) return;
+      model.off("msg:custom", listen);
+      resolve({ answer, bytes: buffers[0] });
+    };
+    model.on("msg:custom", listen);
+    model.send({ ...message, id });
+  });
+}
+
+// an answer is the length of its JSON, the JSON, then bytes
+async function askServer(message, token) {
+  const headers = { "X-Token": token };
+  const response = await fetch("ask", { method: "POST", headers, body: JSON.stringify(message) });
+  if (!response.ok) return { answer: { status: `error: ${response.statusText}`, busy: false } };
+  const whole = await response.arrayBuffer();
+  const length = new DataView(whole).getUint32(0, true);
+  const answer = JSON.parse(new TextDecoder().decode(new Uint8Array(whole, 4, length)));
+  return { answer, bytes: whole.slice(4 + length) };
 }
 
 /** Stands in for anywidget's model where no Python listens. */

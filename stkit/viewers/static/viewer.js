@@ -1,4 +1,4 @@
-// sha256 of src/: 1215139f6f023c45aed8349d650b6f6214339fcb152b07995ef00111490ac2bc
+// sha256 of src/: b9b70e19eabbe1fd6116af65f319a00d505a96ce42d23d54cdbeac8e8069724f
 // Bundled by `make viewer`: change stkit/viewers/src/, not this file.
 
 // src/elements.js
@@ -1382,6 +1382,15 @@ var Expression = class {
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
   /**
+   * Write a look's Gaussians at rest anew.
+   * @param {number} k number of the look
+   * @param {import("./splat_data.js").Look} look its arrays
+   */
+  rewrite(k, look) {
+    this.looks[k].inputs.forEach((input, i) => input.write(look[INPUTS[i]]));
+    this.current = null;
+  }
+  /**
    * The texture of a look's means at rest.
    * @param {number} k number of the look
    * @returns {DataTexture} canonical means; distances to the nearest landmark
@@ -1527,6 +1536,17 @@ function decodeLook(header, data, k, means, follow) {
     quats: padToRows(quats, 4, n),
     rgba: padToRows(rgba, 4, n)
   };
+}
+function replaceAtRest(look, data) {
+  const n = data.rgba.length / 4;
+  for (let i = 0; i < n; i++) {
+    for (let c = 0; c < 3; c++) {
+      look.meanAndDistance[4 * i + c] = data.means[3 * i + c];
+      look.logScalesAndFollow[4 * i + c] = data.log_scales[3 * i + c];
+    }
+  }
+  look.quats.set(data.quats);
+  look.rgba.set(data.rgba);
 }
 
 // src/splat_shaders.js
@@ -1714,6 +1734,17 @@ var Splats = class {
       this.artProgram = compileProgram(gl, withArt(SPLAT_VERTEX), withArt(SPLAT_FRAGMENT));
       this.surface = new ArtSurface(gl, this.n, this.header.art, this.data);
     }
+    this.depthSort.invalidate();
+  }
+  /**
+   * Show other Gaussians at rest in a look's place; their expression stays.
+   * @param {number} k number of the look
+   * @param {Object<string, Float32Array | Uint8Array>} data means, log_scales, quats and rgba
+   */
+  replaceLook(k, data) {
+    replaceAtRest(this.looks[k], data);
+    if (!this.gl) return;
+    this.expression.rewrite(k, this.looks[k]);
     this.depthSort.invalidate();
   }
   /**
@@ -2241,11 +2272,74 @@ function addLandmarkTip(view, stage) {
   };
 }
 
+// src/studio.js
+var EXAMPLE = "turn her into a clown, elf ears";
+var ACTIONS = { undo: "Undo", keep: "Keep", stop: "Stop", parameters: "As parameters" };
+var POLL = 700;
+function addStudio(el, ask) {
+  const controls = createControls();
+  const { form, line, onTop, buttons, status } = controls;
+  const tell = async (message) => {
+    for (const button of Object.values(buttons)) button.disabled = true;
+    const { answer, bytes } = await ask(message);
+    if (answer.look) showLook(el, answer.look, bytes);
+    status.textContent = answer.status;
+    setButtons(buttons, answer);
+    el.dataset.answers = Number(el.dataset.answers || 0) + 1;
+    if (answer.busy) setTimeout(() => tell({ kind: "news" }), POLL);
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { b, alpha, boundary } = el.stkit.state;
+    status.textContent = "…";
+    const sentence = line.value;
+    tell({ kind: "preview", sentence, b, alpha, boundary, on_top: onTop.checked });
+  });
+  for (const kind of Object.keys(ACTIONS)) {
+    buttons[kind].addEventListener("click", () => tell({ kind }));
+  }
+  setButtons(buttons, { busy: false, steps: 0 });
+  el.prepend(form);
+}
+function createControls() {
+  const line = create("input", { type: "text", placeholder: EXAMPLE, spellcheck: false });
+  line.setAttribute("aria-label", "sentence");
+  line.addEventListener("keydown", (event) => event.stopPropagation());
+  const onTop = create("input", { type: "checkbox" });
+  onTop.setAttribute("aria-label", "on top of the last edit");
+  const choice = create("label", { className: "choice" }, onTop, "on top of the last edit");
+  const status = create("span", { className: "note", role: "status" });
+  const buttons = { preview: create("button", { type: "submit", textContent: "Preview" }) };
+  for (const [kind, text] of Object.entries(ACTIONS)) {
+    buttons[kind] = createButton(text, () => {
+    });
+  }
+  const all = [line, ...Object.values(buttons), choice, status];
+  const form = create("form", { className: "studio" }, ...all);
+  return { form, line, onTop, buttons, status };
+}
+function setButtons(buttons, { busy, steps }) {
+  buttons.preview.disabled = busy;
+  buttons.undo.disabled = busy || !steps;
+  buttons.keep.disabled = busy || !steps;
+  buttons.stop.disabled = !busy;
+  buttons.parameters.disabled = !steps;
+}
+function showLook(el, arrays, bytes) {
+  const { layer, stage } = el.stkit;
+  layer.replaceLook(layer.looks.length - 1, unpack({ arrays }, bytes));
+  stage.requestDraw();
+}
+
 // src/style.js
 var STYLE = `
 .stkit {
   font: 14px/1.45 system-ui, sans-serif; color: #1b1b1b; background: #fff; max-width: 860px; padding: 4px;
 }
+.stkit .studio { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; margin: 0 0 8px; }
+.stkit .studio .choice { display: flex; }
+.stkit .studio input[type=text] { flex: 1 1 260px; font: inherit; padding: 4px 8px; }
+.stkit .studio .note { flex-basis: 100%; min-height: 1.5em; }
 .stkit .row { display: flex; flex-wrap: wrap; gap: 10px 18px; align-items: flex-start; }
 .stkit .view { position: relative; width: min(512px, 100%); aspect-ratio: 1; }
 .stkit canvas {
@@ -2275,12 +2369,42 @@ var STYLE = `
 
 // src/viewer.js
 var widget = {
-  render: ({ model, el }) => start(model, el, model.get("header"), model.get("data"))
+  render: ({ model, el }) => {
+    const header = model.get("header");
+    const end = start(model, el, header, model.get("data"));
+    if (header.studio) addStudio(el, (message) => askKernel(model, message));
+    return end;
+  }
 };
 var viewer_default = widget;
 async function mount(el, header, text) {
   const bytes = await decompress(text);
   return start(new PageModel({ state: header.state || {} }), el, header, bytes);
+}
+async function mountStudio(el, header, text, token) {
+  await mount(el, header, text);
+  addStudio(el, (message) => askServer(message, token));
+}
+function askKernel(model, message) {
+  const id = `${Date.now()}-${Math.random()}`;
+  return new Promise((resolve) => {
+    const listen = (answer, buffers) => {
+      if (answer.id !== id) return;
+      model.off("msg:custom", listen);
+      resolve({ answer, bytes: buffers[0] });
+    };
+    model.on("msg:custom", listen);
+    model.send({ ...message, id });
+  });
+}
+async function askServer(message, token) {
+  const headers = { "X-Token": token };
+  const response = await fetch("ask", { method: "POST", headers, body: JSON.stringify(message) });
+  if (!response.ok) return { answer: { status: `error: ${response.statusText}`, busy: false } };
+  const whole = await response.arrayBuffer();
+  const length = new DataView(whole).getUint32(0, true);
+  const answer = JSON.parse(new TextDecoder().decode(new Uint8Array(whole, 4, length)));
+  return { answer, bytes: whole.slice(4 + length) };
 }
 var PageModel = class {
   constructor(values) {
@@ -2308,5 +2432,6 @@ function start(model, el, header, bytes) {
 }
 export {
   viewer_default as default,
-  mount
+  mount,
+  mountStudio
 };

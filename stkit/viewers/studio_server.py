@@ -1,0 +1,96 @@
+"""A studio as a page of its own: a small server for this machine, with a token like Jupyter's."""
+
+import json
+import secrets
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+from stkit.viewers.packet import Packet
+from stkit.viewers.page import studio_page
+from stkit.viewers.studio_session import StudioSession
+
+HOST = "127.0.0.1"
+LARGEST_MESSAGE = 100_000  # bytes
+LENGTH_BYTES = 4  # before the JSON of an answer
+
+
+class StudioServer(ThreadingHTTPServer):
+    """Serves one session to whoever has the token; `url` is what to open. Answers one at a time."""
+
+    daemon_threads = True
+
+    def __init__(self, session: StudioSession, packet: Packet, title: str, port: int = 0):
+        super().__init__((HOST, port), _Handler)
+        self.session, self.token = session, secrets.token_urlsafe(24)
+        self.page = studio_page(packet, title, self.token).encode()
+        self.busy = threading.Lock()
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """What a browser on this machine calls the server."""
+        port = self.server_address[1]
+        return f"{HOST}:{port}", f"localhost:{port}"
+
+    @property
+    def url(self) -> str:
+        """The page's address with the token."""
+        return f"http://{self.own_names[0]}/?token={self.token}"
+
+    def answer(self, message: dict) -> bytes:
+        """The answer's length, its JSON, and its bytes; see `StudioSession.answer`."""
+        with self.busy:
+            answer, data = self.session.answer(message)
+        text = json.dumps(answer).encode()
+        return len(text).to_bytes(LENGTH_BYTES, "little") + text + data
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: StudioServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """The page, to those who have the token."""
+        address = urlsplit(self.path)
+        token = parse_qs(address.query).get("token", [""])[0]
+        if address.path == "/" and self._allowed(token):
+            self._send(self.server.page, "text/html; charset=utf-8")
+        elif address.path == "/favicon.ico":
+            self._send(b"", "image/x-icon")
+
+    def do_POST(self) -> None:
+        """An answer to a message."""
+        if not self._allowed(self.headers.get("X-Token", "")):
+            return
+        length = int(self.headers.get("Content-Length") or 0)
+        if self.path != "/ask" or not 0 < length <= LARGEST_MESSAGE:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
+        try:
+            message = json.loads(self.rfile.read(length))
+            kind = message["kind"]
+        except (ValueError, TypeError, KeyError):
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
+        self._send(self.server.answer(message | {"kind": str(kind)}), "application/octet-stream")
+
+    def _allowed(self, token: str) -> bool:
+        """Whether the token is right and the page was not reached under another site's name."""
+        right = secrets.compare_digest(token.encode(), self.server.token.encode())
+        if right and self.headers.get("Host") in self.server.own_names:
+            return True
+        self.send_error(HTTPStatus.FORBIDDEN, "open the address that stkit studio printed")
+        return False
+
+    def _send(self, body: bytes, kind: str) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing: the address holds the token."""

@@ -135,7 +135,7 @@ def fill_in(head: GaussianHead, share: Tensor) -> None:
     height, (below, above) = at[outside, 1], _cheek_heights(head)
     near = (distance > RING[0]) & (distance < RING[1])
     ring = outside[near & (height < below) & (height > above)]
-    weight = (torch.cdist(at[inside.cpu()], at[ring]).square() + CLOSE**2) ** -2
+    weight = 1 / (torch.cdist(at[inside.cpu()], at[ring]).square() + CLOSE**2)
     weight = (weight / weight.sum(1, keepdim=True)).to(share.device)
     part = share[inside][:, None]
     look = weight @ head.feature[ring.to(share.device)]

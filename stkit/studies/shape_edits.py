@@ -54,6 +54,7 @@ SENTENCES = (
 ANGLES = (0.0, -40.0, 40.0)  # degrees, of the outline's pictures
 SIDE = 50.0  # degrees, of the sheet's second picture
 WAYS = ("shape", "no change", "paper's method")
+UNASKED = "nothing asked"  # the head against the person as filmed: what no change can be below
 MEASURES = ("landmarks", "outline")
 
 
@@ -121,7 +122,9 @@ def measure(run: str, paper: bool) -> tuple[list[dict], list[list[Tensor]]]:
     truth.
     """
     person = Person(run)
-    rows, pictures = [], [[person.picture(person.head, a)[0] for a in (0.0, SIDE)]]
+    rows = [{"run": run, "sentence": "", "way": UNASKED}]
+    rows[0] |= person.scores(person.head, person.subject)
+    pictures = [[person.picture(person.head, a)[0] for a in (0.0, SIDE)]]
     mouth = mouth_follows(person.head, person.capture)
     for sentence in bar(SENTENCES, desc=run):
         truth = person.changed(sentence)
@@ -146,9 +149,12 @@ def mouth_follows(head: GaussianHead, capture: Capture) -> float:
 
 
 def summary(rows: list[dict]) -> dict:
-    """Means by way, ratios against no change, and paired differences over people."""
+    """Means by way, and paired differences over people. made: how much of the change there is,
+    1 - (error - error with nothing asked) / (the same without change), by sentence.
+    """
     people = sorted({row["run"] for row in rows})
-    out: dict = {}
+    out: dict = {UNASKED: {m: _mean(rows, UNASKED, "", m) for m in MEASURES}}
+    out["made"] = {s: {m: _made(rows, s, m) for m in MEASURES} for s in SENTENCES}
     for way in WAYS:
         of_way = [row for row in rows if row["way"] == way]
         if not of_way:
@@ -162,6 +168,17 @@ def summary(rows: list[dict]) -> dict:
             differences = [_differences(rows, run, way, m) for run in people]
             out[way][f"{m} minus shape"] = str(paired(differences))
     return out
+
+
+def _mean(rows: list[dict], way: str, sentence: str, measure_name: str) -> float:
+    found = [r[measure_name] for r in rows if (r["way"], r["sentence"]) == (way, sentence)]
+    return float(np.nanmean(found))
+
+
+def _made(rows: list[dict], sentence: str, measure_name: str) -> float:
+    least = _mean(rows, UNASKED, "", measure_name)
+    before, after = (_mean(rows, way, sentence, measure_name) for way in ("no change", "shape"))
+    return 1 - (after - least) / (before - least)
 
 
 def _differences(rows: list[dict], run: str, way: str, measure_name: str) -> list[float]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from stkit.capture.preprocess import PreprocessSettings
 from stkit.diffusion.editors import get_editor
-from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.loop import edit_head
+from stkit.editing.settings import EditSettings
 from stkit.heads.fit_gaussians import fit_gaussians
 from stkit.heads.fit_mesh import fit_mesh
 from stkit.runs.profiles import get_profile

@@ -12,7 +12,8 @@ from away import Away, MakeBelieveGPU, fetch, gsplat_on_cpu, on_cpu
 
 from stkit.diffusion.mesh_prior import MeshPriorViews
 from stkit.diffusion.paint import PaintEditor
-from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.loop import edit_head
+from stkit.editing.settings import EditSettings
 from stkit.heads.fit_gaussians import fit_gaussians
 from stkit.heads.fit_mesh import fit_mesh
 from stkit.heads.gaussian import GaussianSettings

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from stkit.diffusion.protocols import PromptError
-from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.loop import edit_head
+from stkit.editing.settings import EditSettings
 from stkit.editing.weights import landmark_set, point_weights, weight_image
 from stkit.heads.gaussian import GaussianHead
 

@@ -10,8 +10,9 @@ from small_pipelines import write_tiny_clip
 from stkit.assets import expected_path
 from stkit.diffusion.editors import get_editor
 from stkit.editing import generations, methods
-from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.loop import edit_head
 from stkit.editing.region import region_mask, trace_region
+from stkit.editing.settings import EditSettings
 from stkit.editing.shots import make_shots, shot_landmarks
 from stkit.studies.edit_methods import methods_table
 from stkit.studies.edit_scores import (

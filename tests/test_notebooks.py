@@ -30,7 +30,7 @@ def test_a_notebook_is_a_lesson(path: Path):
         "You will learn",
         "You need",
         "**Time**",
-        "Recap" if path.stem[:2] == "14" else "Next",
+        "Recap" if path.stem[:2] == "15" else "Next",
     ):
         assert word in text, f"{path.name} lacks {word!r}"
     assert max(len(c.splitlines()) for c in code) <= 25
@@ -54,7 +54,7 @@ def test_a_notebook_is_a_lesson(path: Path):
 
 
 def test_all_are_there():
-    assert [p.stem[:2] for p in NOTEBOOKS] == [f"{k:02}" for k in range(15)]
+    assert [p.stem[:2] for p in NOTEBOOKS] == [f"{k:02}" for k in range(16)]
 
 
 def test_parameters_are_checked_by_name_and_type():

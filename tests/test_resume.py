@@ -13,7 +13,8 @@ from torch import nn
 
 from stkit import training
 from stkit.diffusion.paint import PaintEditor
-from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.loop import edit_head
+from stkit.editing.settings import EditSettings
 from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians
 from stkit.heads.fit_mesh import fit_mesh
 from stkit.heads.gaussian import GaussianSettings

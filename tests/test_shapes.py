@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stkit.diffusion.editors import get_editor
-from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.loop import edit_head
+from stkit.editing.settings import EditSettings
 from stkit.editing.shots import make_shots, shot_landmarks
 from stkit.editing.weights import landmark_set, point_weights
 from stkit.errors import RequestError

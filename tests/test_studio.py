@@ -10,8 +10,8 @@ import torch
 from browser import ANY_VIEWER_DREW, as_float, decode_data_url
 
 from stkit.diffusion.editors import get_editor
-from stkit.editing.loop import EditSettings
 from stkit.editing.preview import Base, preview
+from stkit.editing.settings import EditSettings
 from stkit.editing.weights import landmark_set, point_weights, weight_image
 from stkit.runs.shipped import MARA, ShippedRun
 from stkit.viewers.studio import Studio, studio_packet

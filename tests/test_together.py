@@ -10,7 +10,8 @@ from stkit.diffusion.editors import get_editor
 from stkit.diffusion.instruct_pix2pix import InstructPix2PixEditor
 from stkit.diffusion.protocols import PromptError
 from stkit.diffusion.together import AlignedAttention, aligned, edit_together, reference_views
-from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.loop import edit_head
+from stkit.editing.settings import EditSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

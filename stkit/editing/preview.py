@@ -15,7 +15,7 @@ from stkit.cameras import Camera
 from stkit.capture.capture import Capture
 from stkit.diffusion.latent_editor import LatentEditor
 from stkit.diffusion.protocols import Editor
-from stkit.editing.loop import EditSettings
+from stkit.editing.settings import EditSettings
 from stkit.editing.shots import Shot, shot_landmarks
 from stkit.editing.weights import landmark_set, point_weights, share, weight_image
 from stkit.errors import RequestError
@@ -68,7 +68,7 @@ def preview(base: Base, editor: Editor, settings: EditSettings, b: float = STRON
     head = copy.deepcopy(base.head)
     w = point_weights(head, landmark_set(base.capture, settings.landmarks), settings.alpha)
     counted = share(w, b, settings.b_boundary)
-    targets = _edited(base, editor, settings, b)
+    targets = edited_views(base, editor, settings, b)
     _fit(head, base, targets, counted)
     return head
 
@@ -78,8 +78,8 @@ def _cameras(capture: Capture) -> list[Camera]:
     return capture.orbit_cameras(AZIMUTHS)
 
 
-def _edited(base: Base, editor: Editor, settings: EditSettings, b: float) -> list[Tensor]:
-    """A target (H, W, 3) for each shot."""
+def edited_views(base: Base, editor: Editor, settings: EditSettings, b: float) -> list[Tensor]:
+    """A target (H, W, 3) for each shot: `CLOSENESS` of the way to the shot edited at strength b."""
     quick = editor.quicker(DENOISING_STEPS) if isinstance(editor, LatentEditor) else editor
     noise = generator(settings.seed, "preview")
     targets = []

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from stkit.diffusion.editors import get_editor
-from stkit.editing.loop import EditSettings, check_request
+from stkit.editing.loop import check_request
 from stkit.editing.methods import get_method
+from stkit.editing.settings import EditSettings
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import evenly, u8
 from stkit.metrics.identity import has_embedding

@@ -12,7 +12,7 @@ from typing import Any
 from stkit.capture.frame_choice import check_held_out
 from stkit.capture.preprocess import PreprocessSettings
 from stkit.diffusion.views import STAND_INS
-from stkit.editing.loop import EditSettings
+from stkit.editing.settings import EditSettings
 from stkit.errors import RequestError
 from stkit.heads.fit_gaussians import GaussianTraining
 from stkit.heads.mesh_training import MeshTraining

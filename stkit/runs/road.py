@@ -13,8 +13,9 @@ from stkit.art.styled_head import Drawing
 from stkit.capture import Capture
 from stkit.capture.rig import calibration_files
 from stkit.diffusion.editors import get_editor
-from stkit.editing.loop import EditSettings, check_request
+from stkit.editing.loop import check_request
 from stkit.editing.methods import get_method
+from stkit.editing.settings import EditSettings
 from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.tensors import read_json

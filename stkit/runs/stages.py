@@ -8,7 +8,8 @@ from stkit.capture.preprocess import PreprocessSettings, preprocess
 from stkit.capture.rig import Rig
 from stkit.diffusion.protocols import Editor
 from stkit.driving.tracked import capture_of, tracked_capture
-from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.loop import edit_head
+from stkit.editing.settings import EditSettings
 from stkit.export.obj import save_obj
 from stkit.geometry import so3_exp, yaw_pitch_roll
 from stkit.heads.fit_gaussians import GaussianTraining, fit_gaussians

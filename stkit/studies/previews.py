@@ -20,8 +20,9 @@ from torch import Tensor
 
 from stkit.diffusion.editors import get_editor
 from stkit.diffusion.protocols import Editor
-from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.loop import edit_head
 from stkit.editing.preview import Base, preview
+from stkit.editing.settings import EditSettings
 from stkit.editing.weights import landmark_set, point_weights, weight_image
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import evenly

@@ -122,7 +122,7 @@ def measure(run: str, paper: bool) -> tuple[list[dict], list[list[Tensor]]]:
     truth.
     """
     person = Person(run)
-    rows = [{"run": run, "sentence": "", "way": UNASKED}]
+    rows: list[dict] = [{"run": run, "sentence": "", "way": UNASKED}]
     rows[0] |= person.scores(person.head, person.subject)
     pictures = [[person.picture(person.head, a)[0] for a in (0.0, SIDE)]]
     mouth = mouth_follows(person.head, person.capture)

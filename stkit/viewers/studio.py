@@ -6,7 +6,7 @@ import numpy as np
 
 from stkit.capture.capture import Capture
 from stkit.diffusion.protocols import Editor
-from stkit.editing.loop import EditSettings
+from stkit.editing.settings import EditSettings
 from stkit.heads.gaussian import GaussianHead
 from stkit.viewers.packet import Packet
 from stkit.viewers.packing import pack_head

@@ -14,8 +14,9 @@ import torch
 
 from stkit.capture.capture import Capture
 from stkit.diffusion.protocols import Editor
-from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.loop import edit_head
 from stkit.editing.preview import STRONG, Base, preview
+from stkit.editing.settings import EditSettings
 from stkit.errors import RequestError
 from stkit.face_models.makehuman.shape_words import divide, read_shape
 from stkit.heads.gaussian import GaussianHead

@@ -16,7 +16,8 @@ from conftest import track
 from stkit.capture.preprocess import PreprocessSettings
 from stkit.diffusion.mesh_prior import MeshPriorViews
 from stkit.diffusion.paint import PaintEditor
-from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.loop import edit_head
+from stkit.editing.settings import EditSettings
 from stkit.heads.fit_gaussians import fit_gaussians
 from stkit.heads.fit_mesh import fit_mesh
 from stkit.render import pick_device

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from stkit.capture import Capture
 from stkit.diffusion.protocols import Editor
-from stkit.editing.loop import EditSettings
+from stkit.editing.settings import EditSettings
 from stkit.editing.shots import make_shots, shot_landmarks
 from stkit.editing.strength import sample_strength
 from stkit.geometry import generator

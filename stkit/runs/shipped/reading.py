@@ -9,7 +9,8 @@ from torch import Tensor
 from stkit.capture import Capture, Track
 from stkit.diffusion.editors import get_editor
 from stkit.diffusion.views import get_views
-from stkit.editing.loop import EditSettings, edit_head
+from stkit.editing.loop import edit_head
+from stkit.editing.settings import EditSettings
 from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead

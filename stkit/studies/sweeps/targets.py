@@ -8,7 +8,7 @@ from typing import Any
 
 import nbformat
 
-from stkit.editing.loop import EditSettings
+from stkit.editing.settings import EditSettings
 from stkit.errors import RequestError
 from stkit.runs.digests import code_digest, digest_path, digest_text
 from stkit.runs.edits import edit_artifact, open_base, scores_artifact

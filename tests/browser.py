@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from PIL import Image
 from stkit.viewers.packet import Packet, camera_from
 from stkit.viewers.page import page
 
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+SOFTWARE_WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
 ANY_VIEWER_DREW = """() => [...document.querySelectorAll('.stkit')].some(
     e => !e.stkit || e.stkit.stage.drawn > 0)"""
 

@@ -14,8 +14,8 @@ from stkit.editing.preview import Base, preview
 from stkit.editing.settings import EditSettings
 from stkit.editing.weights import landmark_set, point_weights, weight_image
 from stkit.runs.shipped import MARA, ShippedRun
+from stkit.viewers.page_server import PageServer
 from stkit.viewers.studio import Studio, studio_packet
-from stkit.viewers.studio_server import StudioServer
 from stkit.viewers.studio_session import StudioSession
 
 pytest_plugins = ["viewer_fixtures"]
@@ -128,7 +128,7 @@ def test_keep_ends_by_itself(session):
 def server(session):
     first = session.steps[0]
     packet = studio_packet(first.head, first.capture, session.editor)
-    made = StudioServer(session, packet, "studio <test>")
+    made = PageServer(session, packet, "studio <test>", "a note")
     threading.Thread(target=made.serve_forever, daemon=True).start()
     yield made
     made.shutdown()

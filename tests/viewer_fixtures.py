@@ -1,18 +1,12 @@
 """Fixtures of the viewers' tests, as a pytest plugin: a browser, heads, a page with a head."""
 
 import copy
-import shutil
 
 import pytest
 import torch
-from browser import OpenedPage, write_page
+from browser import CHROMIUM, SOFTWARE_WEBGL, OpenedPage, write_page
 
 from stkit.viewers.packing import pack_head
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-SOFTWARE_WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
 
 
 @pytest.fixture(scope="module")

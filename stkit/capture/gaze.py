@@ -48,12 +48,12 @@ def gaze_error(miss: Tensor, pixels: Tensor, weight: Tensor, pupils: int) -> Ten
         first = miss.shape[1] - (2 - k) * pupils
         pupil = miss[:, first : first + pupils].mean(1)
         off = pupil - miss[:, eye.corners].mean(1)
-        plain = ((_opening(eye, pixels) - HIDDEN) / (PLAIN - HIDDEN)).clamp(0, 1)
+        plain = ((eye_opening(eye, pixels) - HIDDEN) / (PLAIN - HIDDEN)).clamp(0, 1)
         total = total + plain * weight[:, eye.corners].amin(1) * off.square().sum(1)
     return total
 
 
-def _opening(eye: Eye, pixels: Tensor) -> Tensor:
+def eye_opening(eye: Eye, pixels: Tensor) -> Tensor:
     """The gap between an eye's lids over its width (F,), of points (F, N, 2)."""
     gaps = torch.stack([(pixels[:, a] - pixels[:, b]).norm(dim=1) for a, b in eye.lids])
     first, last = eye.corners

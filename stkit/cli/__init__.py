@@ -11,10 +11,10 @@ import sys
 import traceback
 
 from stkit.cli.data import add_data
+from stkit.cli.pages import add_served_pages
 from stkit.cli.run import add_notebook, add_pages, add_run
 from stkit.cli.stock import add_assets
 from stkit.cli.studies import add_compare, add_people, add_reproduce
-from stkit.cli.studio import add_studio
 from stkit.cli.study import add_study
 from stkit.cli.sweep import add_sweep
 from stkit.cli.talk import add_talk
@@ -27,6 +27,7 @@ EXAMPLES = """examples:
   stkit run me.mp4 --name me --profile laptop --prompt "turn him into a bronze statue"
   stkit run me.mp4 --name me --profile laptop --prompt "give her red hair" --driver other.mp4
   stkit studio me
+  stkit puppet me
   stkit talk --img_path mara --wav_path hello.wav --style_e_source "she is very happy"
   stkit doctor
 """
@@ -41,17 +42,9 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    work = (add_run, add_served_pages, add_talk, add_data, add_pages)
     studies = (add_compare, add_reproduce, add_study, add_sweep, add_people)
-    for add in (
-        add_run,
-        add_studio,
-        add_talk,
-        add_data,
-        add_pages,
-        *studies,
-        add_assets,
-        add_notebook,
-    ):
+    for add in (*work, *studies, add_assets, add_notebook):
         add(commands)
     what = "what this machine can do, what is missing, and what to do about it"
     commands.add_parser("doctor", help=what).set_defaults(call=lambda _: 0 if doctor() else 1)

@@ -188,17 +188,19 @@ def _add_basis(packet: Packet, basis: MotionBasis, limit: int) -> None:
 
 def _rigid_motion(capture: Capture, motion: Motion, index: np.ndarray) -> np.ndarray:
     """(F, 32): the head's scaled rotation 9, translation 3, quaternion 4; the chest's likewise."""
+    rows = [rigid_row(capture, motion.pose[t], motion.torso[t]) for t in index]
+    return torch.stack(rows).numpy().astype(np.float32)
+
+
+def rigid_row(capture: Capture, pose: Tensor, torso: Tensor) -> Tensor:
+    """The same (32,) for one pose (6,) and chest (6,)."""
     S, rest = capture.scale, capture.rest
     R_rest, q_rest = so3_exp(rest[:3]), axis_angle_to_quat(rest[:3])
-    rows = []
-    for t in index:
-        pose, torso = motion.pose[t], motion.torso[t]
-        R_torso = so3_exp(torso[:3])
-        head = [(S * so3_exp(pose[:3])).flatten(), pose[3:], axis_angle_to_quat(pose[:3])]
-        chest = [
-            (S * R_torso @ R_rest).flatten(),
-            R_torso @ rest[3:] + torso[3:],
-            quat_multiply(axis_angle_to_quat(torso[:3]), q_rest),
-        ]
-        rows.append(torch.cat(head + chest))
-    return torch.stack(rows).numpy().astype(np.float32)
+    R_torso = so3_exp(torso[:3])
+    head = [(S * so3_exp(pose[:3])).flatten(), pose[3:], axis_angle_to_quat(pose[:3])]
+    chest = [
+        (S * R_torso @ R_rest).flatten(),
+        R_torso @ rest[3:] + torso[3:],
+        quat_multiply(axis_angle_to_quat(torso[:3]), q_rest),
+    ]
+    return torch.cat(head + chest)

@@ -29,10 +29,6 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; media-src data:"
 )
-STUDIO_NOTE = (
-    "Write what shall change and press Enter. <b>Preview</b> is a first look; <b>Keep</b> goes on "
-    "with the full optimisation. Everything stays on this machine."
-)
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:900px;margin:1.5rem auto;padding:0 1rem;"
     "color:#1b1b1b}h1{font-size:1.5rem;margin:0}p{margin:.4em 0}"
@@ -127,10 +123,10 @@ def page(
     return _document(packet, title, _edit_note(prompt, editor), below, POLICY, "mount")
 
 
-def studio_page(packet: Packet, title: str, token: str) -> str:
-    """The page of a studio, which may ask the server that it came from, and nobody else."""
+def served_page(packet: Packet, title: str, note: str, token: str) -> str:
+    """A page that may ask the server that it came from, and nobody else; note: HTML."""
     policy = f"{POLICY}; connect-src 'self'"
-    return _document(packet, title, "", STUDIO_NOTE, policy, "mountStudio", token)
+    return _document(packet, title, "", note, policy, "mountServed", token)
 
 
 def _document(

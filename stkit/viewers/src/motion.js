@@ -27,14 +27,15 @@ const FRAME = 32;
  */
 
 /**
- * Head and chest in the state's frame, the head turned further by the state's pose.
+ * Head and chest in the state's frame, or as `state.live` has them, the head turned further by the state's pose.
  * @param {Float32Array} motion (32 F), see FRAME
  * @param {{frame: number, pose: number[]}} state frame, rounded and clamped; pose: yaw, pitch, roll in degrees
  * @returns {Placement} the rigid motions
  */
 export function placement(motion, state) {
-  const start = FRAME * clamp(Math.round(state.frame || 0), 0, motion.length / FRAME - 1);
-  const read = (from, count) => Array.from(motion.subarray(start + from, start + from + count));
+  const rows = state.live ? state.live.motion : motion;
+  const start = FRAME * clamp(Math.round(state.frame || 0), 0, rows.length / FRAME - 1);
+  const read = (from, count) => Array.from(rows.subarray(start + from, start + from + count));
   const [yaw, pitch, roll] = (state.pose || [0, 0, 0]).map(radians);
   const turn = multiply(multiply(rotationY(yaw), rotationX(pitch)), rotationZ(roll));
   const turnQ = multiplyQuaternions(
@@ -52,13 +53,15 @@ export function placement(motion, state) {
 }
 
 /**
- * Coefficients of the packet's components: those of the clip's frame, then the sliders' positions.
+ * Coefficients of the packet's components: those of the clip's frame, then the sliders' positions; or those of
+ * `state.live`.
  * @param {object} header the packet's header
  * @param {Float32Array | undefined} clipCoefficients (frames * clip components)
  * @param {{frame: number, sliders: Object<string, number>}} state frame and slider positions by name
  * @returns {number[]} one number for each component
  */
 export function expressionCoefficients(header, clipCoefficients, state) {
+  if (state.live) return state.live.coefficients;
   const { clip, components, sliders } = header;
   const own = clip ? clip.components : 0;
   const frame = clip ? clamp(Math.round(state.frame || 0), 0, clip.frames - 1) : 0;

@@ -6,6 +6,7 @@ export const STYLE = `
   font: 14px/1.45 system-ui, sans-serif; color: #1b1b1b; background: #fff; max-width: 860px; padding: 4px;
 }
 .stkit .studio { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; margin: 0 0 8px; }
+.stkit .light { color: #d00; font-weight: 600; }
 .stkit .studio .choice { display: flex; }
 .stkit .studio input[type=text] { flex: 1 1 260px; font: inherit; padding: 4px 8px; }
 .stkit .studio .note { flex-basis: 100%; min-height: 1.5em; }

@@ -8,6 +8,7 @@
 import { showCompare } from "./compare.js";
 import { create } from "./elements.js";
 import { decompress, unpack } from "./packet.js";
+import { addPuppet } from "./puppet.js";
 import { showScene } from "./scene.js";
 import { addStudio } from "./studio.js";
 import { STYLE } from "./style.js";
@@ -17,7 +18,9 @@ const widget = {
   render: ({ model, el }) => {
     const header = model.get("header");
     const end = start(model, el, header, model.get("data"));
-    if (header.studio) addStudio(el, (message) => askKernel(model, message));
+    const ask = (message) => askKernel(model, message);
+    if (header.studio) addStudio(el, ask);
+    if (header.puppet) addPuppet(el, ask);
     return end;
   },
 };
@@ -37,16 +40,18 @@ export async function mount(el, header, text) {
 }
 
 /**
- * Show a studio in a page whose server answers.
+ * Show a studio, or a head that a camera moves, in a page whose server answers.
  * @param {HTMLElement} el where to append
  * @param {object} header the packet's header
  * @param {string} text the packet's bytes, gzipped and base64-coded
  * @param {string} token what the server wants to hear
  * @returns {Promise<void>} when it is there
  */
-export async function mountStudio(el, header, text, token) {
+export async function mountServed(el, header, text, token) {
   await mount(el, header, text);
-  addStudio(el, (message) => askServer(message, token));
+  const ask = (message) => askServer(message, token);
+  if (header.puppet) addPuppet(el, ask);
+  else addStudio(el, ask);
 }
 
 function askKernel(model, message) {

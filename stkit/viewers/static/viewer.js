@@ -1,4 +1,4 @@
-// sha256 of src/: b9b70e19eabbe1fd6116af65f319a00d505a96ce42d23d54cdbeac8e8069724f
+// sha256 of src/: 93baf574953a54a8a3e77790923abebdcf26bfe8776062f871c8be8bc72ad263
 // Bundled by `make viewer`: change stkit/viewers/src/, not this file.
 
 // src/elements.js
@@ -197,6 +197,98 @@ async function decompress(text) {
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).arrayBuffer();
 }
+
+// src/puppet.js
+var WIDTH = 320;
+var QUALITY = 0.8;
+var HIDDEN = 200;
+var OFF = "The camera is off.";
+function addPuppet(el, ask) {
+  const light = create("span", { className: "light", textContent: "● camera on", hidden: true });
+  const status = create("span", { className: "note", role: "status", textContent: OFF });
+  const camera = new Camera();
+  const show = ({ coefficients, motion, status: words }) => {
+    status.textContent = words;
+    if (!motion) return;
+    const { state, stage } = el.stkit;
+    state.live = { coefficients, motion: Float32Array.from(motion) };
+    stage.draw();
+    el.dataset.followed = Number(el.dataset.followed || 0) + 1;
+  };
+  const start2 = createButton("Start the camera", async () => {
+    start2.disabled = true;
+    try {
+      await camera.start();
+    } catch (error) {
+      status.textContent = `No camera: ${error.message}`;
+      start2.disabled = false;
+      return;
+    }
+    light.hidden = false;
+    stop.disabled = false;
+    await ask({ kind: "forget" });
+    follow(camera, ask, show);
+  });
+  const stop = createButton("Stop", () => {
+    camera.stop();
+    light.hidden = true;
+    stop.disabled = true;
+    start2.disabled = false;
+    status.textContent = OFF;
+  });
+  stop.disabled = true;
+  el.prepend(create("div", { className: "studio" }, start2, stop, light, status));
+}
+async function follow(camera, ask, show) {
+  while (camera.on) {
+    if (document.hidden) {
+      await new Promise((resolve) => setTimeout(resolve, HIDDEN));
+      continue;
+    }
+    const begun = performance.now();
+    const { answer } = await ask({ kind: "frame", picture: await camera.picture() });
+    if (!camera.on) return;
+    show(answer);
+    if (answer.motion) {
+      const latency = Math.round(performance.now() - begun);
+      show({ status: `${answer.status}; from camera to picture ${latency} ms` });
+    }
+    await new Promise((resolve) => requestAnimationFrame(resolve));
+  }
+}
+var Camera = class {
+  constructor() {
+    this.video = create("video", { muted: true, playsInline: true });
+    this.canvas = create("canvas");
+    this.on = false;
+  }
+  /** Ask the person for the camera and start it. */
+  async start() {
+    if (!navigator.mediaDevices) throw new Error("this page may not use one");
+    const wanted = { video: { width: WIDTH, facingMode: "user" }, audio: false };
+    this.stream = await navigator.mediaDevices.getUserMedia(wanted);
+    this.video.srcObject = this.stream;
+    await this.video.play();
+    this.on = true;
+  }
+  /** Turn it off. */
+  stop() {
+    this.on = false;
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.video.srcObject = null;
+  }
+  /**
+   * What it sees now.
+   * @returns {Promise<string>} a JPEG in base64
+   */
+  async picture() {
+    const { video, canvas } = this;
+    canvas.width = WIDTH;
+    canvas.height = Math.round(WIDTH * video.videoHeight / video.videoWidth);
+    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+    return canvas.toDataURL("image/jpeg", QUALITY).split(",")[1];
+  }
+};
 
 // src/sound_playback.js
 var SoundPlayback = class {
@@ -1161,9 +1253,9 @@ var DepthSort = class {
    * @param {object[]} components the header's components: rows, steps and starts
    * @param {Uint32Array} order receives the sorted indices; may be longer than N
    */
-  constructor(means, follow, basis, components, order) {
-    const n = follow.length;
-    Object.assign(this, { n, means, follow, basis, components, order });
+  constructor(means, follow2, basis, components, order) {
+    const n = follow2.length;
+    Object.assign(this, { n, means, follow: follow2, basis, components, order });
     this.depth = new Float32Array(n);
     this.keys = new Uint32Array(n);
     this.byLowDigit = new Uint32Array(n);
@@ -1197,12 +1289,12 @@ var DepthSort = class {
     return true;
   }
   measureRest([h0, h1, h2, h3], [c0, c1, c2, c3]) {
-    const { n, means, follow, depth } = this;
+    const { n, means, follow: follow2, depth } = this;
     for (let i = 0, p = 0; i < n; i++, p += 3) {
       const x = means[p];
       const y = means[p + 1];
       const z = means[p + 2];
-      const f = follow[i];
+      const f = follow2[i];
       depth[i] = f * (h0 * x + h1 * y + h2 * z + h3) + (1 - f) * (c0 * x + c1 * y + c2 * z + c3);
     }
   }
@@ -1474,8 +1566,9 @@ var HalfFloatTarget = class _HalfFloatTarget {
 // src/motion.js
 var FRAME = 32;
 function placement(motion, state) {
-  const start2 = FRAME * clamp(Math.round(state.frame || 0), 0, motion.length / FRAME - 1);
-  const read = (from, count) => Array.from(motion.subarray(start2 + from, start2 + from + count));
+  const rows = state.live ? state.live.motion : motion;
+  const start2 = FRAME * clamp(Math.round(state.frame || 0), 0, rows.length / FRAME - 1);
+  const read = (from, count) => Array.from(rows.subarray(start2 + from, start2 + from + count));
   const [yaw, pitch, roll] = (state.pose || [0, 0, 0]).map(radians);
   const turn = multiply(multiply(rotationY(yaw), rotationX(pitch)), rotationZ(roll));
   const turnQ = multiplyQuaternions(
@@ -1492,6 +1585,7 @@ function placement(motion, state) {
   };
 }
 function expressionCoefficients(header, clipCoefficients, state) {
+  if (state.live) return state.live.coefficients;
   const { clip, components, sliders } = header;
   const own = clip ? clip.components : 0;
   const frame = clip ? clamp(Math.round(state.frame || 0), 0, clip.frames - 1) : 0;
@@ -1513,7 +1607,7 @@ function decodeMeans(header, data) {
 function decodeFollow(data) {
   return Float32Array.from(data.follow, (code) => code / 255);
 }
-function decodeLook(header, data, k, means, follow) {
+function decodeLook(header, data, k, means, follow2) {
   const n = header.count;
   const logScales = dequantize(data[`log_scales${k}`], 3, header.logScaleLow, header.logScaleStep);
   const offset = data[`offset${k}`];
@@ -1526,7 +1620,7 @@ function decodeLook(header, data, k, means, follow) {
       logScalesAndFollow[4 * i + c] = logScales[3 * i + c];
     }
     meanAndDistance[4 * i + 3] = data.distance[i] * header.distanceStep;
-    logScalesAndFollow[4 * i + 3] = follow[i];
+    logScalesAndFollow[4 * i + 3] = follow2[i];
   }
   const quats = Float32Array.from(data[`quats${k}`], (code) => code / 127);
   const rgba = Float32Array.from(data[`rgba${k}`]);
@@ -1707,13 +1801,13 @@ var Splats = class {
   constructor(header, data) {
     const n = header.count;
     const means = decodeMeans(header, data);
-    const follow = decodeFollow(data);
+    const follow2 = decodeFollow(data);
     this.n = n;
     this.header = header;
     this.data = data;
-    this.looks = header.looks.map((_, k) => decodeLook(header, data, k, means, follow));
+    this.looks = header.looks.map((_, k) => decodeLook(header, data, k, means, follow2));
     this.order = padToRows(new Uint32Array(n), 1, n);
-    this.depthSort = new DepthSort(means, follow, data.basis_means, header.components, this.order);
+    this.depthSort = new DepthSort(means, follow2, data.basis_means, header.components, this.order);
     this.milliseconds = 0;
   }
   /**
@@ -2337,6 +2431,7 @@ var STYLE = `
   font: 14px/1.45 system-ui, sans-serif; color: #1b1b1b; background: #fff; max-width: 860px; padding: 4px;
 }
 .stkit .studio { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; margin: 0 0 8px; }
+.stkit .light { color: #d00; font-weight: 600; }
 .stkit .studio .choice { display: flex; }
 .stkit .studio input[type=text] { flex: 1 1 260px; font: inherit; padding: 4px 8px; }
 .stkit .studio .note { flex-basis: 100%; min-height: 1.5em; }
@@ -2372,7 +2467,9 @@ var widget = {
   render: ({ model, el }) => {
     const header = model.get("header");
     const end = start(model, el, header, model.get("data"));
-    if (header.studio) addStudio(el, (message) => askKernel(model, message));
+    const ask = (message) => askKernel(model, message);
+    if (header.studio) addStudio(el, ask);
+    if (header.puppet) addPuppet(el, ask);
     return end;
   }
 };
@@ -2381,9 +2478,11 @@ async function mount(el, header, text) {
   const bytes = await decompress(text);
   return start(new PageModel({ state: header.state || {} }), el, header, bytes);
 }
-async function mountStudio(el, header, text, token) {
+async function mountServed(el, header, text, token) {
   await mount(el, header, text);
-  addStudio(el, (message) => askServer(message, token));
+  const ask = (message) => askServer(message, token);
+  if (header.puppet) addPuppet(el, ask);
+  else addStudio(el, ask);
 }
 function askKernel(model, message) {
   const id = `${Date.now()}-${Math.random()}`;
@@ -2433,5 +2532,5 @@ function start(model, el, header, bytes) {
 export {
   viewer_default as default,
   mount,
-  mountStudio
+  mountServed
 };

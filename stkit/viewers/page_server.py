@@ -1,30 +1,40 @@
-"""A studio as a page of its own: a small server for this machine, with a token like Jupyter's."""
+"""Pages that Python answers: a small server for this machine alone, with a token like Jupyter's."""
 
 import json
 import secrets
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from stkit.viewers.packet import Packet
-from stkit.viewers.page import studio_page
-from stkit.viewers.studio_session import StudioSession
+from stkit.viewers.page import served_page
 
 HOST = "127.0.0.1"
 LARGEST_MESSAGE = 100_000  # bytes
 LENGTH_BYTES = 4  # before the JSON of an answer
 
 
-class StudioServer(ThreadingHTTPServer):
+class Session(Protocol):
+    """What answers a page's messages."""
+
+    def answer(self, message: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """JSON and bytes for a message with a `kind`."""
+
+    def end(self) -> None:
+        """Give up what it holds."""
+
+
+class PageServer(ThreadingHTTPServer):
     """Serves one session to whoever has the token; `url` is what to open. Answers one at a time."""
 
     daemon_threads = True
 
-    def __init__(self, session: StudioSession, packet: Packet, title: str, port: int = 0):
+    def __init__(self, session: Session, packet: Packet, title: str, note: str, port: int = 0):
         super().__init__((HOST, port), _Handler)
         self.session, self.token = session, secrets.token_urlsafe(24)
-        self.page = studio_page(packet, title, self.token).encode()
+        self.page = served_page(packet, title, note, self.token).encode()
         self.busy = threading.Lock()
 
     @property
@@ -39,7 +49,7 @@ class StudioServer(ThreadingHTTPServer):
         return f"http://{self.own_names[0]}/?token={self.token}"
 
     def answer(self, message: dict) -> bytes:
-        """The answer's length, its JSON, and its bytes; see `StudioSession.answer`."""
+        """The answer's length, its JSON, and its bytes; see `Session`."""
         with self.busy:
             answer, data = self.session.answer(message)
         text = json.dumps(answer).encode()
@@ -47,7 +57,7 @@ class StudioServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: StudioServer
+    server: PageServer
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -80,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         right = secrets.compare_digest(token.encode(), self.server.token.encode())
         if right and self.headers.get("Host") in self.server.own_names:
             return True
-        self.send_error(HTTPStatus.FORBIDDEN, "open the address that stkit studio printed")
+        self.send_error(HTTPStatus.FORBIDDEN, "open the address that stkit printed")
         return False
 
     def _send(self, body: bytes, kind: str) -> None:

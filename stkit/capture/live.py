@@ -24,6 +24,7 @@ from stkit.capture.landmark_terms import (
     landmark_targets,
     padded,
 )
+from stkit.capture.quiet import quiet
 from stkit.face_models import builtin
 from stkit.face_models.landmarks import KEPT_66
 from stkit.geometry import so3_exp, so3_log, vertex_normals

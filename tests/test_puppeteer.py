@@ -1,6 +1,7 @@
 """A camera that moves a head: the fit of a frame, the session, the page with a fake camera."""
 
 import base64
+import socket
 import threading
 import time
 from dataclasses import replace
@@ -10,12 +11,17 @@ import numpy as np
 import pytest
 import torch
 from browser import CHROMIUM, SOFTWARE_WEBGL
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stkit.cameras import front_camera
 from stkit.capture.gaze import EYES
 from stkit.capture.live import CALIBRATION_FRAMES, SIZE, LiveFit, LiveFrame, LiveTracker, Sitter
+from stkit.driving.arkit import arkit_names
 from stkit.driving.live import LiveRetarget
+from stkit.driving.live_link_stream import ACTIONS, LiveLinkListener, decode, encode
 from stkit.driving.motion import retarget
+from stkit.errors import RequestError
 from stkit.face_models import builtin
 from stkit.face_models.landmarks import MEDIAPIPE_68
 from stkit.geometry import euler_yxz, so3_exp, yaw_pitch_roll
@@ -239,3 +245,49 @@ def write_camera(place, frames: list[np.ndarray]) -> None:
         file.write(f"YUV4MPEG2 W{SIZE} H{SIZE} F15:1 Ip A1:1 C420jpeg\n".encode())
         for frame in frames:
             file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420).tobytes())
+
+
+def test_live_links_packets_come_back_as_they_went():
+    beta = torch.zeros(64)
+    beta[:52] = torch.rand(52, generator=torch.Generator().manual_seed(1))
+    turn = torch.tensor([0.3, -0.1, 0.05])
+    found = decode(encode(LiveFrame(beta, torch.zeros(6)), turn, name="Anna's telephone"))
+    assert torch.allclose(found.beta, beta, atol=1e-6)
+    assert torch.allclose(found.pose[:3], euler_yxz(*turn), atol=1e-6)
+    assert set(ACTIONS) == set(arkit_names()) and len(ACTIONS) == 52
+
+
+@given(st.binary(max_size=400))
+def test_what_is_no_packet_is_refused(data):
+    with pytest.raises(RequestError):
+        decode(data)
+
+
+@given(st.integers(0, 300), st.integers(0, 255))
+def test_damaged_packets_never_escape_as_other_errors(place, value):
+    packet = bytearray(encode(LiveFrame(torch.zeros(64), torch.zeros(6)), torch.zeros(3)))
+    packet[place % len(packet)] = value
+    try:
+        assert torch.isfinite(decode(bytes(packet)).beta).all()
+    except RequestError:
+        pass
+
+
+def test_a_stream_moves_the_head(shipped):
+    listener = LiveLinkListener(port=0, host="127.0.0.1")
+    session = PuppeteerSession(shipped.gaussian_head(), shipped.capture(), listener)
+    asked = {"kind": "frame", "picture": None}
+    assert "nothing has come" in session.answer(asked)[0]["status"]
+    beta = torch.zeros(64)
+    beta[builtin().expression_names.index("jawOpen")] = 0.7
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for packet in (b"junk", encode(LiveFrame(beta, torch.zeros(6)), torch.zeros(3))):
+            sender.sendto(packet, ("127.0.0.1", listener.port))
+    while not listener.received.count:
+        time.sleep(0.01)
+    answer, _ = session.answer(asked)
+    rest = shipped.capture().beta[shipped.capture().neutral]
+    assert answer["coefficients"] == pytest.approx(
+        session.basis.coefficients(rest + beta), abs=1e-4
+    )
+    session.end()

@@ -4,6 +4,7 @@ import webbrowser
 
 from stkit.cli.options import EDITOR_HELP
 from stkit.diffusion.editors import get_editor
+from stkit.driving.live_link_stream import PORT, LiveLinkListener
 from stkit.errors import RequestError
 from stkit.runs.edits import base_of
 from stkit.viewers.packet import Packet
@@ -31,6 +32,8 @@ def add_served_pages(commands) -> None:
     studio.add_argument("--editor", default="paint", help=EDITOR_HELP)
     puppet = commands.add_parser("puppet", help="a page in which your camera moves a head")
     puppet.set_defaults(call=call_puppet)
+    links = "instead of a camera: listen to Live Link Face's stream on this UDP port (11111)"
+    puppet.add_argument("--live-link", type=int, nargs="?", const=PORT, metavar="PORT", help=links)
     for page in (studio, puppet):
         page.add_argument("run", help="a run's name, or 'mara' (who ships)")
         ports = "of the page on this machine (default: any that is free)"
@@ -49,8 +52,13 @@ def call_studio(arguments) -> int:
 
 def call_puppet(arguments) -> int:
     """Serve a head that follows a camera, until ^C."""
-    base = base_of(arguments.run)
-    session = PuppeteerSession(base.head, base.capture)
+    base, port = base_of(arguments.run), arguments.live_link
+    if port is not None and not 0 < port <= LARGEST_PORT:
+        raise RequestError(f"--live-link {port}: from 1 to {LARGEST_PORT}")
+    listener = LiveLinkListener(port) if port else None
+    session = PuppeteerSession(base.head, base.capture, listener)
+    if listener:
+        print(f"listening to UDP port {listener.port} on all of this machine's addresses")
     return _serve(arguments, session, session.basis.packet, PUPPET_NOTE)
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import torch
+
 from stkit.capture.capture import Capture
 from stkit.capture.live import LiveFrame, Sitter
 from stkit.geometry import so3_exp, so3_log
@@ -31,3 +33,10 @@ class LiveRetarget:
         pose = rest.pose.clone()
         pose[:3], pose[3:] = rotation, place
         return replace(rest, beta=beta, pose=pose)
+
+
+def resting_sitter(subject: Capture) -> Sitter:
+    """A sitter of the subject's size whose neutral frame is all zeros, as Live Link Face's is."""
+    nothing = LiveFrame(torch.zeros_like(subject.beta[0]), torch.zeros(6))
+    empty = torch.zeros(0, 3)
+    return Sitter(subject.scale, nothing, empty, empty, empty)

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from stkit.capture.capture import Capture
 from stkit.capture.live import CALIBRATION_FRAMES, LiveTracker
-from stkit.driving.live import LiveRetarget
+from stkit.driving.live import LiveRetarget, resting_sitter
+from stkit.driving.live_link_stream import LiveLinkListener
 from stkit.driving.motion import Motion, own_motion
 from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead
@@ -87,11 +88,20 @@ def _all_actions(capture: Capture) -> Motion:
 
 
 class PuppeteerSession:
-    """Answers messages of kind `frame` (a JPEG, base64) and `forget`; see src/puppet.js."""
+    """Answers messages of kind `frame` (a JPEG, base64) and `forget`; see src/puppet.js.
 
-    def __init__(self, head: GaussianHead, capture: Capture):
+    With a listener frames come from Live Link Face instead of the camera.
+    """
+
+    def __init__(
+        self, head: GaussianHead, capture: Capture, listener: LiveLinkListener | None = None
+    ):
         self.basis = LiveBasis(head, capture)
         self.tracker = LiveTracker()
+        self.listener = listener
+        if listener:
+            self.basis.packet.header["puppet"] = "stream"
+            self.basis.packet.header["caption"] = "Send Live Link Face's stream to this machine."
         self.retarget: LiveRetarget | None = None
         self.times: deque[float] = deque(maxlen=RATE_FRAMES)
 
@@ -102,6 +112,8 @@ class PuppeteerSession:
                 self.tracker.forget()
                 self.retarget = None
                 return {"status": "look straight and calmly for two seconds"}, b""
+            if message["kind"] == "frame" and self.listener:
+                return self.follow_stream(self.listener), b""
             if message["kind"] == "frame":
                 return self.follow(decoded(message["picture"])), b""
         except (RequestError, KeyError, TypeError) as e:
@@ -125,14 +137,26 @@ class PuppeteerSession:
         status = f"{1000 * spent:.0f} ms a frame here, {self._rate():.0f} a second"
         return {**answer, "status": status}
 
+    def follow_stream(self, listener: LiveLinkListener) -> dict[str, Any]:
+        """The answer to what came over the network last."""
+        frame = listener.received.frame
+        if frame is None:
+            return {"status": f"nothing has come to UDP port {listener.port} yet"}
+        if self.retarget is None:
+            self.retarget = LiveRetarget(self.basis.capture, resting_sitter(self.basis.capture))
+        status = f"{listener.received.count} frames came"
+        return {**self.basis.answer(self.retarget(frame)), "status": status}
+
     def _rate(self) -> float:
         if len(self.times) < 2:
             return 0.0
         return (len(self.times) - 1) / max(self.times[-1] - self.times[0], 1e-6)
 
     def end(self) -> None:
-        """Give the detector up."""
+        """Give detector and port up."""
         self.tracker.close()
+        if self.listener:
+            self.listener.close()
 
 
 def decoded(text: str) -> np.ndarray:

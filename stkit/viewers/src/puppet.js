@@ -5,17 +5,22 @@ import { create, createButton } from "./elements.js";
 const WIDTH = 320; // pixels of the pictures that are sent
 const QUALITY = 0.8; // of the JPEGs
 const HIDDEN = 200; // milliseconds between two looks while the page is not in sight
-const OFF = "The camera is off.";
 
 /**
  * Add the camera's controls to a viewer.
  * @param {HTMLElement} el the viewer's element, see showScene
+ * @param {object} header the packet's header; `puppet` is "stream" where no camera is needed
  * @param {import("./studio.js").Ask} ask who answers
  */
-export function addPuppet(el, ask) {
-  const light = create("span", { className: "light", textContent: "● camera on", hidden: true });
-  const status = create("span", { className: "note", role: "status", textContent: OFF });
-  const camera = new Camera();
+export function addPuppet(el, header, ask) {
+  const camera = header.puppet === "stream" ? new Stream() : new Camera();
+  const off = `The ${camera.name} is off.`;
+  const light = create("span", {
+    className: "light",
+    textContent: `● ${camera.name} on`,
+    hidden: true,
+  });
+  const status = create("span", { className: "note", role: "status", textContent: off });
   const show = ({ coefficients, motion, status: words }) => {
     status.textContent = words;
     if (!motion) return;
@@ -24,7 +29,7 @@ export function addPuppet(el, ask) {
     stage.draw();
     el.dataset.followed = Number(el.dataset.followed || 0) + 1; // for tests
   };
-  const start = createButton("Start the camera", async () => {
+  const start = createButton(`Start the ${camera.name}`, async () => {
     start.disabled = true;
     try {
       await camera.start();
@@ -43,7 +48,7 @@ export function addPuppet(el, ask) {
     light.hidden = true;
     stop.disabled = true;
     start.disabled = false;
-    status.textContent = OFF;
+    status.textContent = off;
   });
   stop.disabled = true;
   el.prepend(create("div", { className: "studio" }, start, stop, light, status));
@@ -67,8 +72,28 @@ async function follow(camera, ask, show) {
   }
 }
 
+/** Stands in for a camera where Python listens to another device. */
+class Stream {
+  name = "stream";
+  on = false;
+
+  async start() {
+    this.on = true;
+  }
+
+  stop() {
+    this.on = false;
+  }
+
+  async picture() {
+    return null;
+  }
+}
+
 /** The browser's camera, and its pictures as JPEGs. */
 class Camera {
+  name = "camera";
+
   constructor() {
     this.video = create("video", { muted: true, playsInline: true });
     this.canvas = create("canvas");

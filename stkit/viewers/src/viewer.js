@@ -20,7 +20,7 @@ const widget = {
     const end = start(model, el, header, model.get("data"));
     const ask = (message) => askKernel(model, message);
     if (header.studio) addStudio(el, ask);
-    if (header.puppet) addPuppet(el, ask);
+    if (header.puppet) addPuppet(el, header, ask);
     return end;
   },
 };
@@ -50,7 +50,7 @@ export async function mount(el, header, text) {
 export async function mountServed(el, header, text, token) {
   await mount(el, header, text);
   const ask = (message) => askServer(message, token);
-  if (header.puppet) addPuppet(el, ask);
+  if (header.puppet) addPuppet(el, header, ask);
   else addStudio(el, ask);
 }
 

@@ -1,4 +1,4 @@
-// sha256 of src/: 93baf574953a54a8a3e77790923abebdcf26bfe8776062f871c8be8bc72ad263
+// sha256 of src/: 469ee21d5ead4ee254098f87176c5bc4dd16dd6669313130253eec43e04cd807
 // Bundled by `make viewer`: change stkit/viewers/src/, not this file.
 
 // src/elements.js
@@ -202,11 +202,15 @@ async function decompress(text) {
 var WIDTH = 320;
 var QUALITY = 0.8;
 var HIDDEN = 200;
-var OFF = "The camera is off.";
-function addPuppet(el, ask) {
-  const light = create("span", { className: "light", textContent: "● camera on", hidden: true });
-  const status = create("span", { className: "note", role: "status", textContent: OFF });
-  const camera = new Camera();
+function addPuppet(el, header, ask) {
+  const camera = header.puppet === "stream" ? new Stream() : new Camera();
+  const off = `The ${camera.name} is off.`;
+  const light = create("span", {
+    className: "light",
+    textContent: `● ${camera.name} on`,
+    hidden: true
+  });
+  const status = create("span", { className: "note", role: "status", textContent: off });
   const show = ({ coefficients, motion, status: words }) => {
     status.textContent = words;
     if (!motion) return;
@@ -215,7 +219,7 @@ function addPuppet(el, ask) {
     stage.draw();
     el.dataset.followed = Number(el.dataset.followed || 0) + 1;
   };
-  const start2 = createButton("Start the camera", async () => {
+  const start2 = createButton(`Start the ${camera.name}`, async () => {
     start2.disabled = true;
     try {
       await camera.start();
@@ -234,7 +238,7 @@ function addPuppet(el, ask) {
     light.hidden = true;
     stop.disabled = true;
     start2.disabled = false;
-    status.textContent = OFF;
+    status.textContent = off;
   });
   stop.disabled = true;
   el.prepend(create("div", { className: "studio" }, start2, stop, light, status));
@@ -256,7 +260,21 @@ async function follow(camera, ask, show) {
     await new Promise((resolve) => requestAnimationFrame(resolve));
   }
 }
+var Stream = class {
+  name = "stream";
+  on = false;
+  async start() {
+    this.on = true;
+  }
+  stop() {
+    this.on = false;
+  }
+  async picture() {
+    return null;
+  }
+};
 var Camera = class {
+  name = "camera";
   constructor() {
     this.video = create("video", { muted: true, playsInline: true });
     this.canvas = create("canvas");
@@ -2469,7 +2487,7 @@ var widget = {
     const end = start(model, el, header, model.get("data"));
     const ask = (message) => askKernel(model, message);
     if (header.studio) addStudio(el, ask);
-    if (header.puppet) addPuppet(el, ask);
+    if (header.puppet) addPuppet(el, header, ask);
     return end;
   }
 };
@@ -2481,7 +2499,7 @@ async function mount(el, header, text) {
 async function mountServed(el, header, text, token) {
   await mount(el, header, text);
   const ask = (message) => askServer(message, token);
-  if (header.puppet) addPuppet(el, ask);
+  if (header.puppet) addPuppet(el, header, ask);
   else addStudio(el, ask);
 }
 function askKernel(model, message) {

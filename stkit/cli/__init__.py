@@ -11,6 +11,7 @@ import sys
 import traceback
 
 from stkit.cli.data import add_data
+from stkit.cli.evaluate import add_evaluate
 from stkit.cli.pages import add_served_pages
 from stkit.cli.run import add_notebook, add_pages, add_run
 from stkit.cli.stock import add_assets
@@ -43,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     work = (add_run, add_served_pages, add_talk, add_data, add_pages)
-    studies = (add_compare, add_reproduce, add_study, add_sweep, add_people)
+    studies = (add_compare, add_evaluate, add_reproduce, add_study, add_sweep, add_people)
     for add in (*work, *studies, add_assets, add_notebook):
         add(commands)
     what = "what this machine can do, what is missing, and what to do about it"

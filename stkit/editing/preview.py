@@ -29,9 +29,9 @@ AZIMUTHS = (0.0, -25.0, 25.0)  # degrees: the edited views
 DENOISING_STEPS = 3
 STEPS = 30  # of Adam, one view after the other
 FEATURE_RATE, NET_RATE, LAST_RATE = 0.03, 5e-4, 0.1  # the last as a share of the first
-CLOSENESS = 0.85  # how much of the way to the edited view: many edits at many b end before it
+CLOSENESS = 0.65  # how much of the way to the edited view: many edits at many b end before it
 LEAST_WEIGHT = 0.05  # Gaussians of less keep their features
-STRONG = 0.8  # the usual b of a preview
+STRONG = 0.7  # the usual b of a preview
 
 
 @dataclass(frozen=True)

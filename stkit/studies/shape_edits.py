@@ -52,7 +52,7 @@ SENTENCES = (
     "a longer neck",
 )
 ANGLES = (0.0, -40.0, 40.0)  # degrees, of the outline's pictures
-SIDE = 50.0  # degrees, of the sheet's second picture
+SIDE, HEIGHT = 50.0, 116  # degrees and pixels, of the sheet's pictures
 WAYS = ("shape", "no change", "paper's method")
 UNASKED = "nothing asked"  # the head against the person as filmed: what no change can be below
 MEASURES = ("landmarks", "outline")
@@ -92,6 +92,14 @@ class Person:
         image, alpha = head.render(camera, self.capture.frame_pose(self.t))
         return image.clamp(0, 1), alpha
 
+    def column(self, head: GaussianHead, truth: Subject) -> list[Tensor]:
+        """Head and truth from the front, and from the side: (H, W, 3) each."""
+        return [
+            picture
+            for a in (0.0, SIDE)
+            for picture in (self.picture(head, a)[0], truth.render(self.t, self.camera(a))[0])
+        ]
+
     def scores(self, head: GaussianHead, truth: Subject) -> dict[str, float]:
         """`landmarks`: mean distance of what MediaPipe finds in both front pictures, in shares of
         the true eyes' distance. `outline`: 1 - IoU of the figures, mean over `ANGLES`.
@@ -118,13 +126,13 @@ def landmark_distance(picture: Tensor, truth: Tensor) -> float:
 
 
 def measure(run: str, paper: bool) -> tuple[list[dict], list[list[Tensor]]]:
-    """Rows of scores, and the sheet's pictures of one person: head, then each change and its
-    truth.
+    """Rows of scores, and the sheet's columns of one person: unchanged, then each change; head and
+    truth from the front, head and truth from the side.
     """
     person = Person(run)
     rows: list[dict] = [{"run": run, "sentence": "", "way": UNASKED}]
     rows[0] |= person.scores(person.head, person.subject)
-    pictures = [[person.picture(person.head, a)[0] for a in (0.0, SIDE)]]
+    columns = [person.column(person.head, person.subject)]
     mouth = mouth_follows(person.head, person.capture)
     for sentence in bar(SENTENCES, desc=run):
         truth = person.changed(sentence)
@@ -137,9 +145,8 @@ def measure(run: str, paper: bool) -> tuple[list[dict], list[list[Tensor]]]:
             rows[-1] |= person.scores(shown, truth)
         after = mouth_follows(head, person.capture)
         rows[-len(heads)] |= {"mouth": after, "mouth_before": mouth}
-        pictures += [[person.picture(head, a)[0] for a in (0.0, SIDE)]]
-        pictures += [[truth.render(person.t, person.camera(a))[0] for a in (0.0, SIDE)]]
-    return rows, pictures
+        columns.append(person.column(head, truth))
+    return rows, columns
 
 
 def mouth_follows(head: GaussianHead, capture: Capture) -> float:
@@ -189,11 +196,12 @@ def _differences(rows: list[dict], run: str, way: str, measure_name: str) -> lis
 
 
 def draw_sheet(pictures: dict[str, list[list[Tensor]]], place: Path) -> None:
-    """People by changes: two angles of each head above two of its truth."""
-    names = ["before", *[f"{s}{kind}" for s in SENTENCES for kind in ("", " (truth)")]]
-    rows = [[column[k] for column in columns] for columns in pictures.values() for k in range(2)]
-    labels = [label for run in pictures for label in (run, f"{SIDE:.0f} deg")]
-    Image.fromarray(sheet(rows, names, labels)).save(place, quality=88)
+    """Of each person four rows: head and truth from the front, and both from the side."""
+    rows = [[column[k] for column in columns] for columns in pictures.values() for k in range(4)]
+    sides = ("head", "truth", f"head, {SIDE:.0f} deg", f"truth, {SIDE:.0f} deg")
+    labels = [label for _ in pictures for label in sides]
+    picture = sheet(rows, ["as filmed", *SENTENCES], labels, height=HEIGHT)
+    Image.fromarray(picture).save(place, quality=88)
 
 
 def main(arguments: list[str] | None = None) -> None:

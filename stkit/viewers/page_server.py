@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,6 +37,11 @@ class PageServer(ThreadingHTTPServer):
         self.session, self.token = session, secrets.token_urlsafe(24)
         self.page = served_page(packet, title, note, self.token).encode()
         self.busy = threading.Lock()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that leaves in the middle of an answer is no fault; others are shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def own_names(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from stkit.capture.capture import Capture
 from stkit.diffusion.protocols import Editor
+from stkit.editing.preview import STRONG
 from stkit.editing.settings import EditSettings
 from stkit.heads.gaussian import GaussianHead
 from stkit.viewers.packet import Packet
@@ -24,7 +25,7 @@ def studio_packet(head: GaussianHead, capture: Capture, editor: Editor) -> Packe
     packet = pack_head(head, capture, head, alt=ALT, caption=caption)
     packet.header["looks"] = ["before", "after"]
     packet.header["studio"] = True
-    packet.header["state"] = {"playing": False, "wipe": 0.0}
+    packet.header["state"] = {"playing": False, "wipe": 0.0, "b": STRONG}
     return packet
 
 

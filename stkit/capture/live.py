@@ -6,8 +6,6 @@ pose, so that each step is one linear system of 70 unknowns.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,10 +28,7 @@ from stkit.capture.quiet import quiet
 from stkit.face_models import builtin
 from stkit.face_models.landmarks import KEPT_66
 from stkit.geometry import so3_exp, so3_log, vertex_normals
-from stkit.io.tensors import load_tensors, save_tensors
 
-CORRECTION = Path(__file__).parent / "live_correction.safetensors"
-CORRECTION_KIND = "correction of the live fit"
 CALIBRATION_FRAMES = 20
 CALIBRATION_STEPS = 200
 STEPS = 3  # of Gauss-Newton in a frame
@@ -84,24 +79,11 @@ class Sitter:
         return Sitter(fit.scale, neutral, rest, directions, normals)
 
 
-@lru_cache(maxsize=1)
-def load_correction(file: Path = CORRECTION) -> Tensor:
-    """The matrix (64, 64) from the change of expression that a fit finds to the likeliest true one,
-    learned by `studies.live_correction`.
-    """
-    return load_tensors(file, CORRECTION_KIND)[0]["matrix"].float()
-
-
-def save_correction(matrix: Tensor, people: int, file: Path = CORRECTION) -> None:
-    """Write what `load_correction` reads."""
-    save_tensors(file, {"matrix": matrix.half()}, {CORRECTION_KIND: people})
-
-
 class LiveFit:
-    """A sitter, frame after frame; `correction`: see `load_correction`."""
+    """A sitter, frame after frame."""
 
-    def __init__(self, sitter: Sitter, camera: Camera, correction: Tensor | None = None):
-        self.sitter, self.camera, self.correction = sitter, camera, correction
+    def __init__(self, sitter: Sitter, camera: Camera):
+        self.sitter, self.camera = sitter, camera
         self.model, self.settings = builtin(), FitSettings()
         self.last = sitter.neutral
         self.prior = self._prior()
@@ -126,15 +108,7 @@ class LiveFit:
         for _ in range(STEPS):
             beta, pose = self._step(targets, beta, pose)
         self.last = LiveFrame(beta, pose)
-        return LiveFrame(self._corrected(beta), pose)
-
-    def _corrected(self, beta: Tensor) -> Tensor:
-        if self.correction is None:
-            return beta
-        neutral = self.sitter.neutral.beta
-        likely = neutral + (beta - neutral) @ self.correction
-        likely[: self.model.bounded] = likely[: self.model.bounded].clamp(0, 1)
-        return likely
+        return self.last
 
     def _step(self, targets: Targets, beta: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
         """One linear system: changes of rotation, translation and expression."""
@@ -202,14 +176,11 @@ def _cross_matrices(x: Tensor) -> Tensor:
 class LiveTracker:
     """Pictures in, frames out: MediaPipe, two seconds of calibration, then `LiveFit`.
 
-    Pictures are cut to their central square. Nothing is kept of them. corrected: by what was
-    learned of the fit's mistakes.
+    Pictures are cut to their central square. Nothing is kept of them.
     """
 
-    def __init__(self, corrected: bool = True) -> None:
+    def __init__(self) -> None:
         import mediapipe as mp
-
-        self.correction = load_correction() if corrected else None
 
         with quiet():
             self.mesh = mp.solutions.face_mesh.FaceMesh(
@@ -237,7 +208,7 @@ class LiveTracker:
                 return None
             sitter = Sitter.of(np.stack(self.collected), self.camera)
             self.collected = []
-            self.fit = LiveFit(sitter, self.camera, self.correction)
+            self.fit = LiveFit(sitter, self.camera)
         return self.fit(points)
 
     def _points(self, image: np.ndarray) -> np.ndarray | None:

@@ -58,6 +58,7 @@ class StudioSession:
         self.views, self.editor, self.settings = views, editor, settings
         self.steps = [Step(head, head, capture)]
         self.order = head.share.argsort(descending=True, stable=True)  # the viewer's
+        self.base: Base | None = None
         self.work: Optimisation | None = None
         self.shown: GaussianHead = head
 
@@ -127,9 +128,15 @@ class StudioSession:
         head = step.head
         if prompt:
             start = head if message.get("on_top") else step.plain
-            head = preview(Base.of(start, step.capture), self.editor, settings, b)
+            head = preview(self._base_of(start, step.capture), self.editor, settings, b)
         self.steps.append(Step(head, step.plain, step.capture, prompt, shape, b, settings))
         return f"{_understood(prompt, shape)}: {time.monotonic() - begun:.1f} s"
+
+    def _base_of(self, head: GaussianHead, capture: Capture) -> Base:
+        """What previews of a head share; that of the last head is kept."""
+        if self.base is None or self.base.head is not head or self.base.capture is not capture:
+            self.base = Base.of(head, capture)
+        return self.base
 
     @staticmethod
     def _reshaped(step: Step, shape: str) -> Step:

@@ -3,7 +3,6 @@
 The notebook's widget and the page of `stkit studio` both ask by messages and show the answers.
 """
 
-import shlex
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from stkit.errors import RequestError
 from stkit.face_models.makehuman.shape_words import divide, read_shape
 from stkit.heads.gaussian import GaussianHead
 from stkit.heads.reshaping import reshaped
+from stkit.viewers.explorer import parameter_line
 from stkit.viewers.packet import Packet
 from stkit.views import Views
 
@@ -189,7 +189,7 @@ class StudioSession:
         return status
 
     def _parameters(self, message: dict[str, Any]) -> str:
-        """The last request as a line for papermill and notebook 07, and as options of `stkit`."""
+        """The last request as parameters of notebook 15, quoted for a shell."""
         step = self.steps[-1]
         if step.settings is None:
             raise RequestError("there is no edit yet")
@@ -197,10 +197,11 @@ class StudioSession:
         values = {
             "prompt": step.prompt,
             "shape": shape,
+            "b": step.b,
             "alpha": step.settings.alpha,
             "b_boundary": step.settings.b_boundary,
         }
-        return " ".join(f"-p {name} {shlex.quote(str(x))}" for name, x in values.items() if x != "")
+        return parameter_line({name: x for name, x in values.items() if x != ""})
 
     def _not_while_working(self) -> None:
         if self.work is not None and self.work.running():

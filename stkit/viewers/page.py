@@ -148,10 +148,9 @@ def _document(
 <p class="note">{below}</p>
 <script type="text/plain" id="data">{data}</script>
 <script type="module">{script}
-const [view, data] = ["view", "data"].map((id) => document.getElementById(id));
-{call}(view, {header}, data.textContent{rest})
+{call}(document.getElementById("view"), {header}, document.getElementById("data").textContent{rest})
   .then(() => document.body.dataset.ready = "yes")
-  .catch(e => view.append("This page could not start: " + e.message));
+  .catch(e => document.getElementById("view").append("This page could not start: " + e.message));
 </script></body></html>"""
 
 

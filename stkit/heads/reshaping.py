@@ -21,6 +21,7 @@ from stkit.geometry import (
 )
 from stkit.heads.gaussian import GaussianHead
 
+THICK_HAIR = 0.1  # decimetres over the skin
 NEIGHBOURS = 4
 CLOSE = 0.03  # decimetres: within this, all neighbours count nearly alike
 STRETCH_NEIGHBOURS = 16
@@ -46,10 +47,17 @@ class Carrier:
 
 
 def hull_displacement(change: ShapeChange, capture: Capture) -> Tensor:
-    """How far a change moves the built-in head's vertices (V, 3), its hair's too, as fitted."""
-    own = len(makehuman().mean)
-    moved = displacement(change, capture.hull_verts()[:own])
-    return torch.cat([moved, moved[face_models.builtin().shell_parent]])
+    """How far a change moves the built-in head's vertices (V, 3), its hair's too, as fitted.
+
+    Hair moves with the skin beneath it, but thick hair does not follow ears.
+    """
+    parent = face_models.builtin().shell_parent
+    verts, shell = capture.hull_verts().split([len(makehuman().mean), len(parent)])
+    moved = displacement(change, verts)
+    calm = {name: x for name, x in change.targets.items() if not name.startswith("ear-")}
+    without_ears = displacement(replace(change, targets=calm), verts)
+    thick = (shell - verts[parent]).norm(dim=1, keepdim=True) > THICK_HAIR
+    return torch.cat([moved, torch.where(thick, without_ears[parent], moved[parent])])
 
 
 def reshaped(

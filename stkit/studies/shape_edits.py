@@ -52,7 +52,7 @@ SENTENCES = (
     "a longer neck",
 )
 ANGLES = (0.0, -40.0, 40.0)  # degrees, of the outline's pictures
-SIDE, HEIGHT = 50.0, 116  # degrees and pixels, of the sheet's pictures
+SIDE, HEIGHT = 50.0, 140  # degrees and pixels, of the sheet's pictures
 WAYS = ("shape", "no change", "paper's method")
 UNASKED = "nothing asked"  # the head against the person as filmed: what no change can be below
 MEASURES = ("landmarks", "outline")

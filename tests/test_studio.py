@@ -9,6 +9,7 @@ import pytest
 import torch
 from browser import ANY_VIEWER_DREW, as_float, decode_data_url
 
+from stkit.cli import main
 from stkit.diffusion.editors import get_editor
 from stkit.editing.preview import Base, preview
 from stkit.editing.settings import EditSettings
@@ -212,3 +213,9 @@ def test_a_notebooks_studio_answers_messages(shipped):
     content, buffers = answers[0]
     assert content["id"] == "7" and content["steps"] == 1 and len(buffers[0]) > 1000
     assert studio.poster().shape[2] == 3
+
+
+@pytest.mark.parametrize("command", ["studio", "puppet"])
+def test_a_run_that_is_not_there_is_refused(command, capsys):
+    assert main([command, "nobody", "--no-browser"]) == 2
+    assert "no run 'nobody'" in capsys.readouterr().err

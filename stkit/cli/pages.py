@@ -6,7 +6,9 @@ from stkit.cli.options import EDITOR_HELP
 from stkit.diffusion.editors import get_editor
 from stkit.driving.live_link_stream import PORT, LiveLinkListener
 from stkit.errors import RequestError
-from stkit.runs.edits import base_of
+from stkit.runs.edits import Base, base_of
+from stkit.runs.folders import run_folder
+from stkit.runs.shipped import MARA
 from stkit.viewers.packet import Packet
 from stkit.viewers.page_server import PageServer, Session
 from stkit.viewers.puppeteer import PuppeteerSession
@@ -43,7 +45,7 @@ def add_served_pages(commands) -> None:
 
 def call_studio(arguments) -> int:
     """Serve a studio until ^C."""
-    editor, base = get_editor(arguments.editor), base_of(arguments.run)
+    editor, base = get_editor(arguments.editor), _finished(arguments.run)
     settings = base.road.plan.edit_settings("")
     session = StudioSession(base.head, base.capture, base.views, editor, settings)
     packet = studio_packet(base.head, base.capture, editor)
@@ -52,7 +54,7 @@ def call_studio(arguments) -> int:
 
 def call_puppet(arguments) -> int:
     """Serve a head that follows a camera, until ^C."""
-    base, port = base_of(arguments.run), arguments.live_link
+    base, port = _finished(arguments.run), arguments.live_link
     if port is not None and not 0 < port <= LARGEST_PORT:
         raise RequestError(f"--live-link {port}: from 1 to {LARGEST_PORT}")
     listener = LiveLinkListener(port) if port else None
@@ -60,6 +62,16 @@ def call_puppet(arguments) -> int:
     if listener:
         print(f"listening to UDP port {listener.port} on all of this machine's addresses")
     return _serve(arguments, session, session.basis.packet, PUPPET_NOTE)
+
+
+def _finished(run: str) -> Base:
+    """A run that is there; RequestError where there is none of that name."""
+    if run != MARA and not (run_folder(run) / "run.json").exists():
+        raise RequestError(
+            f"no run {run!r} in {run_folder(run).parent}; `stkit run VIDEO --name {run}` makes "
+            f"one, and {MARA!r} ships"
+        )
+    return base_of(run)
 
 
 def _serve(arguments, session: Session, packet: Packet, note: str) -> int:

@@ -125,6 +125,33 @@ def test_keep_ends_by_itself(session):
     assert answer["status"].startswith("optimised 4 of 4 steps")
 
 
+class Conditions:
+    """The paint editor, with a record of the unedited pictures that it is given."""
+
+    name, stand_in, wants_depth = "conditions", "the paint editor", False
+
+    def __init__(self):
+        self.seen, self.paint = [], get_editor("paint")
+
+    def check(self, prompt):
+        self.paint.check(prompt)
+
+    def edit(self, image, prompt, b, condition, generator, landmarks=None, text_guidance=1.0):
+        self.seen.append(condition)
+        return self.paint.edit(image, prompt, b, condition, generator, landmarks)
+
+
+def test_keep_sees_the_new_shape_without_the_edit(shipped):
+    head, capture, editor = shipped.gaussian_head(), shipped.capture(), Conditions()
+    session = StudioSession(head, capture, None, editor, SETTINGS)
+    session.answer(CLOWN | {"sentence": "turn her into a clown, fat"})
+    editor.seen.clear()
+    session.answer({"kind": "keep"})
+    session.work._thread.join()
+    step, t = session.steps[-1], capture.split()[0][0]
+    assert torch.equal(editor.seen[0], step.plain.render_frame(step.capture, t))
+
+
 @pytest.fixture
 def server(session):
     first = session.steps[0]

@@ -4,7 +4,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -58,15 +58,16 @@ def edit_head(
     progress=lambda x, **k: x,
     rig: Rig | None = None,
     watch: Callable[[int, GaussianHead], None] | None = None,
+    unedited: GaussianHead | None = None,
 ) -> EditResult:
     """An edited copy of `head`, which stays as it is.
 
     What learns is the method's choice (ours: all Gaussian attributes, the colour and attribute
     nets); the deformation stays frozen, so that the edited head is animated as before (reading 25).
-    With a rig its true pictures take the place of the views. Where the shape changes, renders of
-    the head in its new shape take the place of all pictures: nobody has filmed it. watch: called
-    with each step's number and the head after it. Raises the
-    editor's PromptError, or ValueError where method, mode and editor do not go together, before
+    With a rig its true pictures take the place of the views. Where the shape has changed, renders
+    of the head take the place of all pictures, since nobody has filmed it: of `unedited`, where the
+    head goes on from an edit. watch: called with each step's number and the head after it. Raises
+    the editor's PromptError, or ValueError where method, mode and editor do not go together, before
     any step.
     """
     method = get_method(settings.method)
@@ -76,8 +77,8 @@ def edit_head(
     if settings.only_shape:
         return EditResult(head, {}, [], [])
     shots = make_shots(capture, views and views.to(capture.device), frames, settings.frames, rig)
-    if settings.shape:
-        shots = [replace(shot, original=x, target=x) for shot, x in rendered(head, shots)]
+    if len(head.moved):
+        shots = rendered(unedited or head, shots)
     edit = Edit(copy.deepcopy(head), capture, shots, editor, method, settings)
     training = Training("edit", settings.steps, edit.watched(watch), edit.state())
     history = run_steps(training, checkpoint, progress)

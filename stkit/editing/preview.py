@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from stkit.cameras import Camera
 from stkit.capture.capture import Capture
 from stkit.diffusion.latent_editor import LatentEditor
 from stkit.diffusion.protocols import Editor
@@ -50,7 +49,7 @@ class Base:
         frame = capture.frame_pose(capture.neutral)
         rest = head.canonical(frame.beta, frame.pose)
         shots = []
-        for azimuth, camera in zip(AZIMUTHS, _cameras(capture)):
+        for azimuth, camera in zip(AZIMUTHS, capture.orbit_cameras(AZIMUTHS)):
             picture = head.place(rest, frame).render(camera)[0].clamp(0, 1)
             shots.append(Shot(f"view {azimuth:+.0f} deg", camera, frame, picture, picture))
         return Base(head, capture, rest, tuple(shots))
@@ -71,11 +70,6 @@ def preview(base: Base, editor: Editor, settings: EditSettings, b: float = STRON
     targets = edited_views(base, editor, settings, b)
     _fit(head, base, targets, counted)
     return head
-
-
-def _cameras(capture: Capture) -> list[Camera]:
-    """At `AZIMUTHS`, all at the size of the capture's frames."""
-    return capture.orbit_cameras(AZIMUTHS)
 
 
 def edited_views(base: Base, editor: Editor, settings: EditSettings, b: float) -> list[Tensor]:

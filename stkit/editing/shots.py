@@ -85,6 +85,7 @@ def shot_landmarks(head: GaussianHead, shot: Shot) -> Tensor:
 
 
 @torch.no_grad()
-def rendered(head: GaussianHead, shots: list[Shot]) -> list[tuple[Shot, Tensor]]:
-    """Each shot with a head's picture (H, W, 3) from there, in [0, 1]."""
-    return [(shot, head.render(shot.camera, shot.frame)[0].clamp(0, 1)) for shot in shots]
+def rendered(head: GaussianHead, shots: list[Shot]) -> list[Shot]:
+    """The shots with a head's renders in the place of their pictures."""
+    pictures = [head.render(shot.camera, shot.frame)[0].clamp(0, 1) for shot in shots]
+    return [replace(shot, original=x, target=x) for shot, x in zip(shots, pictures)]

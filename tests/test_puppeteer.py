@@ -165,7 +165,7 @@ def test_a_session_calibrates_follows_and_forgets(shipped, performance):
     puppeteer.send = lambda content, buffers: answers.append(content)
 
     def ask(**message):
-        puppeteer._answer(puppeteer, message | {"id": "1"}, [])
+        puppeteer.reply(puppeteer.session, message | {"id": "1"})
         return answers[-1]
 
     blank = np.full((SIZE, SIZE, 3), 128, np.uint8)

@@ -236,7 +236,7 @@ def test_a_notebooks_studio_answers_messages(shipped):
     )
     answers = []
     studio.send = lambda content, buffers: answers.append((content, buffers))
-    studio._answer(studio, {"kind": "preview", "sentence": "big eyes", "id": "7"}, [])
+    studio.reply(studio.session, {"kind": "preview", "sentence": "big eyes", "id": "7"})
     content, buffers = answers[0]
     assert content["id"] == "7" and content["steps"] == 1 and len(buffers[0]) > 1000
     assert studio.poster().shape[2] == 3

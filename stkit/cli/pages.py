@@ -9,8 +9,9 @@ from stkit.errors import RequestError
 from stkit.runs.edits import Base, base_of
 from stkit.runs.folders import run_folder
 from stkit.runs.shipped import MARA
+from stkit.viewers.answering import Session
 from stkit.viewers.packet import Packet
-from stkit.viewers.page_server import PageServer, Session
+from stkit.viewers.page_server import PageServer
 from stkit.viewers.puppeteer import PuppeteerSession
 from stkit.viewers.studio import studio_packet
 from stkit.viewers.studio_session import StudioSession

@@ -6,25 +6,16 @@ import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from stkit.viewers.answering import Session
 from stkit.viewers.packet import Packet
 from stkit.viewers.page import served_page
 
 HOST = "127.0.0.1"
 LARGEST_MESSAGE = 100_000  # bytes
 LENGTH_BYTES = 4  # before the JSON of an answer
-
-
-class Session(Protocol):
-    """What answers a page's messages."""
-
-    def answer(self, message: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """JSON and bytes for a message with a `kind`."""
-
-    def end(self) -> None:
-        """Give up what it holds."""
 
 
 class PageServer(ThreadingHTTPServer):

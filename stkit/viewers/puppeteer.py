@@ -22,10 +22,9 @@ from stkit.driving.motion import Motion, own_motion
 from stkit.errors import RequestError
 from stkit.heads.gaussian import GaussianHead
 from stkit.space import FramePose
-from stkit.viewers.packet import Packet
+from stkit.viewers.answering import AnsweringViewer
 from stkit.viewers.packing import MAX_COMPONENTS, pack_head, rigid_row
 from stkit.viewers.splats import SplatViewer
-from stkit.viewers.viewer import Viewer
 
 ALT = "A head of 3D Gaussians that follows the face before the camera."
 OWN_FRAMES = 24  # of the head's clip, that its basis is learned from
@@ -171,19 +170,13 @@ def decoded(text: str) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-class Puppeteer(Viewer):
+class Puppeteer(AnsweringViewer):
     """`Puppeteer(head, capture)` in a notebook: the browser's camera moves the head."""
 
     def __init__(self, head: GaussianHead, capture: Capture):
         self.session = PuppeteerSession(head, capture)
         self.subject = (head, capture)
-        packet: Packet = self.session.basis.packet
-        super().__init__(packet, **packet.header["state"])
-        self.on_msg(self._answer)
-
-    def _answer(self, _: Any, message: dict[str, Any], buffers: list) -> None:
-        answer, data = self.session.answer(message)
-        self.send(answer | {"id": message.get("id")}, buffers=[data])
+        super().__init__(self.session.basis.packet, self.session)
 
     def poster(self) -> np.ndarray:
         """The head in its neutral frame (H, W, 3) uint8."""

@@ -1,7 +1,5 @@
 """The studio in a notebook: write a sentence, and the 3D head answers within about a second."""
 
-from typing import Any
-
 import numpy as np
 
 from stkit.capture.capture import Capture
@@ -9,11 +7,11 @@ from stkit.diffusion.protocols import Editor
 from stkit.editing.preview import STRONG
 from stkit.editing.settings import EditSettings
 from stkit.heads.gaussian import GaussianHead
+from stkit.viewers.answering import AnsweringViewer
 from stkit.viewers.packet import Packet
 from stkit.viewers.packing import pack_head
 from stkit.viewers.splats import SplatViewer
 from stkit.viewers.studio_session import StudioSession
-from stkit.viewers.viewer import Viewer
 from stkit.views import Views
 
 ALT = "A head of 3D Gaussians with a line to write an edit in; left of the wipe it is unedited."
@@ -29,7 +27,7 @@ def studio_packet(head: GaussianHead, capture: Capture, editor: Editor) -> Packe
     return packet
 
 
-class Studio(Viewer):
+class Studio(AnsweringViewer):
     """`Studio(head, capture, views, editor)`: a sentence, b, alpha and boundary, a preview at
     Enter, undo, before and after by the wipe, and `keep`: the full optimisation goes on in the
     background.
@@ -48,12 +46,7 @@ class Studio(Viewer):
     ):
         self.session = StudioSession(head, capture, views, editor, settings or EditSettings(""))
         packet = studio_packet(head, capture, editor)
-        super().__init__(packet, **packet.header["state"])
-        self.on_msg(self._answer)
-
-    def _answer(self, _: Any, message: dict[str, Any], buffers: list) -> None:
-        answer, data = self.session.answer(message)
-        self.send(answer | {"id": message.get("id")}, buffers=[data])
+        super().__init__(packet, self.session)
 
     def poster(self) -> np.ndarray:
         """The head as it stands (H, W, 3) uint8, in the neutral frame."""

@@ -38,6 +38,17 @@ def runs_elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("STKIT_RUNS", str(tmp_path / "runs"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def certificate_elsewhere(tmp_path_factory):
+    """No test touches the user's certificate."""
+    from stkit.export.certificate import CHAIN, KEY, new_certificate
+
+    folder, made = tmp_path_factory.mktemp("certificate"), new_certificate()
+    (folder / CHAIN).write_text(made.chain)
+    (folder / KEY).write_text(made.key)
+    os.environ["STKIT_CERTIFICATE"] = str(folder)
+
+
 @pytest.fixture(scope="module")
 def one_torch_thread():
     """Pictures are too small for torch's own threads, which stall when other work shares the

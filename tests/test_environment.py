@@ -28,6 +28,8 @@ DISTRIBUTION = {
     "PIL": "pillow",
     "yaml": "pyyaml",
     "IPython": "ipython",
+    "c2pa": "c2pa-python",
+    "pxr": "usd-core",
     "markdown_it": "markdown-it-py",
     "mdit_py_plugins": "mdit-py-plugins",
 }
@@ -41,6 +43,7 @@ OPTIONAL = SPEECH_TOOLS | {
     "pygments",
     "dask_jobqueue",
     "lmdb",
+    "pxr",
     "gsplat",
     "kaolin",
     "dlib",

@@ -7,7 +7,6 @@ import torch
 
 from stkit.capture.detect import seen_openings
 from stkit.driving.motion import own_motion, play, retarget, scripted
-from stkit.export.ply import save_ply
 from stkit.face_models.landmarks import KEPT_66, eye_opening
 from stkit.heads.alignment import align_frames, moved
 from stkit.heads.fit_mesh import fit_mesh, laplacian_loss
@@ -231,34 +230,6 @@ def test_the_rendered_mouth_follows(gaussians, mesh):
     wanted = mouth_opening(capture.landmarks[..., :2])
     ok = torch.isfinite(seen)
     assert ok.sum() > 18 and correlation(seen[ok], wanted[ok]) > 0.5
-
-
-def test_ply_has_the_fields_viewers_expect(gaussians, mesh, tmp_path):
-    n = save_ply(gaussians, mesh[1], tmp_path / "h.ply")
-    header, _, body = (tmp_path / "h.ply").read_bytes().partition(b"end_header\n")
-    names = [
-        line.split()[-1].decode() for line in header.splitlines() if line.startswith(b"property")
-    ]
-    assert names == [
-        "x",
-        "y",
-        "z",
-        "nx",
-        "ny",
-        "nz",
-        "f_dc_0",
-        "f_dc_1",
-        "f_dc_2",
-        "opacity",
-        "scale_0",
-        "scale_1",
-        "scale_2",
-        "rot_0",
-        "rot_1",
-        "rot_2",
-        "rot_3",
-    ]
-    assert len(body) == n * len(names) * 4 and f"element vertex {n}".encode() in header
 
 
 def test_truth_from_another_side_and_from_the_front(mesh):

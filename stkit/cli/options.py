@@ -11,6 +11,10 @@ CLOWN = "turn her into a clown"
 PROFILE_HELP = (
     "quick: minutes; laptop: under 20 min; paper: one GPU (default: STKIT_PROFILE or quick)"
 )
+NO_LABEL_HELP = (
+    "leave the word 'synthetic' out of pictures and films; the mark inside the files stays, and "
+    "says that the label was left out"
+)
 EDITOR_HELP = (
     "'paint' (rules) or 'tiny' (a small diffusion model), stand-ins that come with the kit, or "
     "the folder or hub id of a pipeline: InstructPix2Pix, or Stable Diffusion with a depth "

@@ -7,12 +7,14 @@ from pathlib import Path
 from stkit.cli.options import (
     CLOWN,
     EDITOR_HELP,
+    NO_LABEL_HELP,
     PROFILE_HELP,
     add_art_options,
     asked_drawing,
 )
 from stkit.errors import MissingFileError, RequestError
 from stkit.io.tensors import write_text
+from stkit.runs.consent import settle_consent
 from stkit.runs.folders import run_folder
 from stkit.runs.notebooks import execute, find_notebook, parse_parameters, run_road
 from stkit.runs.page import write_page
@@ -35,6 +37,8 @@ RUN_OPTIONS = {
     "--face-model": "whose expressions are tracked: 'makehuman' (the built-in head, with ARKit's "
     "52 actions; a stand-in), or bfm2009, bfm2017, flame, faceverse with files you obtained "
     "(`stkit assets where flame`)",
+    "--consent": "who is shown and how they agreed, in words; kept in the mark of every file "
+    "(default: asked once at a terminal)",
     "--driver": "what moves the result: a video, a voice (.wav, .mp3), tracked parameters (Live "
     "Link .csv, Audio2Face .json, FLAME .npz, SadTalker .mat, Deep3DFaceRecon .npy, a 3DMM-Fitting "
     "folder), 'synthetic:SEED', or another run's name (default: its own clip)",
@@ -69,6 +73,7 @@ def add_run(commands) -> None:
         "or all 'from:SECONDS'",
     )
     run.add_argument("--seed", type=int, default=0, help="one number for all randomness")
+    run.add_argument("--no-label", action="store_true", help=NO_LABEL_HELP)
     run.add_argument(
         "--notebooks",
         action="store_true",
@@ -93,7 +98,9 @@ def call_run(arguments) -> int:
         face_model=arguments.face_model or "makehuman",
         held_out=arguments.held_out or "end",
         device=arguments.device,
+        labels=not arguments.no_label,
     )
+    settle_consent(road.plan.source, arguments.consent)
     drawing = asked_drawing(arguments)
     prompt = arguments.prompt or ("" if arguments.shape else CLOWN)
     request = (prompt, arguments.editor, arguments.driver)

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from stkit.cli.options import add_art_options, asked_drawing
+from stkit.cli.options import NO_LABEL_HELP, add_art_options, asked_drawing
 from stkit.errors import RequestError
 from stkit.runs.dialogue import converse, film, read_script
 from stkit.runs.talk import Talk, talk
@@ -38,6 +38,7 @@ def add_talk(commands) -> None:
     size = "width and height of the film in pixels (default: those that the head was tracked at)"
     talking.add_argument("--size", type=int, default=0, help=size)
     talking.add_argument("--edited", action="store_true", help="show the run's last edit")
+    talking.add_argument("--no-label", action="store_true", help=NO_LABEL_HELP)
     talking.add_argument("--seed", type=int, default=0, help="of habits, blinks and nods")
     talking.add_argument(
         "--save_path", type=Path, default=Path("talk.mp4"), help="the film (%(default)s)"
@@ -73,6 +74,7 @@ def call_talk(arguments) -> int:
         rest=Path(arguments.source_3DMM) if arguments.source_3DMM else None,
         art=asked_drawing(arguments),
         size=arguments.size,
+        labels=not arguments.no_label,
     )
     for path in talk(request, arguments.save_path):
         print(path)

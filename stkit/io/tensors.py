@@ -20,7 +20,7 @@ TENSOR, PAIRS = (
 )  # marks in a tree's JSON: a tensor's name, a dict whose keys are no strings
 
 
-def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Let write(temporary) make a file, bring it to the disk, and only then give it its name.
     Processes that write the same file at the same time do not disturb each other: the last wins.
     """

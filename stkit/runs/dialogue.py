@@ -15,9 +15,12 @@ from torch import Tensor
 
 from stkit.driving.motion import play
 from stkit.errors import MissingFileError, RequestError
+from stkit.export.marks import mark
+from stkit.export.statement import Statement
+from stkit.io.label import labelled
 from stkit.io.video import write_video
 from stkit.progress import bar
-from stkit.runs.talk import Talk, marked, open_head, speak
+from stkit.runs.talk import Talk, open_head, speak, statement_of
 from stkit.voice.acting import Direction, Speech
 from stkit.voice.mel import FRAME_RATE
 from stkit.voice.sound import RATE, is_sound
@@ -127,16 +130,20 @@ def listening(frames: int, seed: int) -> Tensor:
 
 def film(conversation: Conversation, save: Path) -> Path:
     """Write the heads side by side as a film with its sound."""
-    clips = []
+    clips, stated = [], []
     for name, states in conversation.states.items():
         road = open_head(name)
         capture = road.capture()
         motion = spoken_motion(capture, states)
-        clips.append(marked(play(road.gaussian_head(), capture, motion, progress=bar)))
+        clips.append(labelled(play(road.gaussian_head(), capture, motion, progress=bar)))
+        stated.append(statement_of(road))
     height = min(clip.shape[1] for clip in clips)
     wide = np.concatenate([_of_height(clip, height) for clip in clips], 2)
     save.parent.mkdir(parents=True, exist_ok=True)
     write_video(save, wide, FRAME_RATE, conversation.sound.numpy(), RATE)
+    sources = ", ".join(s.source for s in stated)
+    consents = "; ".join(s.consent for s in stated)
+    mark(save, Statement(source=sources, consent=consents, driver="a conversation of voices"))
     return save
 
 

@@ -15,6 +15,7 @@ from stkit.editing.methods import get_method
 from stkit.editing.settings import EditSettings
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import evenly, u8
+from stkit.io.label import SYNTHETIC
 from stkit.metrics.identity import has_embedding
 from stkit.runs import stages
 from stkit.runs.identity_scores import head_embeddings, median_distance
@@ -131,4 +132,5 @@ def _score(work: Work, run: str, edit: Artifact) -> None:
         after = head_embeddings(edited, capture, base.identity_frames)
         work.record("edit.identity", median_distance(base.embeddings, after))
     picture = edited.render_frame(capture, capture.neutral)
-    work.figure(THUMBNAIL, u8(picture), "The edited head in the neutral frame", "Neutral frame.")
+    alt, caption = "The edited head in the neutral frame", "Neutral frame."
+    work.figure(THUMBNAIL, u8(picture), alt, caption, label=SYNTHETIC)

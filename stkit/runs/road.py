@@ -132,7 +132,7 @@ class Road(Reconstruction):
         head's own clip.
         """
         head, capture = self.gaussian_head(), self.capture()
-        inputs = {"head": self.plan.coloured().key}
+        inputs = {"head": self.plan.coloured().key} | self.label_input
         changed, words = None, reports.Words(self.run)
         if edited and self.last_edit:
             request = dict(self.last_edit)
@@ -161,7 +161,7 @@ class Road(Reconstruction):
         avatar with the style. What moves it is named as for `animate`.
         """
         head, capture = self.gaussian_head(), self.capture()
-        inputs = {"head": self.plan.coloured().key}
+        inputs = {"head": self.plan.coloured().key} | self.label_input
         leader = None
         if driver:
             road = self.driver_road(driver)

@@ -5,7 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from stkit.export.marks import mark_folder
+from stkit.export.statement import Statement
 from stkit.progress import bar
+from stkit.runs.consent import consent_of
 from stkit.runs.folders import link, remember, remembered, run_folder
 from stkit.runs.plan import IDENTITY, Plan
 from stkit.runs.source import Source
@@ -16,8 +19,8 @@ class Run:
     """A run: what it is made from, what it remembers, and where its artifacts are.
 
     run: its name. source: a video, a folder of images, or 'synthetic' (see `Source`). profile,
-    seed, views, rig, face_model, held_out, device: see `Plan`. What is None is as the run remembers
-    it, or the default.
+    seed, views, rig, face_model, held_out, device: see `Plan`. labels: whether pictures and films
+    carry the visible word. What is None is as the run remembers it, or the default.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Run:
         face_model: str | None = None,
         held_out: str | None = None,
         device: str = "",
+        labels: bool | None = None,
     ):
         self.run, self.folder, self.quiet = run, run_folder(run), quiet
         self.progress = (lambda x, **k: x) if quiet else bar
@@ -51,6 +55,7 @@ class Run:
             device=device or os.environ.get("STKIT_DEVICE") or "auto",
         )
         self.settings = self.plan.settings
+        self.labels: bool = before.get("labels", True) if labels is None else labels
         self.last_edit: dict | None = None
         self._announced: set[str] = set()
         self._known = True  # whether run.json says what this run is made from
@@ -74,7 +79,8 @@ class Run:
 
     def remember(self) -> None:
         """Write what the run is made from, so that another process can go on with it."""
-        facts = {"changes": self.plan.changes, "edit": self.last_edit}
+        facts: dict[str, Any] = {"changes": self.plan.changes, "edit": self.last_edit}
+        facts |= {"labels": self.labels, "consent": consent_of(self.plan.source)}
         remember(self.run, self.plan.identity | facts)
         self._known = True
 
@@ -102,7 +108,7 @@ class Run:
             what = artifact.key if found else self.settings.name
             self.say(f"{stage}: {how} {what}")
         if not found:
-            artifact.make(make, self.say)
+            artifact.make(self._marked(make), self.say)
         if not self._known:
             self.remember()
         link(self.run, place, artifact.folder)
@@ -115,10 +121,43 @@ class Run:
         not there.
         """
         modules = (f"stkit.runs.reports.{module}",)
-        report = Artifact(Recipe(f"{stage}-report", settings, {"of": of.key}, modules))
+        inputs = {"of": of.key} | self.label_input
+        report = Artifact(Recipe(f"{stage}-report", settings, inputs, modules))
         if not report.finished():
-            report.make(write, self.say)
+            report.make(self._marked(write), self.say)
         link(self.run, f"pictures/{stage}", report.folder)
+
+    # ---- marks
+    @property
+    def label_input(self) -> dict[str, str]:
+        """What tells artifacts without the visible word from those with it."""
+        return {} if self.labels else {"labels": "left out on request"}
+
+    def statement(self, facts: dict[str, str]) -> Statement:
+        """What the run's files say of themselves; facts: of the artifact."""
+        source = self.plan.source
+        return Statement(
+            source=source.clip_name,
+            digest=source.digest(),
+            consent=consent_of(source),
+            edit=facts.get("prompt", ""),
+            editor=facts.get("editor", ""),
+            driver=facts.get("driver", ""),
+            labelled=self.labels,
+        )
+
+    def _marked(self, make: Callable[[Work], None]) -> Callable[[Work], None]:
+        """`make`, and then the marks of its pictures, films and pages."""
+
+        def write(work: Work) -> None:
+            work.labels = self.labels
+            make(work)
+            try:
+                mark_folder(work.folder, self.statement(work.facts))
+            except OSError as e:
+                self.say(f"note: files are not signed ({e}); see STKIT_CERTIFICATE in the guide")
+
+        return write
 
     def results(self, stage: str) -> dict[str, dict]:
         """Numbers, absent ones with the reason, and facts of a stage: of its artifact and its

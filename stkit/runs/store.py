@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from stkit.io.images import u8
+from stkit.io.label import SYNTHETIC, labelled
 from stkit.io.tensors import read_json, write_json
 from stkit.io.video import write_video
 from stkit.runs.digests import code_digest, digest_text, plain
@@ -50,13 +51,17 @@ class Recipe:
 
 @dataclass
 class Work:
-    """An artifact while it is made: `folder` takes its files, the rest is written at the end."""
+    """An artifact while it is made: `folder` takes its files, the rest is written at the end.
+
+    labels: whether pictures of made or changed faces carry the visible word.
+    """
 
     folder: Path
     numbers: dict[str, float] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
     figures: list[dict[str, str]] = field(default_factory=list)
+    labels: bool = True
 
     @property
     def checkpoint(self) -> Path:
@@ -74,9 +79,16 @@ class Work:
         """Keep a short text about how the artifact came about."""
         self.facts[name] = text
 
-    def figure(self, name: str, image: np.ndarray, alt: str, caption: str) -> None:
-        """Keep a picture (H, W, 3) as PNG with its alt text and caption, for the run's page."""
-        Image.fromarray(u8(image)).save(self.folder / f"{name}.png", optimize=True)
+    def labelled(self, frames: np.ndarray, word: str = SYNTHETIC) -> np.ndarray:
+        """Frames (F, H, W, 3) uint8 with the visible word, unless the run goes without."""
+        return labelled(frames, word) if self.labels else frames
+
+    def figure(self, name: str, image: np.ndarray, alt: str, caption: str, label: str = "") -> None:
+        """Keep a picture (H, W, 3) as PNG with its alt text and caption, for the run's page; label:
+        the visible word, where it shows made or changed faces.
+        """
+        picture = self.labelled(u8(image)[None], label)[0] if label else u8(image)
+        Image.fromarray(picture).save(self.folder / f"{name}.png", optimize=True)
         self.figures.append({"file": f"{name}.png", "alt": alt, "caption": caption})
 
     def video(self, name: str, frames: np.ndarray, fps: float, alt: str, caption: str) -> None:

@@ -1,11 +1,9 @@
 """A head speaks: a sound, an emotion in words and a run's head become a film with its sound."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageDraw
 from torch import Tensor
 
 from stkit.art.styled_head import Drawing, StylableHead
@@ -14,9 +12,13 @@ from stkit.driving.live_link import write_live_link_motion
 from stkit.driving.motion import play
 from stkit.driving.parameters import even_times
 from stkit.driving.tracked import read_tracked
+from stkit.export.marks import mark
+from stkit.export.statement import Statement
 from stkit.heads.gaussian import GaussianHead
+from stkit.io.label import labelled
 from stkit.io.video import write_video
 from stkit.progress import bar
+from stkit.runs.consent import NOBODY
 from stkit.runs.folders import is_run, slug
 from stkit.runs.road import Road
 from stkit.runs.shipped import MARA, ShippedRun
@@ -30,8 +32,6 @@ from stkit.voice.speakers import say, speakers_for
 from stkit.voice.speaking import WEIGHTS, load_style_e, spoken_motion, with_blinks
 from stkit.voice.states import BETAS, motion_of
 
-MARK = "synthetic"  # written into each frame
-
 
 @dataclass(frozen=True)
 class Talk:
@@ -42,7 +42,8 @@ class Talk:
     words, and strength: how hard they push; pose: tracked parameters whose head turns are taken, or
     None: they are made; rest: tracked parameters whose first frame is the face at rest, on which
     speech is added; edited: show the run's last edit; pipeline: another Style-E; art: the art style
-    in which the head is drawn; size: pixels of the film, 0: as many as the head was tracked at.
+    in which the head is drawn; size: pixels of the film, 0: as many as the head was tracked at;
+    labels: whether the film carries the word 'synthetic'.
     """
 
     head: str
@@ -58,6 +59,7 @@ class Talk:
     rest: Path | None = None
     art: Drawing | None = None
     size: int = 0
+    labels: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def talk(request: Talk, save: Path) -> list[Path]:
     else:
         frames = play(head, capture, motion, camera, bar)
     save.parent.mkdir(parents=True, exist_ok=True)
-    write_video(save, marked(frames), FRAME_RATE, spoken.sound.numpy(), RATE)
+    shown = labelled(frames) if request.labels else frames
+    write_video(save, shown, FRAME_RATE, spoken.sound.numpy(), RATE)
     beta, pose = motion_of(spoken.states)
     avatar, live_link, audio2face = (save.with_suffix(end) for end in (".html", ".csv", ".json"))
     save_avatar(
@@ -114,6 +117,10 @@ def talk(request: Talk, save: Path) -> list[Path]:
     )
     write_live_link_motion(beta, pose[:, :3], even_times(len(beta), FRAME_RATE), live_link)
     write_audio2face(beta, FRAME_RATE, audio2face)
+    spoke = f"a voice: {request.sound.name if request.sound else repr(request.text)}"
+    stated = replace(statement_of(road), driver=spoke, labelled=request.labels)
+    for path in (save, avatar):
+        mark(path, stated)
     return [save, avatar, live_link, audio2face]
 
 
@@ -125,6 +132,13 @@ def open_head(text: str) -> Road | ShippedRun:
         return Road(text, quiet=True)
     source = Source.parse(text)
     return Road(slug(source.name), source.text)
+
+
+def statement_of(road: Road | ShippedRun) -> Statement:
+    """What files of this head say of themselves."""
+    if isinstance(road, ShippedRun):
+        return Statement(source=f"{road.run}, who ships with the kit", consent=NOBODY)
+    return road.statement({})
 
 
 def _shown(road: Road | ShippedRun, edited: bool) -> GaussianHead:
@@ -144,16 +158,3 @@ def _pose_of(path: Path) -> Tensor:
     nearest = torch.searchsorted(tracked.times, wanted).clamp_max(len(tracked.times) - 1)
     rotation = tracked.rotation[nearest]
     return torch.cat([rotation, torch.zeros(count, 3)], 1)
-
-
-def marked(frames: np.ndarray) -> np.ndarray:
-    """Frames (F, H, W, 3) uint8 with the word 'synthetic', white on dark, in the lower left
-    corner.
-    """
-    left, top, right, bottom = ImageDraw.Draw(Image.new("L", (1, 1))).textbbox((0, 0), MARK)
-    label = Image.new("L", (int(right - left) + 8, int(bottom - top) + 8), 40)
-    ImageDraw.Draw(label).text((4 - left, 4 - top), MARK, fill=255)
-    stamp = np.asarray(label)[..., None]
-    out = frames.copy()
-    out[:, -stamp.shape[0] :, : stamp.shape[1]] = stamp
-    return out

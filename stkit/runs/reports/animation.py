@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
 from stkit.capture import Capture
 from stkit.driving import motion as moves
 from stkit.driving.motion import Motion, play
-from stkit.export.ply import save_ply
+from stkit.export.ply import write_ply
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import evenly, figure, sheet
 from stkit.runs.scores import Follows, follows
@@ -70,12 +71,12 @@ def animation(
     script = moves.scripted(subject, count, seed)
     work.video(
         "scripted",
-        play(performers.shown, subject, script, progress=progress),
+        work.labelled(play(performers.shown, subject, script, progress=progress)),
         FPS,
         "Video: the head speaks, blinks and turns by a script",
         "A scripted performance that nobody gave: speech-like lips, blinks, turns.",
     )
-    work.record("animate.points", save_ply(performers.shown, subject, work.folder / "head.ply"))
+    _point_cloud(work, performers)
     _avatar(work, performers, script if own and subject.still else motion, words, what)
     _what_follows(work, performers, motion, source)
     work.fact("driver", what)
@@ -92,6 +93,14 @@ def animation(
     )
 
 
+@torch.no_grad()
+def _point_cloud(work: Work, performers: Performers) -> None:
+    subject = performers.subject
+    gaussians = performers.shown.gaussians(subject.frame_pose(subject.neutral))
+    write_ply(gaussians, work.folder / "head.ply")
+    work.record("animate.points", len(gaussians))
+
+
 def _driven(
     work: Work, performers: Performers, motion: Motion, source: Capture, what: str, progress
 ) -> list[np.ndarray]:
@@ -101,7 +110,7 @@ def _driven(
     frames = np.stack([source.image(k).numpy() for k in range(len(source))])
     clips = [(frames * 255).astype(np.uint8)]
     for head in performers.heads:
-        clips.append(play(head, performers.subject, motion, progress=progress))
+        clips.append(work.labelled(play(head, performers.subject, motion, progress=progress)))
     seconds = max(float(source.times[-1] - source.times[0]), 0.5)
     rate = max(5.0, min(FPS, len(source) / seconds))
     names = ["driver", "head", "edited head"][: len(clips)]
@@ -119,7 +128,9 @@ def _from_a_moving_camera(work: Work, performers: Performers, count: int, progre
     subject = performers.subject
     cameras = moves.orbit_path(subject, count)
     motion = moves.hold_neutral(subject, count)
-    turned = [play(head, subject, motion, cameras, progress) for head in performers.heads]
+    turned = [
+        work.labelled(play(head, subject, motion, cameras, progress)) for head in performers.heads
+    ]
     work.video(
         "orbit",
         moves.side_by_side(*turned),

@@ -6,6 +6,7 @@ from stkit.art.gallery import gallery
 from stkit.art.styled_head import Drawing, StylableHead
 from stkit.driving import motion as moves
 from stkit.io.images import evenly, sheet
+from stkit.io.label import SYNTHETIC
 from stkit.runs.reports.animation import FPS, Performers
 from stkit.runs.store import Work
 from stkit.viewers.art_packing import ArtLook
@@ -31,7 +32,7 @@ def art(
     motion = motion.subset(evenly(list(range(len(motion))), count))
     work.video(
         "driven",
-        head.play(motion, drawing, progress=progress),
+        work.labelled(head.play(motion, drawing, progress=progress)),
         FPS,
         f"Video: the head in the style {name}, moving",
         f"The style {name}, degree {drawing.degree:g}, colour {drawing.color_transfer:g}.",
@@ -39,7 +40,7 @@ def art(
     still, cameras = moves.hold_neutral(capture, count), moves.orbit_path(capture, count)
     work.video(
         "orbit",
-        head.play(still, drawing, cameras, progress),
+        work.labelled(head.play(still, drawing, cameras, progress)),
         FPS,
         f"Video: the camera swings to 45 degrees on both sides of the head in the style {name}",
         "The lines and patterns are fastened to the head, so they stay where they are.",
@@ -53,6 +54,7 @@ def art(
         ),
         f"Three angles of the head; from left to right the style {name} goes further",
         f"The style {name} at three degrees, from three sides.",
+        label=SYNTHETIC,
     )
     others = tuple(style for style in gallery().values() if style.name != name)
     save_avatar(

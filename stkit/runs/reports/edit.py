@@ -13,6 +13,7 @@ from stkit.editing.strength import sample_strength
 from stkit.geometry import generator
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import evenly, figure, sheet
+from stkit.io.label import MIXED, SYNTHETIC
 from stkit.runs.scores import edit_change
 from stkit.runs.store import Work
 
@@ -84,6 +85,7 @@ def _before_and_after(
         f"{frames_are} frames, the head before, and the head after the edit "
         f"{request.settings.words!r}",
         f"{frames_are} frames before and after {request.label}.",
+        label=MIXED,
     )
     cameras = capture.orbit_cameras(SIDES)
     rows = [[head.render_frame(capture, capture.neutral, c) for c in cameras] for head in heads]
@@ -92,6 +94,7 @@ def _before_and_after(
         sheet(rows, [f"{a:+.0f} deg" for a in SIDES], ["head", "edited"]),
         "The head before and after the edit, from five sides",
         f"The edit is in 3D. {request.label}.",
+        label=SYNTHETIC,
     )
 
 
@@ -114,6 +117,7 @@ def _strengths(work: Work, original: GaussianHead, capture: Capture, request: Ed
         sheet([[image, *pictures]], ["original", *[f"b = {b}" for b in STRENGTHS]]),
         "One frame edited at five strengths, from hardly visible to strong",
         f"What strength b does (paper Fig. 2, bottom): {request.label}.",
+        label=MIXED,
     )
 
 

@@ -5,6 +5,7 @@ losses.
 from stkit.capture import Capture
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import curves, evenly, sheet
+from stkit.io.label import MIXED, SYNTHETIC
 from stkit.runs.scores import absent_because, held_out_scores, novel_view_score
 from stkit.runs.store import Work
 from stkit.views import Views
@@ -52,6 +53,7 @@ def gaussians(
         sheet([turned], [f"{a:+.0f} deg" for a in SIDES]),
         "The Gaussian head at the neutral frame, from five sides",
         "Novel views. Beyond what the video showed they are as good as the training views.",
+        label=SYNTHETIC,
     )
     work.figure(
         "losses",
@@ -69,6 +71,7 @@ def _views_figure(work: Work, views: Views) -> None:
         sheet([list(views.images)], [f"{a:+.0f} deg" for a in views.azimuths]),
         f"{len(views.images)} views of the head, turned by up to {farthest:.0f} degrees",
         f"Training views: {source}.",
+        label=SYNTHETIC,
     )
 
 
@@ -82,4 +85,5 @@ def _held_out_figure(work: Work, head: GaussianHead, capture: Capture, test: lis
         sheet([truth, ours, error], [f"frame {t}" for t in frames], ["truth", "ours", "error x3"]),
         "Frames of the clip, the Gaussian head in the same poses, and where they differ",
         ONE_PICTURE_SHOWN if capture.still else "Frames the training never saw.",
+        label=MIXED,
     )

@@ -3,6 +3,7 @@
 from stkit.capture import Capture
 from stkit.heads.mesh import MeshHead
 from stkit.io.images import curves, evenly, sheet
+from stkit.io.label import MIXED, SYNTHETIC
 from stkit.runs.scores import mesh_scores
 from stkit.runs.store import Work
 
@@ -26,6 +27,7 @@ def mesh(work: Work, head: MeshHead, capture: Capture, history: dict[str, list[f
         "Video frames above, the deformed mesh with its colours below, in the same poses",
         "The mesh head follows outline and pose; its colour is coarse on purpose, detail comes "
         "with the Gaussians.",
+        label=MIXED,
     )
     cameras = capture.orbit_cameras(SIDES)
     turned = [head.render_frame(capture, capture.neutral, c).image for c in cameras]
@@ -35,6 +37,7 @@ def mesh(work: Work, head: MeshHead, capture: Capture, history: dict[str, list[f
         "The mesh head at the neutral frame, from six sides",
         "The same mesh from other sides. The back was never filmed: its shape is the fitted face "
         "model's.",
+        label=SYNTHETIC,
     )
     terms = {name: values for name, values in history.items() if name != "vertices"}
     work.figure(

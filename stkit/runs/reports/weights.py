@@ -9,6 +9,7 @@ from stkit.capture import Capture
 from stkit.editing.weights import LANDMARK_SETS, landmark_set, point_weights, weight, weight_image
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.images import colour_map, figure, sheet, u8
+from stkit.io.label import SYNTHETIC
 from stkit.runs.store import Work
 
 ALPHAS = (1.0, 2.5, 5.0, 10.0, 20.0)  # 1/dm
@@ -29,6 +30,7 @@ def weights(work: Work, head: GaussianHead, capture: Capture, alpha: float, land
         "opposite map",
         f"Eq. 8's w (strong edits) and 1 - w (weak edits), {landmarks} landmarks; dark blue 0, "
         "yellow 1 (viridis).",
+        label=SYNTHETIC,
     )
     rows = [
         [

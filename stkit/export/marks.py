@@ -1,0 +1,174 @@
+"""Provenance: files of heads say that a computer made them, and `verify` reads what a file says.
+
+PNG and MP4 carry a C2PA manifest inside (Coalition for Content Provenance and Authenticity), by the
+library c2pa-python. Every other file gets a signed note beside it, FILE.provenance.json, which
+names the file's hash. Neither hinders anybody from removing it: a file without a mark is of unknown
+origin, not genuine.
+"""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import c2pa
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from stkit.errors import MissingFileError
+from stkit.export.certificate import Certificate, own_certificate
+from stkit.export.statement import LABEL, Statement
+from stkit.io.tensors import read_json, replace_file, write_json
+
+INSIDE = {".png": "image/png", ".mp4": "video/mp4"}  # files that carry the manifest themselves
+BESIDE = ".provenance.json"
+NO_THUMBNAILS = {"builder": {"thumbnail": {"enabled": False}}}
+CHUNK = 1 << 20  # bytes read at a time
+LARGEST_NOTE = 100_000  # bytes
+
+
+def mark(path: Path, statement: Statement) -> None:
+    """Sign a file: inside PNG and MP4, beside all others. It is replaced whole or not at all."""
+    certificate = own_certificate()
+    if path.suffix in INSIDE:
+        replace_file(path, lambda part: _sign_inside(path, part, statement, certificate))
+    else:
+        _sign_beside(path, statement, certificate)
+
+
+def mark_folder(folder: Path, statement: Statement) -> None:
+    """Sign the pictures, films and pages of a folder that holds an artifact."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (*INSIDE, ".html", ".ply"):
+            mark(path, statement)
+
+
+def _sign_inside(path: Path, target: Path, statement: Statement, certificate: Certificate) -> None:
+    settings = c2pa.Settings.from_dict(NO_THUMBNAILS)
+    info = c2pa.C2paSignerInfo(b"es256", certificate.chain.encode(), certificate.key.encode(), None)
+    manifest = json.dumps(statement.manifest(path.name))
+    with (
+        c2pa.Context(settings=settings) as context,
+        c2pa.Signer.from_info(info) as signer,
+        c2pa.Builder(manifest, context=context) as builder,
+        path.open("rb") as source,
+        target.open("w+b") as signed,
+    ):
+        builder.sign(signer, INSIDE[path.suffix], source, signed)
+
+
+def _sign_beside(path: Path, statement: Statement, certificate: Certificate) -> None:
+    claim = {"file": path.name, "sha256": _sha256(path), "statement": statement.plain()}
+    signature = _key(certificate).sign(_bytes(claim), ec.ECDSA(hashes.SHA256()))
+    note = {
+        "schema": "stkit-provenance",
+        "claim": claim,
+        "signature": base64.b64encode(signature).decode(),
+        "certificate": certificate.chain,
+    }
+    write_json(beside(path), note)
+
+
+def beside(path: Path) -> Path:
+    """Where the signed note of a file lies."""
+    return path.with_name(path.name + BESIDE)
+
+
+def _key(certificate: Certificate) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(certificate.key.encode(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key
+
+
+def _bytes(claim: dict) -> bytes:
+    return json.dumps(claim, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a file says. known: 'marked', 'changed' (signed, and altered since), or 'unknown'.
+
+    statement: what it states; signer: by whose certificate; ours: whether that is this machine's.
+    """
+
+    known: str
+    statement: dict = field(default_factory=dict)
+    signer: str = ""
+    ours: bool = False
+
+
+def verify(path: Path) -> Verdict:
+    """Read a file's mark. Raises MissingFileError where there is no file."""
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file")
+    found = _inside(path) if path.suffix in INSIDE else None
+    return found or _note(path) or Verdict("unknown")
+
+
+def _inside(path: Path) -> Verdict | None:
+    try:
+        with path.open("rb") as file, c2pa.Reader(INSIDE[path.suffix], file) as reader:
+            manifest = reader.get_active_manifest()
+            intact = reader.get_validation_state() in ("Valid", "Trusted")
+    except c2pa.C2paError:
+        return None
+    stated = [a["data"] for a in manifest.get("assertions", []) if a.get("label") == LABEL]
+    generator = [g.get("name", "") for g in manifest.get("claim_generator_info", [])]
+    statement = dict(stated[0]) if stated else {"tool": ", ".join(generator)}
+    signature = manifest.get("signature_info") or {}
+    serial = str(signature.get("cert_serial_number", ""))
+    return Verdict(
+        "marked" if intact else "changed",
+        statement,
+        f"{signature.get('common_name', '')} ({signature.get('issuer', '')})",
+        serial == _own_serial(),
+    )
+
+
+def _note(path: Path) -> Verdict | None:
+    note_path = beside(path)
+    if not note_path.is_file() or note_path.stat().st_size > LARGEST_NOTE:
+        return None
+    note = read_json(note_path)
+    try:
+        claim, chain = dict(note["claim"]), str(note["certificate"])
+        leaf = x509.load_pem_x509_certificate(chain.encode())
+        signature = base64.b64decode(note["signature"])
+        statement = dict(claim["statement"])
+        signed = _signed_by(leaf, signature, _bytes(claim))
+        intact = signed and claim["sha256"] == _sha256(path)
+    except (KeyError, TypeError, ValueError):
+        return None
+    signer = leaf.subject.rfc4514_string()
+    ours = str(leaf.serial_number) == _own_serial()
+    return Verdict("marked" if intact else "changed", statement, signer, ours)
+
+
+def _signed_by(leaf: x509.Certificate, signature: bytes, content: bytes) -> bool:
+    key = leaf.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return False
+    try:
+        key.verify(signature, content, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+@lru_cache(maxsize=1)
+def _own_serial() -> str:
+    """The number of this machine's certificate."""
+    leaf = x509.load_pem_x509_certificate(own_certificate().chain.encode())
+    return str(leaf.serial_number)

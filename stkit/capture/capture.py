@@ -14,6 +14,7 @@ from stkit.cameras import Camera, front_camera, orbit_camera
 from stkit.errors import RequestError
 from stkit.face_models.seated import Seated
 from stkit.geometry import nearest
+from stkit.io.limits import read_npz
 from stkit.io.tensors import replace_file
 from stkit.space import HEAD_CENTRE, FramePose, canonical_points, to_world
 
@@ -54,9 +55,9 @@ class Arrays:
         """
         known = fields(cls)
         try:
-            with np.load(path, allow_pickle=False) as data:
-                needed = [f.name for f in known if f.name in data or f.default is MISSING]
-                raw = {name: data[name] for name in needed}
+            data = read_npz(path)
+            needed = [f.name for f in known if f.name in data or f.default is MISSING]
+            raw = {name: data[name] for name in needed}
             found = cls(**{name: _typed(name, x) for name, x in raw.items()})
             found.check()
         except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as e:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from stkit.capture.rig_layout import CalibratedCameras, RigLayout
+from stkit.io.limits import read_npz
+from stkit.io.pictures import open_picture
 from stkit.io.video import VideoError
 
 FPS = 25  # frames a second
@@ -77,9 +78,9 @@ def _name(camera_file: Path) -> str:
 def _camera(file: Path) -> tuple[Tensor, Tensor]:
     """World-to-camera matrix (4, 4) and K (3, 3). Raises VideoError, naming the file."""
     try:
-        with np.load(file, allow_pickle=False) as data:
-            rows = torch.from_numpy(data["extrinsic"]).float().reshape(-1, 4)[:3]
-            K = torch.from_numpy(data["intrinsic"]).float().reshape(3, 3)
+        data = read_npz(file)
+        rows = torch.from_numpy(data["extrinsic"]).float().reshape(-1, 4)[:3]
+        K = torch.from_numpy(data["intrinsic"]).float().reshape(3, 3)
         return torch.cat([rows, torch.tensor([[0, 0, 0, 1.0]])]), K
     except Exception as e:  # numpy and zipfile raise many kinds
         raise VideoError(f"{file}: no camera ('intrinsic' 3 x 3, 'extrinsic' 3 x 4): {e}") from e
@@ -96,4 +97,4 @@ def _pixels(frame: Path, name: str) -> np.ndarray:
     file = _picture(frame, name)
     if file is None:
         raise VideoError(f"{frame}: the picture image_{name} has gone while it was being read")
-    return np.asarray(Image.open(file).convert("RGB"))
+    return np.asarray(open_picture(file, longest=None))

@@ -10,6 +10,7 @@ from torch import Tensor
 from stkit.driving.arkit import arkit_name, arkit_names, arkit_of_beta, beta_of_arkit
 from stkit.driving.parameters import Tracked, even_times
 from stkit.errors import RequestError
+from stkit.io.limits import read_text
 from stkit.io.tensors import write_json
 from stkit.io.untrusted import guard
 
@@ -29,7 +30,7 @@ def read_audio2face(path: Path) -> Tracked:
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], float]:
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = json.loads(read_text(path))
     labels = data["facsNames"]
     weights = np.asarray(data["weightMat"], float)
     rate = float(data.get("exportFps", RATE))

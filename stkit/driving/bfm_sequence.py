@@ -12,7 +12,6 @@ carry the expression over. What a row holds is told by its length:
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 import torch
 from torch import Tensor
 
@@ -23,6 +22,7 @@ from stkit.face_models.landmarks import KEPT_66
 from stkit.face_models.protocol import FaceModel
 from stkit.face_models.transfer import beta_of
 from stkit.geometry import so3_exp, so3_log
+from stkit.io.limits import read_mat
 from stkit.io.safe_pickle import load_npy
 from stkit.io.untrusted import guard
 
@@ -55,7 +55,7 @@ def read_bfm_sequence(path: Path, model: FaceModel | None = None) -> Tracked:
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Expressions (F, 64) and angles (F, 3) of a file."""
-    data = scipy.io.loadmat(path) if path.suffix.lower() == ".mat" else load_npy(path)
+    data = read_mat(path) if path.suffix.lower() == ".mat" else load_npy(path)
     if isinstance(data, dict) and all(name in data for name in SEPARATE):
         expression, angles = (np.atleast_2d(np.asarray(data[n], float)) for n in SEPARATE)
         return _as_rows(expression, 64), _as_rows(angles, 3)

@@ -18,6 +18,7 @@ from stkit.face_models.landmarks import KEPT_66
 from stkit.face_models.protocol import FaceModel
 from stkit.face_models.transfer import beta_of
 from stkit.geometry import so3_exp, so3_log
+from stkit.io.limits import read_npz
 from stkit.io.untrusted import guard
 
 # Keys that files in circulation use, and the width of what they hold; None is any width.
@@ -67,12 +68,11 @@ def read_flame_sequence(path: Path, model: FaceModel | None = None) -> Tracked:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     """What the file holds of `KEYS`."""
-    found = {}
-    with np.load(path, allow_pickle=False) as data:
-        for name, (keys, _) in KEYS.items():
-            key = next((key for key in keys if key in data), None)
-            if key is not None:
-                found[name] = np.asarray(data[key], np.float32)
+    found, data = {}, read_npz(path)
+    for name, (keys, _) in KEYS.items():
+        key = next((key for key in keys if key in data), None)
+        if key is not None:
+            found[name] = np.asarray(data[key], np.float32)
     if "expr" not in found or "jaw_pose" not in found:
         raise RequestError("has no 'expr' and 'jaw_pose'")
     return found

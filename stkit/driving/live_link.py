@@ -21,6 +21,7 @@ from stkit.driving.parameters import Tracked, checked, even_times
 from stkit.errors import RequestError
 from stkit.face_models.transfer import carry_expressions
 from stkit.geometry import euler_yxz, so3_exp, yaw_pitch_roll
+from stkit.io.limits import read_text
 from stkit.io.tensors import write_text
 from stkit.io.untrusted import guard
 
@@ -58,7 +59,7 @@ class _Sheet:
 
 
 def _read(path: Path) -> _Sheet:
-    rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+    rows = list(csv.DictReader(read_text(path).splitlines()))
     if not rows:
         raise RequestError("has a header and no rows, or nothing at all")
     labels = [label for label in rows[0] if label and arkit_name(label) in arkit_names()]

@@ -19,6 +19,8 @@ from stkit.errors import RequestError
 from stkit.face_models.protocol import FaceModel
 from stkit.face_models.seated import BETAS
 from stkit.face_models.transfer import beta_of
+from stkit.io.limits import read_npz
+from stkit.io.safe_pickle import load_npy
 from stkit.io.tensors import read_json, write_text
 from stkit.io.untrusted import guard
 from stkit.space import canonical_points, to_world
@@ -73,9 +75,9 @@ def read_3dmm(folder: Path) -> Tracked:
 
 def _read_frame(file: Path) -> _Frame:
     def read() -> list[np.ndarray]:
-        with np.load(file, allow_pickle=False) as data:
-            keys = ("pose", "scale", "exp_coeff")
-            return [np.asarray(data[key], np.float32).reshape(-1) for key in keys]
+        data = read_npz(file)
+        keys = ("pose", "scale", "exp_coeff")
+        return [np.asarray(data[key], np.float32).reshape(-1) for key in keys]
 
     pose, scale, coefficients = guard(file, read)
     numbers = np.concatenate([pose, scale, coefficients])
@@ -88,7 +90,7 @@ def _read_frame(file: Path) -> _Frame:
 
 
 def _read_landmarks(file: Path) -> Tensor:
-    marks = guard(file, lambda: np.load(file, allow_pickle=False))
+    marks = np.asarray(load_npy(file))
     if marks.shape != LANDMARKS or not np.isfinite(marks).all():
         raise RequestError(f"{file}: is {marks.shape}, expected {LANDMARKS} finite numbers")
     return torch.from_numpy(marks).float()

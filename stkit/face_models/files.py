@@ -14,6 +14,7 @@ from stkit.errors import RequestError
 from stkit.face_models.canonical import MAX_DIRECTIONS, canonical
 from stkit.face_models.linear import LinearModel
 from stkit.face_models.transfer import carry_landmarks
+from stkit.io.limits import read_mat, refuse_above
 from stkit.io.safe_pickle import load_npy
 from stkit.io.untrusted import UnsafeFileError, guard
 
@@ -121,10 +122,15 @@ def _read_basel2017(path: Path) -> LinearModel:
     import h5py
 
     with h5py.File(path) as file:
-        points = np.asarray(file["shape/representer/points"], dtype=float)
-        cells = np.asarray(file["shape/representer/cells"], np.int64)
+
+        def array(name: str, kind: type = float) -> np.ndarray:
+            refuse_above(path, file[name].size * np.dtype(kind).itemsize)
+            return np.asarray(file[name], dtype=kind)
+
+        points = array("shape/representer/points")
+        cells = array("shape/representer/cells", np.int64)
         arrays = {
-            f"{kind}/{part}": np.asarray(file[f"{kind}/model/{part}"], dtype=float)
+            f"{kind}/{part}": array(f"{kind}/model/{part}")
             for kind in ("shape", "expression")
             for part in ("mean", "pcaBasis", "pcaVariance")
         }
@@ -185,9 +191,7 @@ def _basis(matrix: Any, vertices: int, count: int) -> np.ndarray:
 
 
 def _mat(path: Path) -> Mapping[str, Any]:
-    import scipy.io
-
-    return guard(path, lambda: scipy.io.loadmat(path))
+    return guard(path, lambda: read_mat(path))
 
 
 def named(path: Path, build: Callable[[], Loaded]) -> Loaded:

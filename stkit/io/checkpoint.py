@@ -120,7 +120,9 @@ def _records(path: Path) -> dict[str, _Record]:
 
 
 @dataclass(frozen=True)
-class _StorageType:
+class StorageType:
+    """What stands for a class of storages such as torch.FloatStorage."""
+
     dtype: torch.dtype
 
 
@@ -134,7 +136,7 @@ class _CheckpointUnpickler(Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """What stands for the class or function `module.name`."""
         if module in ("torch", "torch.storage") and name in STORAGE_TYPES:
-            return _StorageType(STORAGE_TYPES[name])
+            return StorageType(STORAGE_TYPES[name])
         if module == "torch" and name in NEW_DTYPES:
             return NEW_DTYPES[name]
         return BUILDERS.get((module, name)) or super().find_class(module, name)
@@ -142,7 +144,7 @@ class _CheckpointUnpickler(Unpickler):
     def persistent_load(self, pid: Any) -> Tensor:
         """The storage, a flat tensor, that ('storage', type, key, device, elements) names."""
         kind, storage_type, key, _, elements = pid
-        if kind != "storage" or not isinstance(storage_type, _StorageType):
+        if kind != "storage" or not isinstance(storage_type, StorageType):
             raise UnsafeFileError("refers to something that is no storage")
         data = self.storages.get(key)
         if data is None or len(data) != elements * storage_type.dtype.itemsize:

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stkit.io.video import FOLDER_RATE, LONG_SIDE, MIN_FRAMES, VideoError
+from stkit.io.pictures import open_picture
+from stkit.io.untrusted import UnsafeFileError
+from stkit.io.video import FOLDER_RATE, MIN_FRAMES, VideoError
 
 TRAIN, VALIDATION, TEST = (f"transforms_{part}.json" for part in ("train", "val", "test"))
 ENDINGS = ("", ".png", ".jpg")
@@ -75,10 +77,8 @@ def _existing(path: Path) -> Path:
 
 def _over_white(file: Path) -> np.ndarray:
     try:
-        with Image.open(file) as image:
-            image.thumbnail((LONG_SIDE, LONG_SIDE))
-            picture = image.convert("RGBA")
-    except OSError as e:
+        picture = open_picture(file, "RGBA")
+    except UnsafeFileError as e:
         raise VideoError(f"{file}: not an image that can be read ({e})") from e
     white = Image.new("RGBA", picture.size, "white")
     return np.asarray(Image.alpha_composite(white, picture).convert("RGB"))

@@ -52,7 +52,7 @@ def read_json(path: Path) -> dict:
     """A JSON file's object, or {} where there is none or it is no object."""
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -25,6 +25,8 @@ def guard(path: Path, read: Callable[[], Data]) -> Data:
         return read()
     except UnsafeFileError as e:
         raise UnsafeFileError(f"{path}: cannot be read as data: {e}") from e
+    except MemoryError as e:
+        raise UnsafeFileError(f"{path}: asks for more memory than there is") from e
     except Exception as e:  # parsers raise exceptions of many kinds when a file is damaged
         detail = str(e).splitlines()[0] if str(e) else "no details"
         raise UnsafeFileError(

@@ -10,11 +10,12 @@ from typing import Any
 
 import av
 import numpy as np
-from PIL import Image, ImageOps
 
 from stkit.errors import RequestError
+from stkit.io.pictures import LONG_SIDE, open_picture
+from stkit.io.untrusted import UnsafeFileError
 
-LONG_SIDE = 1280  # pixels; frames are shrunk to this, so that a 4K phone clip fits in memory
+LARGEST_FRAME = 8192 * 4608  # pixels of a film's frame
 FOLDER_TYPES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 FOLDER_RATE = 25  # images a second; also assumed where a stream does not say
 STILL_FRAMES = 10  # that one picture counts as
@@ -41,7 +42,7 @@ def frames_at(path: Path, times: list[float]) -> list[np.ndarray]:
     found: list[np.ndarray] = []
     try:
         with av.open(str(path)) as container:
-            stream = container.streams.video[0]
+            stream = film_stream(path, container)
             half = 0.5 / float(stream.average_rate or FOLDER_RATE)
             last: Any = None
             for frame in container.decode(stream):
@@ -110,11 +111,8 @@ def read_picture(path: Path) -> np.ndarray:
     if not path.is_file():
         raise VideoError(f"{path}: no such picture")
     try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            upright.thumbnail((LONG_SIDE, LONG_SIDE))
-            return np.asarray(upright)
-    except (OSError, ValueError, Image.DecompressionBombError) as e:
+        return np.asarray(open_picture(path, upright=True))
+    except UnsafeFileError as e:
         raise VideoError(f"{path}: not a picture that can be read ({e})") from e
 
 
@@ -122,12 +120,7 @@ def _read_file(path: Path, max_frames: int, frames: list, times: list) -> None:
     """Append the frames and times of a file; a damaged file gives those before the damage."""
     try:
         with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise VideoError(
-                    f"{path}: has no video stream (sound only?); "
-                    "record one face, talking, for 5 to 20 seconds"
-                )
-            stream = container.streams.video[0]
+            stream = film_stream(path, container)
             count = stream.frames or _count(path)
             wanted = np.linspace(0, max(count - 1, 0), min(max_frames, max(count, 1)))
             keep = set(wanted.round().astype(int).tolist())
@@ -144,6 +137,21 @@ def _read_file(path: Path, max_frames: int, frames: list, times: list) -> None:
                 "give an mp4, mov or webm, or a folder of images"
             ) from e
         print(f"note: {path} is damaged after frame {len(frames)} ({e}); the part before is used")
+
+
+def film_stream(path: Path, container: Any) -> Any:
+    """The first video stream. Raises VideoError where there is none, or its frames are huge."""
+    if not container.streams.video:
+        raise VideoError(
+            f"{path}: has no video stream (sound only?); "
+            "record one face, talking, for 5 to 20 seconds"
+        )
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise VideoError(f"{path}: its pictures are in a format that is not known here")
+    if stream.width * stream.height > LARGEST_FRAME:
+        raise VideoError(f"{path}: frames of {stream.width} x {stream.height} are too large")
+    return stream
 
 
 def _count(path: Path) -> int:
@@ -169,10 +177,8 @@ def _read_folder(path: Path, max_frames: int, frames: list, times: list) -> None
     keep = np.linspace(0, len(files) - 1, min(max_frames, len(files))).round().astype(int)
     for k in keep:
         try:
-            with Image.open(files[k]) as image:
-                image.thumbnail((LONG_SIDE, LONG_SIDE))
-                frames.append(np.asarray(image.convert("RGB")))
-        except OSError as e:
+            frames.append(np.asarray(open_picture(files[k])))
+        except UnsafeFileError as e:
             raise VideoError(
                 f"{files[k]}: not an image that can be read ({e}); remove it from the folder"
             ) from e

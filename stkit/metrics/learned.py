@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stkit.assets import asset_path
+from stkit.io.checkpoint_legacy import load_legacy_checkpoint
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's training images (Radford et al. 2021)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -39,7 +40,7 @@ def _lpips(net: str) -> nn.Module | None:
     import lpips
 
     model = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
-    features = torch.load(backbone, weights_only=True)
+    features = load_legacy_checkpoint(backbone)
     for name, parameter in model.net.named_parameters():
         place = name.split(".", 1)[1]  # lpips cuts `features` into parts: slice2.5.weight
         parameter.data.copy_(features[f"features.{place}"])

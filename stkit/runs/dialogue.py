@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from stkit.driving.motion import play
-from stkit.errors import MissingFileError, RequestError
+from stkit.errors import RequestError
 from stkit.export.marks import mark
 from stkit.export.statement import Statement
 from stkit.io.label import labelled
+from stkit.io.limits import read_text
+from stkit.io.untrusted import guard
 from stkit.io.video import write_video
 from stkit.progress import bar
 from stkit.runs.talk import Talk, open_head, speak, statement_of
@@ -46,10 +48,8 @@ class Turn:
 
 def read_script(path: Path) -> list[Turn]:
     """The turns of a script. Raises RequestError naming the file and the line that is none."""
-    if not path.exists():
-        raise MissingFileError(f"{path}: no such file")
     turns = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(guard(path, lambda: read_text(path)).splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         found = LINE.match(line)

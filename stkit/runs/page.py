@@ -70,7 +70,7 @@ def collect(name: str) -> dict:
     stages: dict[str, dict] = {}
     for stage in TITLES:
         for place in stage_folders(folder, stage):
-            found, info = results(place), read_json(place / "run.json")
+            found, info = results(place), stage_info(place)
             numbers |= found["numbers"]
             absent |= found["absent"]
             facts |= found["facts"]
@@ -83,6 +83,20 @@ def collect(name: str) -> dict:
     held_out = HELD_OUT_FRAMES[run.get("held_out") or "end"] + HELD_OUT
     context |= {"held_out": held_out, "stages": stages}
     return {"numbers": numbers, "absent": absent, "facts": facts, "computed_on": context}
+
+
+def stage_info(place: Path) -> dict:
+    """What an artifact's run.json says. Raises RequestError where it is damaged, or of another
+    version of the kit.
+    """
+    info = read_json(place / "run.json")
+    for name in ("seconds", "peak_gb"):
+        if not isinstance(info.get(name), (int, float)):
+            raise RequestError(
+                f"{place / 'run.json'}: {name!r} is no number; delete {place} and run the stage "
+                "again"
+            )
+    return info
 
 
 def stand_ins(metrics: dict) -> list[str]:
@@ -145,7 +159,7 @@ def _section(folder: Path, stage: str, title: str) -> dict | None:
     places = stage_folders(folder, stage)
     if not places:
         return None
-    info = read_json(places[0] / "run.json")
+    info = stage_info(places[0])
     figures = []
     for place in places:
         where = place.relative_to(folder)
@@ -155,5 +169,19 @@ def _section(folder: Path, stage: str, title: str) -> dict | None:
 
 
 def read_figures(folder: Path) -> list[dict[str, str]]:
-    """An artifact's pictures with alt text and captions."""
-    return list(read_json(folder / "figures.json").get("figures", []))
+    """An artifact's pictures with alt text and captions. Raises RequestError where they are listed
+    in another way.
+    """
+    file = folder / "figures.json"
+    figures = read_json(file).get("figures", [])
+    if not isinstance(figures, list) or not all(_is_figure(entry) for entry in figures):
+        raise RequestError(f"{file}: is no list of pictures; delete {folder} and make it anew")
+    return figures
+
+
+def _is_figure(entry: object) -> bool:
+    """Whether an entry has the texts of a picture, and its file lies in the same folder."""
+    if not isinstance(entry, dict) or not all(isinstance(x, str) for x in entry.values()):
+        return False
+    name = str(entry.get("file", ""))
+    return {"file", "alt", "caption"} <= set(entry) and name == Path(name).name != ""

@@ -17,6 +17,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from PIL import Image
 
+from stkit.errors import RequestError
 from stkit.io.images import u8
 from stkit.io.label import SYNTHETIC, labelled
 from stkit.io.tensors import read_json, write_json
@@ -128,7 +129,10 @@ class Artifact:
         info = read_json(self.folder / "run.json")
         if info.get("key") != self.key:
             return False
-        return all(_size(self.folder / name) == size for name, size in info["files"].items())
+        files = info.get("files")
+        if not isinstance(files, dict):
+            return False
+        return all(_size(self.folder / name) == size for name, size in files.items())
 
     def make(self, write: Callable[[Work], None], say: Callable[[str], None] = print) -> None:
         """Make the artifact with `write`, unless it is there.
@@ -208,7 +212,17 @@ def results(folder: Path) -> dict[str, dict]:
     none.
     """
     found = read_json(folder / "results.json")
-    return {name: dict(found.get(name) or {}) for name in ("numbers", "absent", "facts")}
+    kinds: dict[str, type | tuple[type, ...]]
+    kinds = {"numbers": (int, float), "absent": str, "facts": str}
+    plain = {name: found.get(name) or {} for name in kinds}
+    for name, kind in kinds.items():
+        fits = isinstance(plain[name], dict)
+        if not fits or not all(isinstance(x, kind) for x in plain[name].values()):
+            raise RequestError(
+                f"{folder / 'results.json'}: {name!r} is not what a stage writes; delete {folder} "
+                "and run the stage again"
+            )
+    return plain
 
 
 def clean(run: str = "") -> list[Path]:

@@ -70,14 +70,15 @@ class _Handler(BaseHTTPRequestHandler):
         """An answer to a message."""
         if not self._allowed(self.headers.get("X-Token", "")):
             return
-        length = int(self.headers.get("Content-Length") or 0)
+        said = self.headers.get("Content-Length") or ""
+        length = int(said) if said.isascii() and said.isdigit() else 0
         if self.path != "/ask" or not 0 < length <= LARGEST_MESSAGE:
             self.send_error(HTTPStatus.BAD_REQUEST)
             return
         try:
             message = json.loads(self.rfile.read(length))
             kind = message["kind"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             self.send_error(HTTPStatus.BAD_REQUEST)
             return
         self._send(self.server.answer(message | {"kind": str(kind)}), "application/octet-stream")

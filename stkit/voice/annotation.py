@@ -17,6 +17,7 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from stkit.errors import RequestError
+from stkit.io.limits import read_text
 from stkit.io.untrusted import guard
 from stkit.voice.emotions import UNITS, face_of
 from stkit.voice.phrasing import Feeling, best_sentences
@@ -44,7 +45,7 @@ def units_of_openface(path: Path) -> dict[int, float]:
     """Mean intensity of each action unit, 0 to 1, in a CSV of OpenFace (columns AU01_r and so on,
     0 to 5). Raises ValueError naming the file.
     """
-    rows = guard(path, lambda: list(csv.DictReader(path.read_text().splitlines())))
+    rows = guard(path, lambda: list(csv.DictReader(read_text(path).splitlines())))
     columns = {unit: f"AU{unit:02}_r" for unit in UNITS}
     names = {name.strip(): name for name in (rows[0] if rows else {})}
     known = {unit: names[name] for unit, name in columns.items() if name in names}

@@ -30,21 +30,7 @@ def art(
     else:  # a head from one picture does nothing by itself
         motion = moves.scripted(capture) if capture.still else moves.own_motion(capture)
     motion = motion.subset(evenly(list(range(len(motion))), count))
-    work.video(
-        "driven",
-        work.labelled(head.play(motion, drawing, progress=progress)),
-        FPS,
-        f"Video: the head in the style {name}, moving",
-        f"The style {name}, degree {drawing.degree:g}, colour {drawing.color_transfer:g}.",
-    )
-    still, cameras = moves.hold_neutral(capture, count), moves.orbit_path(capture, count)
-    work.video(
-        "orbit",
-        work.labelled(head.play(still, drawing, cameras, progress)),
-        FPS,
-        f"Video: the camera swings to 45 degrees on both sides of the head in the style {name}",
-        "The lines and patterns are fastened to the head, so they stay where they are.",
-    )
+    _clips(work, head, drawing, motion, progress)
     work.figure(
         "sheet",
         sheet(
@@ -67,6 +53,28 @@ def art(
         art=ArtLook(head, (drawing.style, *others), drawing),
     )
     work.fact("art_style", name)
+
+
+def _clips(
+    work: Work, head: StylableHead, drawing: Drawing, motion: moves.Motion, progress
+) -> None:
+    """The head in motion, and from a moving camera."""
+    capture, name, count = head.capture, drawing.style.name, len(motion)
+    work.video(
+        "driven",
+        work.labelled(head.play(motion, drawing, progress=progress)),
+        FPS,
+        f"Video: the head in the style {name}, moving",
+        f"The style {name}, degree {drawing.degree:g}, colour {drawing.color_transfer:g}.",
+    )
+    still, cameras = moves.hold_neutral(capture, count), moves.orbit_path(capture, count)
+    work.video(
+        "orbit",
+        work.labelled(head.play(still, drawing, cameras, progress)),
+        FPS,
+        f"Video: the camera swings to 45 degrees on both sides of the head in the style {name}",
+        "The lines and patterns are fastened to the head, so they stay where they are.",
+    )
 
 
 def _angles_and_degrees(head: StylableHead, drawing: Drawing) -> list[list[np.ndarray]]:

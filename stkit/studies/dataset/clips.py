@@ -16,7 +16,7 @@ from stkit.capture.detect import seen_points
 from stkit.capture.preprocess import PreprocessSettings, preprocess
 from stkit.face_models.landmarks import MEDIAPIPE_68
 from stkit.io.tensors import replace_file, write_json
-from stkit.io.video import VideoError, write_video
+from stkit.io.video import VideoError, film_stream, write_video
 from stkit.studies.dataset.names import Film, places
 from stkit.studies.dataset.tubes import tube
 from stkit.voice.annotation import annotate, units_of
@@ -44,10 +44,9 @@ def film_frames(path: Path) -> Iterator[np.ndarray]:
     """The pictures (H, W, 3) uint8 of a film, 25 a second. Raises VideoError naming the file."""
     try:
         with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise VideoError(f"{path}: has no pictures")
+            stream = film_stream(path, container)
             due = 0.0
-            for frame in container.decode(container.streams.video[0]):
+            for frame in container.decode(stream):
                 now = float(frame.time or 0.0)
                 if now + 0.5 / FPS < due:
                     continue

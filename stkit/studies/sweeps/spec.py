@@ -11,6 +11,7 @@ import yaml
 from scipy.stats import qmc
 
 from stkit.errors import RequestError
+from stkit.io.limits import read_text
 
 WAYS = ("grid", "list", "random", "latin")
 MOST = 100_000  # settings of one sweep
@@ -139,8 +140,8 @@ def read_spec(path: Path, name: str = "") -> SweepSpec:
     file where it says something else.
     """
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
+        found = yaml.safe_load(read_text(path))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as e:
         raise RequestError(f"{path}: not a YAML file that can be read ({e})") from e
     if not isinstance(found, dict):
         raise RequestError(f"{path}: holds no fields such as name, notebooks, values")

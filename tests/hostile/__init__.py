@@ -1,0 +1,1 @@
+"""Hostile and damaged files against every reader: `python -m tests.hostile`."""

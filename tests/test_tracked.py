@@ -13,12 +13,15 @@ from stkit import face_models
 from stkit.capture.capture import Capture
 from stkit.driving.arkit import arkit_names
 from stkit.driving.bfm_sequence import read_bfm_sequence
-from stkit.driving.flame_sequence import read_flame_sequence
+from stkit.driving.flame_folders import read_flame_folder
+from stkit.driving.flame_sequence import read_flame_sequence, write_flame_sequence
 from stkit.driving.live_link import write_live_link
 from stkit.driving.mm3d import write_3dmm
 from stkit.driving.motion import play, retarget
 from stkit.driving.tracked import is_tracked, read_tracked, tracked_capture
+from stkit.errors import RequestError
 from stkit.face_models.landmarks import mouth_opening
+from stkit.geometry import so3_exp
 from stkit.runs.source import Source
 
 HEAD = face_models.get()
@@ -83,6 +86,113 @@ def test_a_flame_sequence_opens_the_same_mouth(tmp_path):
     assert float(read.rotation[0].norm()) < 1e-6 and float(read.rotation[-1, 1]) == pytest.approx(
         0.5, abs=1e-4
     )
+
+
+def flame_frames(count: int = 6) -> dict[str, np.ndarray]:
+    """A jaw that opens while the head turns to the subject's left."""
+    jaw, rotation = np.zeros((count, 3), np.float32), np.zeros((count, 3), np.float32)
+    jaw[:, 0] = np.linspace(0, 0.3, count)
+    rotation[:, 1] = np.linspace(0, 0.4, count)
+    eyes = np.zeros((count, 6), np.float32)
+    return {
+        "expr": np.zeros((count, 50), np.float32),
+        "jaw_pose": jaw,
+        "eyes_pose": eyes,
+        "rotation": rotation,
+    }
+
+
+def write_vhap(folder, frames):
+    """VHAP's export: a file a frame, each array with one row."""
+    (folder / "flame_param").mkdir(parents=True)
+    for t in range(len(frames["expr"])):
+        row = {name: x[t : t + 1] for name, x in frames.items()}
+        shape = np.zeros(300, np.float32)
+        np.savez(folder / "flame_param" / f"{t:05}.npz", **row, shape=shape)
+
+
+def write_metrical(folder, frames):
+    """metrical-tracker: torch.save of a frame. The head stays and the camera goes around it: for a
+    head that turns by an angle, PyTorch3D's camera stands at (-sin, 0, cos) and looks at it.
+    """
+    (folder / "checkpoint").mkdir(parents=True)
+    matrices = so3_exp(torch.from_numpy(frames["jaw_pose"]))
+    for t, angle in enumerate(frames["rotation"][:, 1]):
+        place = np.array([-np.sin(angle), 0.0, np.cos(angle)])
+        forward = -place
+        left = np.cross([0.0, 1.0, 0.0], forward)
+        R = np.stack([left, np.cross(forward, left), forward], 1)[None]
+        still = np.tile(np.eye(3)[:2].reshape(1, 6), (1, 2))
+        flame = {
+            "exp": frames["expr"][t : t + 1],
+            "jaw": matrices[t, :2].reshape(1, 6).numpy(),
+            "eyes": still.astype(np.float32),
+            "eyelids": np.zeros((1, 2), np.float32),
+        }
+        frame = {"flame": flame, "camera": {"R": R.astype(np.float32)}, "frame_id": t}
+        torch.save(frame, folder / "checkpoint" / f"{t:05}.frame")
+
+
+def write_emoca(folder, frames):
+    """EMOCA's codes: a folder a frame."""
+    for t in range(len(frames["expr"])):
+        place = folder / f"{t:06}_000"
+        place.mkdir(parents=True)
+        np.save(place / "exp.npy", frames["expr"][t])
+        pose = np.concatenate([frames["rotation"][t], frames["jaw_pose"][t]])
+        np.save(place / "pose.npy", pose)
+
+
+@pytest.mark.parametrize("write", [write_vhap, write_metrical, write_emoca])
+def test_folders_of_flame_trackers_say_the_same(write, tmp_path):
+    model = face_models.get(f"flame:{write_flame(tmp_path)}")
+    frames = flame_frames()
+    write(tmp_path / "theirs", frames)
+    assert is_tracked(tmp_path / "theirs")
+    read = read_flame_folder(tmp_path / "theirs", model)
+    np.savez(tmp_path / "same.npz", **frames)
+    wanted = read_flame_sequence(tmp_path / "same.npz", model)
+    torch.testing.assert_close(read.beta, wanted.beta, atol=1e-4, rtol=0)
+    torch.testing.assert_close(read.rotation, wanted.rotation, atol=1e-5, rtol=0)
+    assert float(read.rotation[-1, 1]) == pytest.approx(0.4, abs=1e-4)
+
+
+def test_decas_codes_and_ours_written_for_flame(capture, tmp_path):
+    model = face_models.get(f"flame:{write_flame(tmp_path)}")
+    frames = flame_frames()
+    pose = np.concatenate([frames["rotation"], frames["jaw_pose"]], 1)
+    np.savez(tmp_path / "deca.npz", exp=frames["expr"], pose=pose)
+    read = read_flame_sequence(tmp_path / "deca.npz", model)
+    assert float(read.rotation[-1, 1]) == pytest.approx(0.4, abs=1e-4)
+    write_flame_sequence(capture, tmp_path / "ours.npz", model)
+    back = read_flame_sequence(tmp_path / "ours.npz", model)
+    assert alike(opening(back.beta), opening(capture.beta)) > 0.9
+    first = so3_exp(capture.pose[0, :3])
+    turned = so3_exp(back.rotation) @ first
+    torch.testing.assert_close(turned, so3_exp(capture.pose[:, :3]), atol=1e-4, rtol=0)
+
+
+def test_results_of_mediapipe_move_a_head(tmp_path):
+    angle = 0.3
+    turn = np.eye(4)
+    turn[:3, :3] = so3_exp(torch.tensor([0.0, angle, 0.0])).numpy()
+
+    def result(jaw: float, matrix: np.ndarray) -> dict:
+        categories = [{"categoryName": "jawOpen", "score": jaw, "index": 25}]
+        transformation = {"rows": 4, "columns": 4, "data": matrix.T.ravel().tolist()}
+        shapes = [{"categories": categories}]
+        return {"faceBlendshapes": shapes, "facialTransformationMatrixes": [transformation]}
+
+    empty = {"faceBlendshapes": [], "facialTransformationMatrixes": []}
+    results = [result(0.0, np.eye(4)), result(0.7, turn), empty, result(0.2, turn)]
+    (tmp_path / "face.json").write_text(json.dumps(results))
+    read = read_tracked(tmp_path / "face.json")
+    jaw = read.beta[:, NAMES.index("jawOpen")]
+    torch.testing.assert_close(jaw, torch.tensor([0.0, 0.7, 0.7, 0.2]))
+    torch.testing.assert_close(read.rotation[1], torch.tensor([0.0, angle, 0.0]))
+    (tmp_path / "face.json").write_text(json.dumps([empty]))
+    with pytest.raises(RequestError, match=r"face\.json.*no frame shows a face"):
+        read_tracked(tmp_path / "face.json")
 
 
 def test_three_dmm_folders_are_read_exactly_or_through_their_landmarks(capture, tmp_path):

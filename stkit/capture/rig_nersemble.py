@@ -104,5 +104,5 @@ def _json(path: Path) -> Any:
     """What a file of JSON holds. Raises VideoError."""
     try:
         return json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise VideoError(f"{path}: no calibration can be read ({e})") from e

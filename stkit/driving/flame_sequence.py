@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 
 from stkit import face_models
+from stkit.capture.capture import Capture
 from stkit.driving.parameters import Tracked, even_times
 from stkit.errors import RequestError
 from stkit.face_models.flame import EXPRESSIONS
 from stkit.face_models.landmarks import KEPT_66
 from stkit.face_models.protocol import FaceModel
-from stkit.face_models.transfer import beta_of
+from stkit.face_models.transfer import beta_of, carry_expressions
 from stkit.geometry import so3_exp, so3_log
 from stkit.io.limits import read_npz
+from stkit.io.tensors import replace_file
 from stkit.io.untrusted import guard
 
 # Keys that files in circulation use, and the width of what they hold; None is any width.
@@ -46,7 +48,16 @@ def read_flame_sequence(path: Path, model: FaceModel | None = None) -> Tracked:
     Rotations count from the first frame; there are 25 frames a second. `model` is FLAME, by default
     the asset of the manifest. Raises ValueError naming the file, FileNotFoundError without FLAME.
     """
-    sequence = _checked(path, guard(path, lambda: _arrays(path)))
+    return tracked_by_flame(path, guard(path, lambda: _arrays(path)), model)
+
+
+def tracked_by_flame(
+    path: Path, arrays: dict[str, np.ndarray], model: FaceModel | None = None
+) -> Tracked:
+    """Arrays by the names of `KEYS`, a row a frame, as motion of the built-in head. Raises
+    RequestError naming the file or folder, MissingFileError without FLAME.
+    """
+    sequence = _checked(path, arrays)
     model = model or face_models.get("flame")
     beta = _flame_beta(sequence, model.betas)
     frames = len(beta)
@@ -73,9 +84,33 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         key = next((key for key in keys if key in data), None)
         if key is not None:
             found[name] = np.asarray(data[key], np.float32)
+    if "pose" in data and "jaw_pose" not in found:  # DECA's: the head's turn, then the jaw's
+        pose = np.asarray(data["pose"], np.float32).reshape(-1, 6)
+        found |= {"rotation": pose[:, :3], "jaw_pose": pose[:, 3:]}
     if "expr" not in found or "jaw_pose" not in found:
         raise RequestError("has no 'expr' and 'jaw_pose'")
     return found
+
+
+def write_flame_sequence(capture: Capture, path: Path, model: FaceModel | None = None) -> None:
+    """A capture's motion in the keys that VHAP and its like use: expr (F, 50), jaw_pose (F, 3),
+    eyes_pose (F, 6) and rotation (F, 3), carried over to FLAME by the landmarks.
+    """
+    model = model or face_models.get("flame")
+    beta = carry_expressions(capture.beta, capture.face(), model).numpy().astype(np.float32)
+    jaw, eyes = EXPRESSIONS + 3, EXPRESSIONS + 9
+    arrays = {
+        "expr": beta[:, :EXPRESSIONS],
+        "jaw_pose": beta[:, EXPRESSIONS:jaw],
+        "eyes_pose": beta[:, jaw:eyes],
+        "rotation": capture.pose[:, :3].numpy(),
+    }
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+
+    replace_file(Path(path), write)
 
 
 def _checked(path: Path, arrays: dict[str, np.ndarray]) -> _Sequence:

@@ -48,12 +48,12 @@ def decode(packet: bytes) -> LiveFrame:
         start = NAME_AT + 4 + length + CLOCK
         count = packet[start] if 0 <= length < LARGEST else 0
         if count != COUNT:
-            raise RequestError(f"{count} values instead of {COUNT}")
+            raise RequestError(f"no packet of Live Link Face: {count} values instead of {COUNT}")
         values = torch.tensor(struct.unpack_from(f">{COUNT}f", packet, start + 1))
     except (struct.error, IndexError) as e:
         raise RequestError(f"this is no packet of Live Link Face: {e}") from e
     if not torch.isfinite(values).all():
-        raise RequestError("a value is not finite")
+        raise RequestError("a packet of Live Link Face has a value that is not finite")
     turn = euler_yxz(*values[52:55].clamp(-2, 2))
     return LiveFrame(_beta(values), torch.cat([turn, torch.zeros(3)]))
 

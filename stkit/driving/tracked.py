@@ -16,8 +16,10 @@ from stkit.capture.capture import Capture
 from stkit.capture.landmark_terms import posed_points
 from stkit.driving.audio2face import read_audio2face
 from stkit.driving.bfm_sequence import read_bfm_sequence
+from stkit.driving.flame_folders import flame_frames, read_flame_folder
 from stkit.driving.flame_sequence import read_flame_sequence
 from stkit.driving.live_link import read_live_link
+from stkit.driving.mediapipe_sequence import is_mediapipe, read_mediapipe
 from stkit.driving.mm3d import is_3dmm, read_3dmm
 from stkit.driving.parameters import Tracked
 from stkit.errors import MissingFileError, RequestError
@@ -30,6 +32,8 @@ from stkit.synthetic.subject import Subject
 __all__ = ["READERS", "Tracked", "capture_of", "is_tracked", "read_tracked", "tracked_capture"]
 
 FOLDER = "folder of Multiview-3DMM-Fitting"
+FLAME_FOLDER = "folder of VHAP, metrical-tracker or EMOCA"
+MEDIAPIPE = ".json of MediaPipe"
 READERS: dict[str, Callable[[Path], Tracked]] = {  # by the ending of the file's name
     ".csv": read_live_link,
     ".json": read_audio2face,
@@ -37,6 +41,8 @@ READERS: dict[str, Callable[[Path], Tracked]] = {  # by the ending of the file's
     ".mat": read_bfm_sequence,
     ".npy": read_bfm_sequence,
     FOLDER: read_3dmm,
+    FLAME_FOLDER: read_flame_folder,
+    MEDIAPIPE: read_mediapipe,
 }
 MODEL = 11  # the made-up person whose looks the mean head gets
 MIN_FRAMES = 3  # fewer are no motion
@@ -45,8 +51,11 @@ MIN_FRAMES = 3  # fewer are no motion
 def _kind(path: Path) -> str:
     """The key of `READERS` that a path would have."""
     if path.is_dir():
-        return FOLDER if is_3dmm(path) else ""
-    return path.suffix.lower()
+        if is_3dmm(path):
+            return FOLDER
+        return FLAME_FOLDER if flame_frames(path) else ""
+    kind = path.suffix.lower()
+    return MEDIAPIPE if kind == ".json" and path.is_file() and is_mediapipe(path) else kind
 
 
 def is_tracked(source: str | Path) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
+from torch.nn.functional import pad
 
 from stkit.errors import RequestError
 from stkit.face_models.builtin import BuiltinHead, builtin
@@ -102,11 +103,13 @@ def beta_of(points: Tensor, neutral: Tensor, face: FaceModel) -> Tensor:
     """
     ids = face.landmarks[KEPT_66]
     identity = torch.zeros(len(face.identity))
-    rest = face.points(ids, identity, torch.zeros(1, BETAS))[0]
+    count = face.betas
+    rest = face.points(ids, identity, torch.zeros(1, count))[0]
     move = (points - neutral) * _eye_distance(rest) / _eye_distance(neutral).clamp_min(1e-6)
-    A = (face.points(ids, identity, torch.eye(BETAS)) - rest).reshape(BETAS, -1)
-    stiff = STIFFNESS * len(ids) * torch.eye(BETAS)
-    return torch.linalg.solve(A @ A.T + stiff, A @ move.reshape(len(move), -1).T).T
+    A = (face.points(ids, identity, torch.eye(count)) - rest).reshape(count, -1)
+    stiff = STIFFNESS * len(ids) * torch.eye(count)
+    beta = torch.linalg.solve(A @ A.T + stiff, A @ move.reshape(len(move), -1).T).T
+    return pad(beta, (0, BETAS - count))
 
 
 def _eye_distance(landmarks: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from stkit.geometry import nearest
 from stkit.heads.free_form import displacement
 from stkit.heads.networks import AttributeNet, ColorNet, Deformation, expression_share
 from stkit.heads.placing import carried
-from stkit.io.tensors import load_tensors, save_tensors
+from stkit.io.tensors import load_tensors, rebuilt, save_tensors
 from stkit.render.gaussians import Gaussians
 from stkit.space import FramePose
 
@@ -197,7 +197,8 @@ class GaussianHead(nn.Module):
     @staticmethod
     def load(path: Path) -> "GaussianHead":
         """Read what `save` wrote."""
-        return GaussianHead.restored(*load_tensors(path, "gaussians"))
+        state, meta = load_tensors(path, "gaussians")
+        return rebuilt(path, lambda: GaussianHead.restored(state, meta))
 
     @staticmethod
     def restored(state: dict[str, Tensor], meta: dict) -> "GaussianHead":

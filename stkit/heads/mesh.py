@@ -20,7 +20,7 @@ from stkit.heads.dmtet import TetGrid, active_tets, make_grid, marching_tetrahed
 from stkit.heads.model_motion import builtin_motion
 from stkit.heads.networks import MLP, ColorNet, Deformation, expression_share, gamma, geometry_net
 from stkit.heads.starting_surface import outer_surface
-from stkit.io.tensors import load_tensors, save_tensors
+from stkit.io.tensors import load_tensors, rebuilt, save_tensors
 from stkit.render import MeshImage, render_mesh
 from stkit.space import FramePose, to_world
 
@@ -227,7 +227,8 @@ class MeshHead(nn.Module):
     @staticmethod
     def load(path: Path) -> "MeshHead":
         """Read what `save` wrote."""
-        return MeshHead.restored(*load_tensors(path, "mesh"))
+        state, meta = load_tensors(path, "mesh")
+        return rebuilt(path, lambda: MeshHead.restored(state, meta))
 
     @staticmethod
     def restored(state: dict[str, Tensor], meta: dict) -> "MeshHead":

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from stkit.io.limits import read_text
 from stkit.io.pictures import open_picture
 from stkit.io.untrusted import UnsafeFileError
 from stkit.io.video import FOLDER_RATE, MIN_FRAMES, VideoError
@@ -60,9 +61,9 @@ def pictures(folder: Path) -> list[Path]:
 def _listed(folder: Path, part: str) -> list[Path]:
     """The pictures that a list names. Raises VideoError."""
     try:
-        entries = json.loads((folder / part).read_text())["frames"]
+        entries = json.loads(read_text(folder / part))["frames"]
         named = [folder / str(entry["file_path"]) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
         raise VideoError(f"{folder / part}: not a list of frames ({e})") from e
     return [_existing(path) for path in named]
 

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from stkit.errors import RequestError
 
+Built = TypeVar("Built")
 TENSOR, PAIRS = (
     "tensor",
     "pairs",
@@ -72,7 +73,7 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
         with safe_open(path, "pt") as f:
             meta = json.loads((f.metadata() or {}).get("stkit", "{}"))
             tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as e:
+    except (SafetensorError, OSError, ValueError, RecursionError) as e:
         raise RequestError(
             f"{path}: cannot be read as safetensors ({e}); delete its folder, run the stage again"
         ) from e
@@ -82,6 +83,19 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
             "was a file copied between stages?"
         )
     return tensors, meta
+
+
+def rebuilt(path: Path, build: Callable[[], Built]) -> Built:
+    """What `build()` makes of a file's tensors. Raises RequestError naming the file where they do
+    not fit together.
+    """
+    try:
+        return build()
+    except (RuntimeError, KeyError, TypeError, AttributeError, IndexError) as e:
+        raise RequestError(
+            f"{path}: its parts do not fit together ({str(e).splitlines()[0]}); delete its folder, "
+            "run the stage again"
+        ) from e
 
 
 def save_tree(path: Path, tree: object) -> None:
@@ -98,7 +112,7 @@ def load_tree(path: Path) -> Any:
     tensors, meta = load_tensors(path, "tree")
     try:
         return _decode(meta["tree"], tensors)
-    except (KeyError, TypeError) as e:
+    except (KeyError, TypeError, ValueError, RecursionError) as e:
         raise RequestError(f"{path}: is damaged ({e!r})") from e
 
 

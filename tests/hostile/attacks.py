@@ -154,7 +154,7 @@ PLACES: dict[str, Attack] = {"no such file": _missing, "a folder instead": _fold
 
 def attacks_on(reader: Reader, path: Path, marker: Path) -> dict[str, Attack]:
     """All attacks on a reader's file, by what they do."""
-    found = GENERAL | PLACES | (TEXT if reader.text else {})
+    found = GENERAL | (TEXT if reader.text else {}) | ({} if path.suffix == ".bin" else PLACES)
     return found | _made(path.suffix, marker)
 
 

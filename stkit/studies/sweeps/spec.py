@@ -15,6 +15,7 @@ from stkit.io.limits import read_text
 
 WAYS = ("grid", "list", "random", "latin")
 MOST = 100_000  # settings of one sweep
+LARGEST_FILE = 1_000_000  # bytes of a YAML file
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,8 @@ def read_spec(path: Path, name: str = "") -> SweepSpec:
     file where it says something else.
     """
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise RequestError(f"is larger than {LARGEST_FILE / 1e6:g} MB")
         found = yaml.safe_load(read_text(path))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as e:
         raise RequestError(f"{path}: not a YAML file that can be read ({e})") from e
@@ -149,10 +152,13 @@ def read_spec(path: Path, name: str = "") -> SweepSpec:
     strange = [x for x in found if x not in known]
     if strange:
         raise RequestError(f"{path}: no field {strange[0]!r}; there are: {', '.join(known)}")
-    found["notebooks"] = tuple(found.get("notebooks") or ())
+    notebooks = found.get("notebooks") or ()
+    if isinstance(notebooks, str) or not hasattr(notebooks, "__iter__"):
+        raise RequestError(f"{path}: notebooks is no list of names")
+    found["notebooks"] = tuple(notebooks)
     if name:
         found["name"] = name
     try:
         return SweepSpec(**found)
-    except TypeError as e:
+    except (TypeError, AttributeError, ValueError) as e:
         raise RequestError(f"{path}: {e}") from e

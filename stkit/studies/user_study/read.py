@@ -63,7 +63,7 @@ def read_answers(files: Sequence[Path], key_file: Path) -> Votes:
             continue
         raters[rater] = chosen
     if not any(raters.values()):
-        raise RequestError("no votes in these files")
+        raise RequestError(f"{', '.join(map(str, files))}: no votes in these files")
     methods = sorted({m for q in key["questions"].values() for m in q["methods"].values()})
     counts = np.array([[chosen.count(m) for m in methods] for chosen in raters.values()], float)
     return Votes(_shares(methods, counts), len(raters), int(counts.sum()), notes)
@@ -77,7 +77,7 @@ def _answers(file: Path, key: dict) -> tuple[str, list[str]]:
         answers = [(a["question"], a["chosen"]) for a in found["answers"]]
     except FileNotFoundError:
         raise MissingFileError(f"{file}: no such file") from None
-    except (ValueError, KeyError, TypeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
         raise RequestError(f"{file}: not an answer file of the study's page ({e})") from e
     if study != key["study"]:
         raise RequestError(f"{file}: answers to another study; take the key.json of that one")

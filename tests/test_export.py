@@ -17,7 +17,7 @@ from PIL import Image
 from stkit.cli import main
 from stkit.driving.arkit import arkit_names
 from stkit.errors import RequestError
-from stkit.export.conventions import METRES, SH_C0, TrainedFields, camera_axes, scaled
+from stkit.export.conventions import METRES, SH_C0, TrainedFields, camera_axes
 from stkit.export.formats import FORMATS, get_format
 from stkit.export.mesh_files import write_mesh_glb, write_obj_folder
 from stkit.export.packed import read_with_gsply
@@ -124,7 +124,7 @@ def read_glb(path: Path) -> Gaussians:
         )
     )
     metres = Gaussians(position, turn.roll(1, 1), size, opacity[:, 0], 0.5 + SH_C0 * sh0)
-    return scaled(metres, 1 / METRES)
+    return metres.moved(torch.eye(3), torch.zeros(3), 1 / METRES)
 
 
 def read_usd(path: Path) -> Gaussians:

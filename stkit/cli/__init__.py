@@ -12,7 +12,7 @@ import traceback
 
 from stkit.cli.data import add_data
 from stkit.cli.evaluate import add_evaluate
-from stkit.cli.export import add_export
+from stkit.cli.export import add_export, add_look
 from stkit.cli.pages import add_served_pages
 from stkit.cli.run import add_notebook, add_pages, add_run
 from stkit.cli.stock import add_assets
@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    work = (add_run, add_served_pages, add_talk, add_export, add_data, add_pages)
+    work = (add_run, add_served_pages, add_talk, add_export, add_look, add_data, add_pages)
     studies = (add_compare, add_evaluate, add_reproduce, add_study, add_sweep, add_people)
     for add in (*work, *studies, add_assets, add_notebook):
         add(commands)

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+from stkit.cli.options import EDITOR_HELP
+from stkit.editing.settings import EditSettings
+from stkit.editing.weights import ALPHA
 from stkit.errors import RequestError
 from stkit.export.marks import Verdict, verify
 from stkit.runs.exports import KINDS, export, head_to_export
 from stkit.runs.folders import run_folder
+from stkit.runs.look import look
 from stkit.runs.shipped import MARA
 
 MEANING = {
@@ -34,6 +38,30 @@ def add_export(commands) -> None:
     reading = commands.add_parser("verify", help=what)
     reading.set_defaults(call=call_verify)
     reading.add_argument("file", type=Path, nargs="+")
+
+
+def add_look(commands) -> None:
+    """`stkit look`."""
+    what = "a head of Gaussians that somebody else made (.ply): look at it, weigh it, edit it"
+    looking = commands.add_parser("look", help=what)
+    looking.set_defaults(call=call_look)
+    looking.add_argument("file", type=Path, help="a PLY file of 3D Gaussian Splatting")
+    looking.add_argument("--prompt", default="", help="an edit, in words (default: none)")
+    looking.add_argument("--editor", default="paint", help=EDITOR_HELP)
+    looking.add_argument("--b", type=float, default=0.7, help="the edit's strength (%(default)s)")
+    looking.add_argument("--alpha", type=float, default=ALPHA, help="of Eq. 8 (%(default)s)")
+    looking.add_argument("--folder", type=Path, help="where the page goes (default: beside it)")
+
+
+def call_look(arguments) -> int:
+    """Write the page, and the edited head."""
+    if not 0.02 <= arguments.b <= 0.98:
+        raise RequestError(f"--b {arguments.b:g}: from 0.02 to 0.98")
+    settings = EditSettings(arguments.prompt, alpha=arguments.alpha)
+    folder = arguments.folder or arguments.file.parent
+    for path in look(arguments.file, folder, settings, arguments.editor, arguments.b):
+        print(path)
+    return 0
 
 
 def call_export(arguments) -> int:

@@ -8,20 +8,18 @@ camera), and its files hold logarithms of scales, logits of opacities and, for t
 coefficient of the constant spherical harmonic: colour = 0.5 + SH_C0 * f_dc.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stkit.geometry import quat_multiply
 from stkit.render.gaussians import Gaussians
 
 SH_C0 = 0.28209479177387814  # the constant spherical harmonic, 1 / (2 sqrt(pi))
 OPACITY_MARGIN = 1e-6  # keeps logits finite
 SMALLEST_SCALE = 1e-8  # decimetres; keeps logarithms finite
 METRES = 0.1  # in a decimetre
-HALF_TURN = (0.0, 1.0, 0.0, 0.0)  # about x, as a quaternion
 
 
 @dataclass(frozen=True)
@@ -60,15 +58,7 @@ def camera_axes(gaussians: Gaussians) -> Gaussians:
     """Gaussians turned half round about x: between our axes (y up, z towards the camera) and those
     of 3DGS's files (y down, z away from it). It is its own inverse.
     """
-    turn = torch.tensor(HALF_TURN).expand(len(gaussians), 4)
-    means = gaussians.means * torch.tensor([1.0, -1.0, -1.0])
-    return replace(gaussians, means=means, quats=quat_multiply(turn, gaussians.quats))
-
-
-def scaled(gaussians: Gaussians, factor: float) -> Gaussians:
-    """Gaussians of a scene that is `factor` times as large."""
-    means, scales = factor * gaussians.means, factor * gaussians.scales
-    return replace(gaussians, means=means, scales=scales)
+    return gaussians.moved(torch.diag(torch.tensor([1.0, -1.0, -1.0])), torch.zeros(3))
 
 
 def _unit(quats: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pygltflib as gltf
+import torch
 
-from stkit.export.conventions import METRES, TrainedFields, scaled
+from stkit.export.conventions import METRES, TrainedFields
 from stkit.io.tensors import replace_file
 from stkit.render.gaussians import Gaussians
 
@@ -81,7 +82,7 @@ class Binary:
 
 def write_glb(gaussians: Gaussians, path: Path) -> None:
     """A GLB of points with the extension's attributes, degree 0, metres."""
-    metres = scaled(gaussians, METRES)
+    metres = gaussians.moved(torch.eye(3), torch.zeros(3), METRES)
     fields, out = TrainedFields.of(metres), Binary()
     lengths = metres.scales.detach().numpy().astype(np.float32)
     opacities = metres.opacities.detach().numpy().astype(np.float32)

@@ -1,12 +1,14 @@
 """A set of 3D Gaussians, and its picture from a camera."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from stkit.cameras import Camera
+from stkit.geometry import quat_multiply
 from stkit.render.rasterization import rasterize
 
 
@@ -35,6 +37,17 @@ class Gaussians:
     def select(self, rows: Tensor) -> "Gaussians":
         """The Gaussians of these rows: indices or a mask."""
         return Gaussians(*(x[rows] for x in self.tensors()))
+
+    def moved(self, R: Tensor, T: Tensor, scale: float = 1.0) -> "Gaussians":
+        """The Gaussians at scale R x + T, for a rotation R (3, 3) and T (3,)."""
+        x, y, z, w = Rotation.from_matrix(R.cpu().numpy()).as_quat().tolist()
+        turn = self.quats.new_tensor([w, x, y, z]).expand(len(self), 4)
+        return replace(
+            self,
+            means=scale * self.means @ R.T + T,
+            quats=quat_multiply(turn, self.quats),
+            scales=scale * self.scales,
+        )
 
     def detach(self) -> "Gaussians":
         """The same without gradients."""

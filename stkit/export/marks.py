@@ -11,6 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import lru_cache
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import c2pa
@@ -122,8 +123,8 @@ def _inside(path: Path) -> Verdict | None:
         with path.open("rb") as file, c2pa.Reader(INSIDE[path.suffix], file) as reader:
             manifest = reader.get_active_manifest()
             intact = reader.get_validation_state() in ("Valid", "Trusted")
-    except c2pa.C2paError:
-        return None
+    except c2pa.C2paError:  # there is no mark, or it was damaged with the file around it
+        return Verdict("changed") if _holds(path, b"c2pa") else None
     stated = [a["data"] for a in manifest.get("assertions", []) if a.get("label") == LABEL]
     generator = [g.get("name", "") for g in manifest.get("claim_generator_info", [])]
     statement = dict(stated[0]) if stated else {"tool": ", ".join(generator)}
@@ -135,6 +136,14 @@ def _inside(path: Path) -> Verdict | None:
         f"{signature.get('common_name', '')} ({signature.get('issuer', '')})",
         serial == _own_serial(),
     )
+
+
+def _holds(path: Path, word: bytes) -> bool:
+    """Whether a file holds a word somewhere."""
+    if not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        return content.find(word) >= 0
 
 
 def _note(path: Path) -> Verdict | None:

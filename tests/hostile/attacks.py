@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -189,8 +190,8 @@ def _made(suffix: str, marker: Path) -> dict[str, Attack]:
         kinds["a tensor that ends before it begins"] = content(_safetensors((100, 4)))
         kinds["a header that is nested"] = content(struct.pack("<Q", 80_000) + b"[" * 80_000)
     if suffix == ".png":
-        kinds["60,000 pixels wide and high"] = content(_png(60_000))
-        kinds["a text that inflates to 2 GB"] = content(_png(8, text=True))
+        kinds["60,000 pixels wide and high"] = _bytes(lambda *_: _png(60_000))
+        kinds["a text that inflates to 2 GB"] = _bytes(lambda *_: _png(8, text=True))
     if suffix == ".ply":
         kinds["10^15 points"] = _bytes(
             lambda data, draw: data.replace(b"vertex 30", b"vertex 1000000000000000")
@@ -209,25 +210,36 @@ def _npy_header(kind: str, shape: tuple) -> bytes:
 
 def _zip_bomb(path: Path, draw: random.Random) -> None:
     """Every array that readers ask for is 2 GB of zeros in 2 MB."""
-    header = _npy_header("<f4", (BOMB // 4,))
-    zeros = bytes(2**24)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    path.write_bytes(_zip())
+
+
+@lru_cache(maxsize=1)
+def _zip() -> bytes:
+    out, header, zeros = io.BytesIO(), _npy_header("<f4", (BOMB // 4,)), bytes(2**24)
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name in ("pose", "expr", "beta", "extrinsic"):
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 file.write(header)
                 for _ in range(BOMB // len(zeros)):
                     file.write(zeros)
+    return out.getvalue()
 
 
 def _mat_bomb(path: Path, draw: random.Random) -> None:
     """MATLAB's file whose one variable is 2 GB of zeros."""
-    pack = zlib.compressobj(1)
-    parts = [pack.compress(struct.pack("<IIIIII", 14, 0x7FFFFFFF, 6, 8, 6, 0))]
-    zeros = bytes(2**24)
-    parts += [pack.compress(zeros) for _ in range(BOMB // len(zeros))]
-    data = b"".join([*parts, pack.flush()])
+    data = _deflated(struct.pack("<IIIIII", 14, 0x7FFFFFFF, 6, 8, 6, 0))
     header = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 0x0100) + b"IM"
     path.write_bytes(header + struct.pack("<II", 15, len(data)) + data)
+
+
+@lru_cache(maxsize=2)
+def _deflated(start: bytes) -> bytes:
+    """A few bytes and 2 GB of zeros, deflated."""
+    pack = zlib.compressobj(1)
+    zeros = bytes(2**24)
+    parts = [pack.compress(start)]
+    parts += [pack.compress(zeros) for _ in range(BOMB // len(zeros))]
+    return b"".join([*parts, pack.flush()])
 
 
 def _h5_bomb(path: Path, draw: random.Random) -> None:
@@ -246,6 +258,7 @@ def _safetensors(where: tuple[int, int]) -> bytes:
     return struct.pack("<Q", len(text)) + text + bytes(200)
 
 
+@lru_cache(maxsize=2)
 def _png(size: int, text: bool = False) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         whole = kind + data
@@ -255,10 +268,7 @@ def _png(size: int, text: bool = False) -> bytes:
     out.write(b"\x89PNG\r\n\x1a\n")
     out.write(chunk(b"IHDR", struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)))
     if text:
-        pack = zlib.compressobj(9)
-        zeros = bytes(2**24)
-        parts = [pack.compress(zeros) for _ in range(BOMB // len(zeros))]
-        out.write(chunk(b"zTXt", b"a\0\0" + b"".join([*parts, pack.flush()])))
+        out.write(chunk(b"zTXt", b"a\0\0" + _deflated(b"")))
     rows = b"".join(b"\0" + bytes(3 * size) for _ in range(min(size, 8)))
     out.write(chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
     return out.getvalue()

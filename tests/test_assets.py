@@ -2,11 +2,13 @@
 
 import sys
 
+import numpy as np
 import pooch
 import pytest
 
 from stkit import assets
 from stkit.cli import main
+from stkit.errors import RequestError
 from stkit.face_models import LOADERS
 
 
@@ -106,3 +108,39 @@ def test_an_installed_wheel_finds_its_own_copies(tmp_path, monkeypatch):
     (tmp_path / "stkit" / "_shared" / "notebooks").mkdir()
     assert assets.manifest() == {} and assets.manifest_path() == manifest
     assert assets.notebooks_dir() == tmp_path / "stkit" / "_shared" / "notebooks"
+
+
+def test_a_sample_is_fetched_once_and_cut(tmp_path, monkeypatch, capsys):
+    from stkit.io.video import read_video, write_video
+    from stkit.runs import samples
+    from stkit.runs.source import Source
+
+    monkeypatch.setenv("STKIT_CACHE", str(tmp_path))
+    frames = np.zeros((50, 96, 128, 3), np.uint8)
+    frames[:, 30:62, 40:72] = 200
+    write_video(tmp_path / "film.mp4", frames)
+    asked = []
+
+    def get_asset(name):
+        asked.append(name)
+        return tmp_path / "film.mp4"
+
+    monkeypatch.setattr(samples, "get_asset", get_asset)
+    cut = samples.Sample("sample_kitchen", "a grey square", (0.4, 1.6), (32, 32, 40, 30))
+    monkeypatch.setitem(samples.SAMPLES, "kitchen", cut)
+    sources = [Source.parse("sample:kitchen") for _ in range(2)]
+    assert asked == ["sample_kitchen"] and "Apache-2.0" in capsys.readouterr().out
+    assert sources[0] == sources[1] and sources[0].kind == "video"
+    video, _ = read_video(tmp_path / "samples" / "kitchen.mp4", 100)
+    assert video.shape == (30, 32, 32, 3) and abs(float(video.mean()) - 200) < 3
+    with pytest.raises(RequestError, match="there are coat, kitchen, curtain"):
+        Source.parse("sample:nobody")
+
+
+def test_a_sample_without_a_network_says_what_to_do(tmp_path, monkeypatch):
+    from stkit.runs.source import Source
+
+    monkeypatch.setenv("STKIT_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(FileNotFoundError, match=r"LatentSync[\s\S]*stkit run sample:curtain"):
+        Source.parse("sample:curtain")

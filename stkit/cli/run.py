@@ -20,6 +20,7 @@ from stkit.runs.notebooks import execute, find_notebook, parse_parameters, run_r
 from stkit.runs.page import write_page
 from stkit.runs.profiles import PROFILES
 from stkit.runs.road import Road
+from stkit.runs.samples import PREFIX, SAMPLES
 from stkit.runs.store import clean
 from stkit.studies import results_table
 
@@ -50,7 +51,10 @@ def add_run(commands) -> None:
     what = "all stages on one video; leaves runs/NAME/ with index.html and metrics.json"
     run = commands.add_parser("run", help=what)
     run.set_defaults(call=call_run)
-    sources = "a video file, a folder of images, or 'synthetic' (also synthetic:SEED)"
+    sources = (
+        "a video file, a picture, a folder of images, 'synthetic' (also synthetic:SEED), or a film "
+        f"of a real person that is fetched: {', '.join(PREFIX + name for name in SAMPLES)}"
+    )
     run.add_argument("video", help=sources)
     run.add_argument("--name", default="demo", help="name of the run folder (default: demo)")
     run.add_argument("--profile", choices=tuple(PROFILES), help=PROFILE_HELP)

@@ -59,7 +59,10 @@ def _rows(file: Path, values: dict[str, Any]) -> Frame:
     """Values of one frame as rows (1, width) of finite numbers."""
     rows = {}
     for name, value in values.items():
-        row = np.asarray(value, np.float32).reshape(1, -1)
+        try:
+            row = np.asarray(value, np.float32).reshape(1, -1)
+        except (TypeError, ValueError) as e:
+            raise RequestError(f"{file}: {name} holds no numbers ({e})") from e
         if not np.isfinite(row).all():
             raise RequestError(f"{file}: {name} is not finite")
         rows[name] = row
@@ -106,8 +109,9 @@ def _matrix(six: np.ndarray) -> torch.Tensor:
 
 
 def _emoca(folder: Path) -> Frame:
-    pose = np.asarray(load_npy(folder / "pose.npy"), np.float32).reshape(-1)
-    if pose.shape != (6,):
-        raise RequestError(f"{folder / 'pose.npy'}: holds {pose.size} numbers instead of 6")
-    values = {"expr": load_npy(folder / "exp.npy"), "rotation": pose[:3], "jaw_pose": pose[3:]}
-    return _rows(folder, values)
+    codes = {name: load_npy(folder / f"{name}.npy") for name in ("exp", "pose")}
+    rows = _rows(folder, codes)
+    if rows["pose"].shape != (1, 6):
+        raise RequestError(f"{folder / 'pose.npy'}: holds {rows['pose'].size} numbers, not 6")
+    pose = rows["pose"]
+    return {"expr": rows["exp"], "rotation": pose[:, :3], "jaw_pose": pose[:, 3:]}

@@ -158,10 +158,10 @@ def _note(path: Path) -> Verdict | None:
         statement = dict(claim["statement"])
         signed = _signed_by(leaf, signature, _bytes(claim))
         intact = signed and claim["sha256"] == _sha256(path)
+        signer, serial = leaf.subject.rfc4514_string(), str(leaf.serial_number)
     except (KeyError, TypeError, ValueError):
         return None
-    signer = leaf.subject.rfc4514_string()
-    ours = str(leaf.serial_number) == _own_serial()
+    ours = serial == _own_serial()
     return Verdict("marked" if intact else "changed", statement, signer, ours)
 
 

@@ -34,8 +34,12 @@ class VideoError(RequestError):
     """A clip that cannot be used; the message says why and what to do."""
 
 
-def frames_at(path: Path, times: list[float]) -> list[np.ndarray]:
-    """The frames (H, W, 3) uint8 nearest to rising `times` in seconds.
+Crop = tuple[int, int, int, int]  # width, height, left, top in pixels
+
+
+def frames_at(path: Path, times: list[float], crop: Crop | None = None) -> list[np.ndarray]:
+    """The frames (H, W, 3) uint8 nearest to rising `times` in seconds; crop: this part of the
+    picture in its full size.
 
     Raises VideoError if the file cannot be read or ends too early.
     """
@@ -48,13 +52,13 @@ def frames_at(path: Path, times: list[float]) -> list[np.ndarray]:
             for frame in container.decode(stream):
                 now = float(frame.time or 0.0)
                 while len(found) < len(times) and now >= times[len(found)] - half:
-                    found.append(_upright(frame))
+                    found.append(_upright(frame, crop))
                 last = frame
                 if len(found) == len(times):
                     break
             missing_last = last is not None and len(found) == len(times) - 1
             if missing_last and times[-1] - float(last.time or 0.0) < 4 * half:
-                found.append(_upright(last))  # it also stands for a time shortly after it
+                found.append(_upright(last, crop))  # it also stands for a time shortly after it
     except (av.error.FFmpegError, OSError, ValueError, IndexError) as e:
         raise VideoError(f"{path}: not a video that can be read ({e})") from e
     if len(found) < len(times):
@@ -159,14 +163,18 @@ def _count(path: Path) -> int:
         return sum(1 for packet in container.demux(video=0) if packet.size)
 
 
-def _upright(frame: Any) -> np.ndarray:
-    """A decoded frame (H, W, 3) uint8, shrunk and turned as its rotation flag says."""
-    scale = min(1.0, LONG_SIDE / max(frame.width, frame.height))
+def _upright(frame: Any, crop: Crop | None = None) -> np.ndarray:
+    """A decoded frame (H, W, 3) uint8, turned as its rotation flag says; shrunk, or cut."""
+    scale = 1.0 if crop else min(1.0, LONG_SIDE / max(frame.width, frame.height))
     small = frame.reformat(
         width=round(frame.width * scale), height=round(frame.height * scale), format="rgb24"
     )
     turns = round((frame.rotation or 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(small.to_ndarray(), turns))
+    picture = np.rot90(small.to_ndarray(), turns)
+    if crop:
+        width, height, left, top = crop
+        picture = picture[top : top + height, left : left + width]
+    return np.ascontiguousarray(picture)
 
 
 def _read_folder(path: Path, max_frames: int, frames: list, times: list) -> None:

@@ -11,6 +11,7 @@ from stkit.io.insta import first_test_second, is_insta, read_insta
 from stkit.io.video import VideoError, is_picture, read_photo, read_video
 from stkit.runs.digests import digest_path
 from stkit.runs.folders import is_run, run_folder
+from stkit.runs.samples import PREFIX, sample_clip
 from stkit.synthetic.subject import film, named_subject, synthetic_seed
 from stkit.voice.sound import is_sound
 
@@ -33,12 +34,14 @@ class Source:
 
     @staticmethod
     def parse(text: str, may_be_run: bool = False) -> "Source":
-        """Read 'synthetic', 'synthetic:SEED', a path, or (for drivers) a run's name.
+        """Read 'synthetic', 'synthetic:SEED', 'sample:NAME', a path, or (for drivers) a run's name.
 
         Raises VideoError with what may be given, and ValueError for a seed that is no number.
         """
         if synthetic_seed(text) is not None:
             return Source("synthetic", text, text.replace(":", "-"))
+        if text.startswith(PREFIX):
+            text = str(sample_clip(text.removeprefix(PREFIX)))
         path = Path(text)
         if path.exists():
             kind: Kind = "video"

@@ -47,7 +47,7 @@ def units_of_openface(path: Path) -> dict[int, float]:
     """
     rows = guard(path, lambda: list(csv.DictReader(read_text(path).splitlines())))
     columns = {unit: f"AU{unit:02}_r" for unit in UNITS}
-    names = {name.strip(): name for name in (rows[0] if rows else {})}
+    names = {name.strip(): name for name in (rows[0] if rows else {}) if name}
     known = {unit: names[name] for unit, name in columns.items() if name in names}
     if not known:
         raise RequestError(f"{path}: has no column such as AU01_r; is it OpenFace's?")

@@ -65,7 +65,7 @@ def tries(count: int, seed: int) -> Iterator[Try]:
                 (folder / f"warm{k}").mkdir()
                 outcome, says = watched.read(name, reader.example(folder / f"warm{k}"), True)
                 if outcome != "read":
-                    yield Try(name, "none: a valid file", outcome, says)
+                    yield Try(name, "none", "a valid file is refused", says)
                 warm.add(name)
             here.mkdir()
             path = reader.example(here)
@@ -81,7 +81,7 @@ def tries(count: int, seed: int) -> Iterator[Try]:
 
 
 def main() -> int:
-    """Print what happened, and keep it; exit code 1 where a reader failed."""
+    """Print what failed, and keep the list; exit code 1 where a reader failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=1000, help="tries (default: %(default)s)")
     parser.add_argument("--hours", type=float, help="instead: for so many hours")

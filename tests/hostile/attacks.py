@@ -167,7 +167,7 @@ def _made(suffix: str, marker: Path) -> dict[str, Attack]:
     def content(data: bytes) -> Attack:
         return _bytes(lambda *_: data)
 
-    if suffix in (".pkl", ".npy", ".ckpt", ".npz"):
+    if suffix in (".pkl", ".npy", ".ckpt", ".npz", ".frame"):
         kinds = {"runs a command": content(harm), "nested tuples": content(nested)}
     else:
         kinds = {}

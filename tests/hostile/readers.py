@@ -2,6 +2,7 @@
 
 import csv
 import pickle
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,9 +19,11 @@ from stkit.capture.rig_gaussian_head_avatar import _camera
 from stkit.driving.arkit import arkit_names
 from stkit.driving.audio2face import read_audio2face, write_audio2face
 from stkit.driving.bfm_sequence import read_bfm_sequence
+from stkit.driving.flame_folders import read_flame_folder
 from stkit.driving.flame_sequence import read_flame_sequence
 from stkit.driving.live_link import read_live_link
 from stkit.driving.live_link_stream import decode, encode
+from stkit.driving.mediapipe_sequence import read_mediapipe
 from stkit.driving.mm3d import read_3dmm
 from stkit.export.marks import beside, mark, verify
 from stkit.export.ply import read_ply, write_ply
@@ -33,6 +36,7 @@ from stkit.io.safe_pickle import load_npy, load_pickle
 from stkit.io.tensors import load_tree, save_tree, write_json
 from stkit.io.video import read_photo, read_video, write_video
 from stkit.render.gaussians import Gaussians
+from stkit.runs import shipped
 from stkit.runs.dialogue import read_script
 from stkit.runs.page import write_page
 from stkit.runs.store import Artifact, Recipe
@@ -147,7 +151,7 @@ def _mm3d(folder: Path) -> Path:
         frame.mkdir(parents=True)
         values = {"pose": np.zeros(6), "scale": np.ones(1), "exp_coeff": np.zeros(64)}
         np.savez(frame / "params.npz", **values)
-        np.save(frame / "lmk_3d.npy", np.random.default_rng(t).normal(size=(68, 3)))
+        np.save(frame / "lmk_3d.npy", np.random.default_rng(t).normal(size=(66, 3)))
     return folder / "params" / "0001" / "params.npz"
 
 
@@ -173,9 +177,40 @@ def _npy_object(folder: Path) -> Path:
 
 
 def _track(folder: Path) -> Path:
-    values = {"beta": torch.zeros(3, 64), "pose": torch.zeros(3, 6), "torso": torch.zeros(3, 6)}
-    np.savez(folder / "track.npz", **{k: x.numpy() for k, x in values.items()})
+    shutil.copyfile(Path(shipped.__file__).parent / "mara" / "track.npz", folder / "track.npz")
     return folder / "track.npz"
+
+
+def _vhap(folder: Path) -> Path:
+    (folder / "flame_param").mkdir()
+    for t in range(4):
+        row = {"expr": np.zeros((1, 50)), "jaw_pose": np.zeros((1, 3))}
+        np.savez(folder / "flame_param" / f"{t:05}.npz", **row)
+    return folder / "flame_param" / "00001.npz"
+
+
+def _metrical(folder: Path) -> Path:
+    still = np.eye(3)[:2].reshape(1, 6)
+    for t in range(4):
+        flame = {"exp": np.zeros((1, 50)), "jaw": still, "eyes": np.tile(still, (1, 2))}
+        torch.save({"flame": flame, "camera": {"R": np.eye(3)[None]}}, folder / f"{t:05}.frame")
+    return folder / "00001.frame"
+
+
+def _emoca(folder: Path) -> Path:
+    for t in range(4):
+        (folder / f"{t:06}").mkdir()
+        np.save(folder / f"{t:06}" / "exp.npy", np.zeros(50))
+        np.save(folder / f"{t:06}" / "pose.npy", np.zeros(6))
+    return folder / "000001" / "exp.npy"
+
+
+def _mediapipe(folder: Path) -> Path:
+    shapes = [{"categories": [{"categoryName": "jawOpen", "score": 0.4}]}]
+    matrices = [{"data": np.eye(4).ravel().tolist()}]
+    result = {"faceBlendshapes": shapes, "facialTransformationMatrixes": matrices}
+    write_json(folder / "face.json", [result] * 4)
+    return folder / "face.json"
 
 
 def _head(folder: Path) -> Path:
@@ -316,6 +351,16 @@ READERS: dict[str, Reader] = {
     "Deep3DFaceRecon sequence (npy)": Reader(
         _npy_sequence, lambda p: read_bfm_sequence(p, _basel(MODELS + "-basel"))
     ),
+    "VHAP's folder (npz)": Reader(
+        _vhap, lambda p: read_flame_folder(p.parents[1], _flame(MODELS + "-flame"))
+    ),
+    "metrical-tracker's folder (frame)": Reader(
+        _metrical, lambda p: read_flame_folder(p.parent, _flame(MODELS + "-flame"))
+    ),
+    "EMOCA's folder (npy)": Reader(
+        _emoca, lambda p: read_flame_folder(p.parents[1], _flame(MODELS + "-flame"))
+    ),
+    "MediaPipe's results (json)": Reader(_mediapipe, read_mediapipe, True),
     "3DMM-Fitting folder (npz)": Reader(_mm3d, lambda p: read_3dmm(p.parents[2])),
     "3DMM-Fitting landmarks (npy)": Reader(
         lambda f: _mm3d(f).with_name("lmk_3d.npy"), lambda p: read_3dmm(p.parents[2])

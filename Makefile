@@ -3,12 +3,16 @@
 # make course  the exercises for students, with solutions and for instructors, into course/
 # make site    the lessons, exercises, guide and reference as a site, into build/site/html
 # make slides  the lessons as slides that need no network, into build/slides
+# make space  the made-up cast as pages for any static host, into build/space
 # make lab    JupyterLab on notebook 00
 # make bench  speed of the renderers and training steps here, into benchmarks/results.md
 # make budget where a step's time goes, into benchmarks/budget.md
 # make test   all checks: lint, pytest, then the notebooks through nbval
 # make lint   style, types, and that imports run downwards only: ruff, mypy, import-linter
 # make test-long  what takes long: kills at scale, the wheel in empty environments
+# make hostile  damaged and hostile files against every reader, and kills at random moments; HOURS=8 goes on for longer
+# make audit  known vulnerabilities of the pinned packages, by pip-audit; needs the network
+# make hashes data_manifest/packages.lock anew, after requirements.lock has changed; needs the network
 # make viewer the browser's viewer bundled anew from stkit/viewers/src; needs node and npm
 # make hooks  once per clone, for contributors: checks before each commit (pre-commit), notebooks committed without outputs
 #             (nbstripout) and compared cell by cell (nbdime)
@@ -23,14 +27,14 @@ DRIVER ?=
 
 ready := .venv/.ready
 
-.PHONY: demo course site slides lab test lint test-long viewer bench budget clean setup figures hooks
+.PHONY: demo course site slides space lab test lint test-long hostile audit hashes viewer bench budget clean setup figures hooks
 
 setup: $(ready)
 
-$(ready): requirements.lock pyproject.toml
+$(ready): data_manifest/packages.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "stkit needs Python 3.11: install it, or say make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.lock
+	.venv/bin/python -m pip install -q --disable-pip-version-check -r data_manifest/packages.lock
 	.venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(ready)
 
@@ -45,6 +49,9 @@ site: $(ready)
 
 slides: $(ready)
 	.venv/bin/python -W ignore -m stkit.runs.slides --folder build/slides
+
+space: $(ready)
+	.venv/bin/python -W ignore -m stkit.runs.showcase --folder build/space
 
 lab: $(ready)
 	.venv/bin/jupyter lab notebooks/00_start_here.ipynb
@@ -61,6 +68,18 @@ test: $(ready) lint
 
 test-long: $(ready)
 	OMP_NUM_THREADS=1 STKIT_THREADS=1 .venv/bin/python -m pytest -v -m long tests
+
+hostile: $(ready)
+	OMP_NUM_THREADS=1 .venv/bin/python -W ignore -m tests.hostile --count 1000 $(if $(HOURS),--hours $(HOURS)) --write docs/results/hostile.json
+	OMP_NUM_THREADS=1 STKIT_THREADS=1 .venv/bin/python -W ignore -m tests.hostile.kills --count 50 --write docs/results/kills.json
+
+audit:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install -q pip-audit
+	build/audit/bin/pip-audit --no-deps --disable-pip -r requirements.lock
+
+hashes:
+	$(PYTHON) data_manifest/write_hashes.py
 
 viewer:
 	cd stkit/viewers && npm ci && npm run lint && npm run build

@@ -149,6 +149,14 @@ def test_the_lock_has_exact_pins_only():
     assert len(pins(LOCK)) == len(LOCK), "a package stands twice"
 
 
+def test_every_pin_has_hashes():
+    text = (ROOT / "data_manifest" / "packages.lock").read_text()
+    entries = re.findall(
+        r"^(\S+==\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.M
+    )
+    assert [pin for pin, _ in entries] == lines(ROOT / "requirements.lock"), "run make hashes"
+
+
 def test_the_lock_has_all_that_the_project_asks_for():
     locked = pins(LOCK)
     for text in project_requirements("dev", "gpu", "identity"):

@@ -16,9 +16,9 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    """The wheel of this checkout."""
+    """The wheel of this checkout, built out of its source archive."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, ROOT]
+    command = [sys.executable, "-m", "build", "--no-isolation", "-o", folder, ROOT]
     subprocess.run(command, check=True, capture_output=True)
     return next(folder.glob("*.whl"))
 

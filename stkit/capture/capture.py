@@ -1,6 +1,5 @@
 """The tracked clip that every later stage reads: what was filmed, and what the head does in it."""
 
-import zipfile
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Self
@@ -16,6 +15,7 @@ from stkit.face_models.seated import Seated
 from stkit.geometry import nearest
 from stkit.io.limits import read_npz
 from stkit.io.tensors import replace_file
+from stkit.io.untrusted import guard
 from stkit.space import HEAD_CENTRE, FramePose, canonical_points, to_world
 
 HELD_OUT = 0.2  # share of the frames, the last ones, that no training sees
@@ -54,18 +54,21 @@ class Arrays:
         wrong shape.
         """
         known = fields(cls)
-        try:
+
+        def read():
             data = read_npz(path)
             needed = [f.name for f in known if f.name in data or f.default is MISSING]
-            raw = {name: data[name] for name in needed}
-            found = cls(**{name: _typed(name, x) for name, x in raw.items()})
+            found = cls(**{name: _typed(name, data[name]) for name in needed})
             found.check()
-        except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as e:
+            return found
+
+        try:
+            return guard(path, read)
+        except RequestError as e:
             raise RequestError(
                 f"{path}: not a {cls.__name__.lower()} of this version ({e}); "
                 "delete its folder and run the stage again"
             ) from e
-        return found
 
     def check(self) -> None:
         """Raise ValueError if shapes disagree."""

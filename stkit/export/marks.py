@@ -123,7 +123,10 @@ def _inside(path: Path) -> Verdict | None:
         with path.open("rb") as file, c2pa.Reader(INSIDE[path.suffix], file) as reader:
             manifest = reader.get_active_manifest()
             intact = reader.get_validation_state() in ("Valid", "Trusted")
-    except c2pa.C2paError:  # there is no mark, or it was damaged with the file around it
+    except (
+        c2pa.C2paError,
+        KeyError,
+    ):  # there is no mark, or it was damaged with the file around it
         return Verdict("changed") if _holds(path, b"c2pa") else None
     stated = [a["data"] for a in manifest.get("assertions", []) if a.get("label") == LABEL]
     generator = [g.get("name", "") for g in manifest.get("claim_generator_info", [])]

@@ -50,7 +50,8 @@ def sample_clip(name: str) -> Path:
         entry = entry_of(sample.asset)
         print(f"{PREFIX}{name} shows {sample.who}; {entry['url']}, licence {entry['licence']}")
         target.parent.mkdir(parents=True, exist_ok=True)
-        times = np.arange(*sample.seconds, 1 / RATE).tolist()
+        start, end = sample.seconds
+        times = (start + np.arange(round((end - start) * RATE)) / RATE).tolist()
         frames = np.stack(frames_at(film, times, sample.crop))
         replace_file(target, lambda part: write_video(part, frames, RATE))
     return target

@@ -12,7 +12,7 @@ from PIL import Image
 
 import stkit
 from stkit.cli import main
-from stkit.errors import MissingFileError
+from stkit.errors import MissingFileError, RequestError
 from stkit.export.certificate import CHAIN, KEY, new_certificate, own_certificate
 from stkit.export.marks import beside, mark, mark_folder, verify
 from stkit.export.statement import DIGITAL_SOURCE, NOT_ASKED, Statement
@@ -107,6 +107,31 @@ def test_the_certificate_is_made_once_and_its_key_is_private(tmp_path, monkeypat
     monkeypatch.setenv("STKIT_CERTIFICATE", str(tmp_path / "empty"))
     with pytest.raises(MissingFileError, match="STKIT_CERTIFICATE"):
         own_certificate()
+
+
+def test_reading_a_mark_makes_no_certificate_and_garbage_is_named(tmp_path, monkeypatch):
+    path = written("a.ply", tmp_path)
+    mark(path, STATED)
+    monkeypatch.delenv("STKIT_CERTIFICATE")
+    monkeypatch.setattr("stkit.export.certificate.user_config_path", lambda name: tmp_path / name)
+    assert verify(path).known == "marked" and not (tmp_path / "stkit").exists()
+    (tmp_path / "stkit").mkdir()
+    (tmp_path / "stkit" / CHAIN).write_text("garbage")
+    (tmp_path / "stkit" / KEY).write_text("garbage")
+    with pytest.raises(RequestError, match="are no certificate"):
+        mark(path, STATED)
+
+
+def test_a_run_goes_on_where_nothing_can_be_signed(tmp_path, monkeypatch):
+    def refuse():
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr("stkit.export.marks.own_certificate", refuse)
+    run, said = Run("plain", "synthetic", quiet=False), []
+    monkeypatch.setattr(run, "say", said.append)
+    work = Work(tmp_path)
+    run._marked(lambda w: w.figure("head", FRAMES[0], "x", "y"))(work)
+    assert (tmp_path / "head.png").exists() and "files are not signed" in said[0]
 
 
 def test_the_label_can_be_seen_and_left_out(tmp_path):

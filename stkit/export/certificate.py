@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from filelock import FileLock
 from platformdirs import user_config_path
 
-from stkit.errors import MissingFileError
+from stkit.errors import MissingFileError, RequestError
 from stkit.io.tensors import replace_file
 
 CHAIN, KEY = "certificate.pem", "key.pem"
@@ -32,6 +32,18 @@ class Certificate:
 
     chain: str
     key: str
+
+    @property
+    def serial(self) -> str:
+        """The number of the certificate."""
+        return str(x509.load_pem_x509_certificate(self.chain.encode()).serial_number)
+
+    def private_key(self) -> ec.EllipticCurvePrivateKey:
+        """The key, to sign with. Raises ValueError where it is of another kind."""
+        key = serialization.load_pem_private_key(self.key.encode(), None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError("the key is none of an elliptic curve")
+        return key
 
 
 def certificate_folder() -> Path:
@@ -54,7 +66,27 @@ def own_certificate() -> Certificate:
     with FileLock(folder / ".lock"):
         if not (chain.exists() and key.exists()):
             _write(folder, new_certificate())
-        return Certificate(chain.read_text(), key.read_text())
+        return _read(folder)
+
+
+def present_certificate() -> Certificate | None:
+    """The certificate that is there, or None; nothing is made."""
+    folder = certificate_folder()
+    return _read(folder) if (folder / CHAIN).exists() and (folder / KEY).exists() else None
+
+
+def _read(folder: Path) -> Certificate:
+    """What a folder holds. Raises RequestError naming it where it is no certificate."""
+    try:
+        found = Certificate((folder / CHAIN).read_text(), (folder / KEY).read_text())
+        found.private_key()
+        _ = found.serial
+    except (ValueError, TypeError) as e:
+        raise RequestError(
+            f"{folder}: {CHAIN} and {KEY} are no certificate that signs ({e}); delete both for a "
+            "new one, or see STKIT_CERTIFICATE in docs/guide/exchange.md"
+        ) from e
+    return found
 
 
 def _write(folder: Path, made: Certificate) -> None:

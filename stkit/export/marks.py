@@ -10,18 +10,17 @@ import base64
 import hashlib
 import json
 from dataclasses import dataclass, field
-from functools import lru_cache
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import c2pa
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from stkit.errors import MissingFileError
-from stkit.export.certificate import Certificate, own_certificate
+from stkit.export.certificate import Certificate, own_certificate, present_certificate
 from stkit.export.statement import LABEL, Statement
 from stkit.io.tensors import read_json, replace_file, write_json
 
@@ -64,7 +63,7 @@ def _sign_inside(path: Path, target: Path, statement: Statement, certificate: Ce
 
 def _sign_beside(path: Path, statement: Statement, certificate: Certificate) -> None:
     claim = {"file": path.name, "sha256": _sha256(path), "statement": statement.plain()}
-    signature = _key(certificate).sign(_bytes(claim), ec.ECDSA(hashes.SHA256()))
+    signature = certificate.private_key().sign(_bytes(claim), ec.ECDSA(hashes.SHA256()))
     note = {
         "schema": "stkit-provenance",
         "claim": claim,
@@ -77,12 +76,6 @@ def _sign_beside(path: Path, statement: Statement, certificate: Certificate) -> 
 def beside(path: Path) -> Path:
     """Where the signed note of a file lies."""
     return path.with_name(path.name + BESIDE)
-
-
-def _key(certificate: Certificate) -> ec.EllipticCurvePrivateKey:
-    key = serialization.load_pem_private_key(certificate.key.encode(), None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    return key
 
 
 def _bytes(claim: dict) -> bytes:
@@ -179,8 +172,7 @@ def _signed_by(leaf: x509.Certificate, signature: bytes, content: bytes) -> bool
     return True
 
 
-@lru_cache(maxsize=1)
 def _own_serial() -> str:
-    """The number of this machine's certificate."""
-    leaf = x509.load_pem_x509_certificate(own_certificate().chain.encode())
-    return str(leaf.serial_number)
+    """The number of this machine's certificate, or "" where it has none."""
+    present = present_certificate()
+    return present.serial if present else ""

@@ -17,6 +17,7 @@ from stkit.editing.loop import check_request
 from stkit.editing.methods import get_method
 from stkit.editing.settings import EditSettings
 from stkit.errors import RequestError
+from stkit.export.certificate import present_certificate
 from stkit.heads.gaussian import GaussianHead
 from stkit.io.tensors import read_json
 from stkit.io.video import VideoError
@@ -216,6 +217,7 @@ class Road(Reconstruction):
             raise VideoError(f"{self.plan.rig}: no calibrated cameras here; see `stkit run --help`")
         for stage in CODE:
             self.plan.device_of(stage)
+        present_certificate()
         if driver:
             self.driver_road(driver)
 

@@ -9,6 +9,7 @@ can as well.
 
 import argparse
 import json
+import math
 import shutil
 import subprocess
 import time
@@ -25,6 +26,7 @@ from stkit.export.ply import read_ply
 from stkit.export.rig import Rig, make_rig, with_actions
 from stkit.export.rig_files import write_rig
 from stkit.export.textured_mesh import textured_mesh
+from stkit.geometry import so3_exp, so3_log
 from stkit.metrics.pictures import psnr
 from stkit.runs.exports import Exported, head_to_export
 from tests.export_readers import read_independently
@@ -49,6 +51,7 @@ EXPRESSIONS = {
     "lips closed, jaw down": {"jawOpen": 0.5, "mouthClose": 0.5},
 }
 MOUTH = slice(48, 66)
+TURNS = (-25, -15, 15, 25)  # degrees
 MARGIN = 8  # pixels around the lips
 
 
@@ -96,6 +99,19 @@ def rig_rows(what: Exported, rig: Rig) -> list[dict]:
     return rows
 
 
+def turned_rows(what: Exported, rig: Rig) -> list[dict]:
+    """The same with the head turned: our networks know the pose, a rig does not."""
+    camera, rows = what.capture.camera, []
+    for degrees in TURNS:
+        turn = so3_exp(torch.tensor([0.0, math.radians(degrees), 0.0]))
+        pose = rig.frame.pose.clone()
+        pose[:3] = so3_log(turn @ so3_exp(pose[:3]))
+        truth = picture(what.head.gaussians(replace(rig.frame, pose=pose)), camera)
+        ours = picture(rig.gaussians(torch.zeros(len(rig.names)), pose), camera)
+        rows.append({"yaw": degrees, "psnr": round(psnr(ours, truth), 1)})
+    return rows
+
+
 def movable_rows(what: Exported, rig: Rig, folder: Path) -> list[dict]:
     """Rig and mesh: bytes and seconds."""
     mesh = textured_mesh(what.mesh(), what.head, what.capture)
@@ -129,6 +145,7 @@ def measure(run: str) -> dict:
         "gaussians": len(what.head.xyz),
         "formats": clouds + movable,
         "rig": rig_rows(what, rig),
+        "rig_turned": turned_rows(what, rig),
     }
 
 
@@ -141,7 +158,7 @@ def main() -> None:
     found = [measure(run) for run in arguments.runs]
     for head in found:
         print(f"\n{head['run']}, {head['gaussians']} Gaussians")
-        for row in head["formats"] + head["rig"]:
+        for row in head["formats"] + head["rig"] + head["rig_turned"]:
             print("  ", ", ".join(f"{k} {v}" for k, v in row.items()))
     if arguments.write:
         record = {"command": "python -m benchmarks.exchange", "heads": found}

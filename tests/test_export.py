@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -261,6 +262,31 @@ def test_the_command_writes_marked_files(tmp_path, capsys):
     assert main(["verify", str(tmp_path / "mara.spz"), str(tmp_path / "mara-rig/rig.json")]) == 0
     assert capsys.readouterr().out.count("carries a mark, and is unchanged") == 2
     assert main(["export", "nobody"]) == 2
+
+
+BLENDER = """
+import bpy, sys
+bpy.ops.wm.read_factory_settings(use_empty=True)
+bpy.ops.import_scene.gltf(filepath=sys.argv[1])
+[head] = [x for x in bpy.data.objects if x.type == "MESH"]
+keys = head.data.shape_keys.key_blocks
+names = ",".join(key.name for key in keys)
+print("FOUND", len(head.data.vertices), names, *bpy.data.images[0].size)
+"""
+
+
+@pytest.mark.long
+def test_blender_opens_the_mesh_with_its_shapes(textured, tmp_path):
+    """With `pip install bpy==5.0.1` (370 MB, not in the lock)."""
+    write_mesh_glb(textured, tmp_path / "m.glb")
+    words = [sys.executable, "-c", BLENDER, str(tmp_path / "m.glb")]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if "No module named 'bpy'" in done.stderr:
+        pytest.skip("bpy is not installed")
+    [line] = [x for x in done.stdout.splitlines() if x.startswith("FOUND")]
+    _, count, names, *size = line.split()
+    assert int(count) > 3000 and size == ["256", "256"]
+    assert names.split(",") == ["Basis", *arkit_names()]
 
 
 @pytest.mark.long

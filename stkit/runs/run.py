@@ -14,6 +14,8 @@ from stkit.runs.plan import IDENTITY, Plan
 from stkit.runs.source import Source
 from stkit.runs.store import Artifact, Recipe, Work, results
 
+SHOW_EDIT = ("edit", "animate")  # stages whose pictures show the run's last edit
+
 
 class Run:
     """A run: what it is made from, what it remembers, and where its artifacts are.
@@ -108,7 +110,7 @@ class Run:
             what = artifact.key if found else self.settings.name
             self.say(f"{stage}: {how} {what}")
         if not found:
-            artifact.make(self._marked(make), self.say)
+            artifact.make(self._marked(make, stage in SHOW_EDIT), self.say)
         if not self._known:
             self.remember()
         link(self.run, place, artifact.folder)
@@ -124,7 +126,7 @@ class Run:
         inputs = {"of": of.key} | self.label_input
         report = Artifact(Recipe(f"{stage}-report", settings, inputs, modules))
         if not report.finished():
-            report.make(self._marked(write), self.say)
+            report.make(self._marked(write, stage in SHOW_EDIT), self.say)
         link(self.run, f"pictures/{stage}", report.folder)
 
     # ---- marks
@@ -133,27 +135,30 @@ class Run:
         """What tells artifacts without the visible word from those with it."""
         return {} if self.labels else {"labels": "left out on request"}
 
-    def statement(self, facts: dict[str, str]) -> Statement:
-        """What the run's files say of themselves; facts: of the artifact."""
+    def statement(self, facts: dict[str, str], edited: bool = False) -> Statement:
+        """What the run's files say of themselves; facts: of the artifact; edited: whether they show
+        the run's last edit.
+        """
         source = self.plan.source
+        last = (self.last_edit or {}) if edited else {}
         return Statement(
             source=source.clip_name,
             digest=source.digest(),
             consent=consent_of(source),
-            edit=facts.get("prompt", ""),
-            editor=facts.get("editor", ""),
+            edit=facts.get("prompt") or last.get("prompt") or last.get("shape", ""),
+            editor=facts.get("editor") or last.get("editor", ""),
             driver=facts.get("driver", ""),
             labelled=self.labels,
         )
 
-    def _marked(self, make: Callable[[Work], None]) -> Callable[[Work], None]:
+    def _marked(self, make: Callable[[Work], None], edited: bool = False) -> Callable[[Work], None]:
         """`make`, and then the marks of its pictures, films and pages."""
 
         def write(work: Work) -> None:
             work.labels = self.labels
             make(work)
             try:
-                mark_folder(work.folder, self.statement(work.facts))
+                mark_folder(work.folder, self.statement(work.facts, edited))
             except OSError as e:
                 self.say(f"note: files are not signed ({e}); see STKIT_CERTIFICATE in the guide")
 

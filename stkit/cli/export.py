@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stkit.cli.options import EDITOR_HELP
+from stkit.cli.options import EDITOR_HELP, check_run
 from stkit.editing.settings import EditSettings
 from stkit.editing.weights import ALPHA
 from stkit.errors import RequestError
@@ -10,7 +10,6 @@ from stkit.export.marks import Verdict, verify
 from stkit.runs.exports import KINDS, export, head_to_export
 from stkit.runs.folders import run_folder
 from stkit.runs.look import look
-from stkit.runs.shipped import MARA
 
 MEANING = {
     "marked": "carries a mark, and is unchanged since it was signed",
@@ -67,8 +66,7 @@ def call_look(arguments) -> int:
 def call_export(arguments) -> int:
     """Write a head's files, and say where they are."""
     run = arguments.run
-    if run != MARA and not (run_folder(run) / "run.json").exists():
-        raise RequestError(f"no run {run!r} in {run_folder(run).parent}; {MARA!r} ships")
+    check_run(run)
     folder = arguments.folder or run_folder(run) / "export"
     what = head_to_export(run, not arguments.unedited)
     for path in export(what, arguments.to, folder, arguments.frame):

@@ -6,6 +6,8 @@ from stkit.art.gallery import gallery
 from stkit.art.reader import find_style
 from stkit.art.styled_head import Drawing
 from stkit.errors import RequestError
+from stkit.runs.folders import is_run, runs_root
+from stkit.runs.shipped import MARA
 
 CLOWN = "turn her into a clown"
 PROFILE_HELP = (
@@ -20,6 +22,15 @@ EDITOR_HELP = (
     "the folder or hub id of a pipeline: InstructPix2Pix, or Stable Diffusion with a depth "
     "ControlNet, joined by '+' (default: paint)"
 )
+
+
+def check_run(run: str) -> None:
+    """Raise RequestError where there is no run of that name."""
+    if run != MARA and not is_run(run):
+        raise RequestError(
+            f"no run {run!r} in {runs_root()}; `stkit run VIDEO --name {run}` makes one, and "
+            f"{MARA!r} ships"
+        )
 
 
 def add_art_options(parser: argparse.ArgumentParser) -> None:

@@ -2,13 +2,11 @@
 
 import webbrowser
 
-from stkit.cli.options import EDITOR_HELP
+from stkit.cli.options import EDITOR_HELP, check_run
 from stkit.diffusion.editors import get_editor
 from stkit.driving.live_link_stream import PORT, LiveLinkListener
 from stkit.errors import RequestError
 from stkit.runs.edits import Base, base_of
-from stkit.runs.folders import run_folder
-from stkit.runs.shipped import MARA
 from stkit.viewers.answering import Session
 from stkit.viewers.packet import Packet
 from stkit.viewers.page_server import PageServer
@@ -66,12 +64,7 @@ def call_puppet(arguments) -> int:
 
 
 def _finished(run: str) -> Base:
-    """A run that is there; RequestError where there is none of that name."""
-    if run != MARA and not (run_folder(run) / "run.json").exists():
-        raise RequestError(
-            f"no run {run!r} in {run_folder(run).parent}; `stkit run VIDEO --name {run}` makes "
-            f"one, and {MARA!r} ships"
-        )
+    check_run(run)
     return base_of(run)
 
 

@@ -86,6 +86,35 @@ def test_another_machines_mark_is_read_but_is_not_ours(tmp_path, monkeypatch):
         assert verdict.known == "marked" and not verdict.ours
 
 
+def test_a_certificate_with_our_number_and_another_key_is_not_ours(tmp_path, monkeypatch):
+    """The number stands in every file that we sign; whoever copies it has not our key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    ours, theirs = own_certificate().leaf, ec.generate_private_key(ec.SECP256R1())
+    forged = (
+        x509.CertificateBuilder()
+        .subject_name(ours.subject)
+        .issuer_name(ours.issuer)
+        .public_key(theirs.public_key())
+        .serial_number(ours.serial_number)
+        .not_valid_before(ours.not_valid_before_utc)
+        .not_valid_after(ours.not_valid_after_utc)
+        .sign(theirs, hashes.SHA256())
+    )
+    pem, folder = serialization.Encoding.PEM, tmp_path / "forged"
+    folder.mkdir()
+    (folder / CHAIN).write_bytes(forged.public_bytes(pem))
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / KEY).write_bytes(theirs.private_bytes(pem, *plain))
+    path, before = written("a.ply", tmp_path), os.environ["STKIT_CERTIFICATE"]
+    monkeypatch.setenv("STKIT_CERTIFICATE", str(folder))
+    mark(path, STATED)
+    monkeypatch.setenv("STKIT_CERTIFICATE", before)
+    assert verify(path).known == "marked" and not verify(path).ours
+
+
 def test_a_note_signed_by_nobody_is_not_believed(tmp_path):
     path = written("a.ply", tmp_path)
     mark(path, STATED)

@@ -23,7 +23,9 @@ def check_held_out(kind: str) -> None:
     if kind in HELD_OUT_KINDS:
         return
     try:
-        float(kind.removeprefix(FROM) if kind.startswith(FROM) else "no number")
+        start = float(kind.removeprefix(FROM) if kind.startswith(FROM) else "no number")
+        if not 0 <= start < float("inf"):
+            raise ValueError("not a time")
     except ValueError:
         known = ", ".join(HELD_OUT_KINDS)
         raise RequestError(

@@ -6,6 +6,7 @@ In its modules one function adds a command's options, the next carries it out.
 
 import argparse
 import errno
+import io
 import os
 import sys
 import traceback
@@ -57,8 +58,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Carry out one command; its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows ASCII alone
     arguments = build_parser().parse_args(argv)
     try:
+        check_words(sys.argv[1:] if argv is None else argv)
         return arguments.call(arguments)
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command again to go on from here", file=sys.stderr)
@@ -79,6 +84,14 @@ def main(argv: list[str] | None = None) -> int:
         traceback.print_exc()
         print(f"stkit: this is a fault of the kit, not of your request: {e}", file=sys.stderr)
         return 1
+
+
+def check_words(words: list[str]) -> None:
+    """Raise RequestError for words of the command line that are not UTF-8."""
+    for word in words:
+        if any("\ud800" <= letter <= "\udfff" for letter in word):
+            shown = word.encode("utf-8", "replace").decode()
+            raise RequestError(f"{shown!r}: is not UTF-8; write it anew")
 
 
 def system_fault(error: OSError) -> str:

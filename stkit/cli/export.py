@@ -88,4 +88,9 @@ def describe(path: Path, verdict: Verdict) -> str:
     if verdict.signer:
         whose = "this machine's" if verdict.ours else "no authority vouches for it"
         lines.append(f"  signed with the certificate of: {verdict.signer} ({whose})")
-    return "\n".join(lines)
+    return "\n".join(printable(line) for line in lines)
+
+
+def printable(text: str) -> str:
+    """A text on one line, without what a terminal would obey; what a file says is a stranger's."""
+    return "".join(c if c.isprintable() else "?" for c in text)

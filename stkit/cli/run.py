@@ -88,6 +88,8 @@ def add_run(commands) -> None:
 def call_run(arguments) -> int:
     """The road on one video, by the library or by the notebooks."""
     start = time.monotonic()
+    if not arguments.video:
+        raise RequestError("the name of the video is empty; write 'synthetic' for a made-up person")
     for option in ("views", "rig", "face_model", "held_out", "shape"):
         if arguments.notebooks and getattr(arguments, option):
             name = option.replace("_", "-")

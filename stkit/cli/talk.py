@@ -1,11 +1,13 @@
 """`stkit talk`: a head speaks a sound, as a sentence about its emotion says."""
 
+import math
 import time
 from pathlib import Path
 
 from stkit.cli.options import NO_LABEL_HELP, add_art_options, asked_drawing
 from stkit.errors import RequestError
 from stkit.runs.dialogue import converse, film, read_script
+from stkit.runs.plan import LARGEST_SEED
 from stkit.runs.talk import Talk, talk
 from stkit.voice.pipeline import TEXT_GUIDANCE
 from stkit.voice.speaking import WEIGHTS
@@ -50,6 +52,16 @@ def call_talk(arguments) -> int:
     if arguments.save_path.suffix != ".mp4":
         raise RequestError(f"--save_path {arguments.save_path}: films end in .mp4")
     pipeline = Path(arguments.style_e) if arguments.style_e else WEIGHTS
+    for option in ("size", "no_label", "art_style_id"):
+        if arguments.dialogue and getattr(arguments, option):
+            name = option.replace("no_label", "no-label")
+            raise RequestError(f"--{name}: a dialogue is filmed without it; leave it out")
+    if not math.isfinite(arguments.strength):
+        raise RequestError(f"--strength {arguments.strength}: a finite number")
+    if not 0 <= arguments.seed <= LARGEST_SEED:
+        raise RequestError(f"--seed {arguments.seed}: a whole number from 0 to 2^63 - 1")
+    if arguments.save_path.parent.exists() and not arguments.save_path.parent.is_dir():
+        raise RequestError(f"--save_path {arguments.save_path}: its parent is no folder")
     if arguments.dialogue:
         turns = read_script(arguments.dialogue)
         print(film(converse(turns, arguments.seed, pipeline), arguments.save_path))

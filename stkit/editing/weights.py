@@ -20,7 +20,11 @@ LANDMARK_SETS = ("66", "dense")
 
 
 def weight(d: Float[Tensor, "*n"], alpha: float = ALPHA) -> Float[Tensor, "*n"]:
-    """w = 2 sigmoid(-alpha d) of distances d >= 0 (any shape), decimetres; paper Eq. 8."""
+    """w = 2 sigmoid(-alpha d) of distances d >= 0 (any shape), decimetres; paper Eq. 8. Raises
+    RequestError for an alpha below 0, or one that is not finite.
+    """
+    if not 0 <= alpha < float("inf"):
+        raise RequestError(f"alpha {alpha!r}: a finite number of 0 or more, in 1/dm")
     return 2 * torch.sigmoid(-alpha * d)
 
 
@@ -55,8 +59,10 @@ def weight_image(
 
 def share(w: Float[Tensor, "*n"], b: float, b_boundary: float = 0.5) -> Float[Tensor, "*n"]:
     """What Eq. 8 leaves of an edit of strength b where the weight is w (any shape): w of a strong
-    edit (b >= boundary), 1 - w of a weak one.
+    edit (b >= boundary), 1 - w of a weak one. Raises RequestError for a boundary outside [0, 1].
     """
+    if not 0 <= b_boundary <= 1:
+        raise RequestError(f"b_boundary {b_boundary!r}: from 0 to 1")
     return w if b >= b_boundary else 1 - w
 
 

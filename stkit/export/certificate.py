@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -34,9 +35,15 @@ class Certificate:
     key: str
 
     @property
-    def serial(self) -> str:
-        """The number of the certificate."""
-        return str(x509.load_pem_x509_certificate(self.chain.encode()).serial_number)
+    def leaf(self) -> x509.Certificate:
+        """The certificate that signs files."""
+        return x509.load_pem_x509_certificates(self.chain.encode())[0]
+
+    @property
+    def root(self) -> str:
+        """PEM of the certificate at the end of the chain."""
+        last = x509.load_pem_x509_certificates(self.chain.encode())[-1]
+        return last.public_bytes(serialization.Encoding.PEM).decode()
 
     def private_key(self) -> ec.EllipticCurvePrivateKey:
         """The key, to sign with. Raises ValueError where it is of another kind."""
@@ -80,8 +87,8 @@ def _read(folder: Path) -> Certificate:
     try:
         found = Certificate((folder / CHAIN).read_text(), (folder / KEY).read_text())
         found.private_key()
-        _ = found.serial
-    except (ValueError, TypeError) as e:
+        _ = found.leaf
+    except (ValueError, TypeError, UnsupportedAlgorithm) as e:
         raise RequestError(
             f"{folder}: {CHAIN} and {KEY} are no certificate that signs ({e}); delete both for a "
             "new one, or see STKIT_CERTIFICATE in docs/guide/exchange.md"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import c2pa
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -113,25 +113,33 @@ def verify(path: Path) -> Verdict:
 
 def _inside(path: Path) -> Verdict | None:
     try:
-        with path.open("rb") as file, c2pa.Reader(INSIDE[path.suffix], file) as reader:
-            manifest = reader.get_active_manifest()
-            intact = reader.get_validation_state() in ("Valid", "Trusted")
-    except (
-        c2pa.C2paError,
-        KeyError,
-    ):  # there is no mark, or it was damaged with the file around it
+        with (
+            c2pa.Context(settings=_trust_in_ours()) as context,
+            path.open("rb") as file,
+            c2pa.Reader(INSIDE[path.suffix], file, context=context) as reader,
+        ):
+            manifest, state = reader.get_active_manifest(), reader.get_validation_state()
+    except (c2pa.C2paError, KeyError):  # no mark, or one that was damaged with its file
         return Verdict("changed") if _holds(path, b"c2pa") else None
     stated = [a["data"] for a in manifest.get("assertions", []) if a.get("label") == LABEL]
     generator = [g.get("name", "") for g in manifest.get("claim_generator_info", [])]
     statement = dict(stated[0]) if stated else {"tool": ", ".join(generator)}
     signature = manifest.get("signature_info") or {}
-    serial = str(signature.get("cert_serial_number", ""))
     return Verdict(
-        "marked" if intact else "changed",
+        "marked" if state in ("Valid", "Trusted") else "changed",
         statement,
         f"{signature.get('common_name', '')} ({signature.get('issuer', '')})",
-        serial == _own_serial(),
+        state == "Trusted",
     )
+
+
+def _trust_in_ours() -> c2pa.Settings:
+    """Settings under which a reader trusts this machine's certificate and no other."""
+    present = present_certificate()
+    if present is None:
+        return c2pa.Settings.from_dict({})
+    trust = {"user_anchors": present.root, "allowed_list": present.root}
+    return c2pa.Settings.from_dict({"trust": trust, "verify": {"verify_trust": True}})
 
 
 def _holds(path: Path, word: bytes) -> bool:
@@ -154,10 +162,11 @@ def _note(path: Path) -> Verdict | None:
         statement = dict(claim["statement"])
         signed = _signed_by(leaf, signature, _bytes(claim))
         intact = signed and claim["sha256"] == _sha256(path)
-        signer, serial = leaf.subject.rfc4514_string(), str(leaf.serial_number)
-    except (KeyError, TypeError, ValueError):
+        signer = leaf.subject.rfc4514_string()
+    except (KeyError, TypeError, ValueError, UnsupportedAlgorithm):
         return None
-    ours = serial == _own_serial()
+    present = present_certificate()
+    ours = bool(present and leaf == present.leaf)  # the whole certificate, with its key
     return Verdict("marked" if intact else "changed", statement, signer, ours)
 
 
@@ -170,9 +179,3 @@ def _signed_by(leaf: x509.Certificate, signature: bytes, content: bytes) -> bool
     except InvalidSignature:
         return False
     return True
-
-
-def _own_serial() -> str:
-    """The number of this machine's certificate, or "" where it has none."""
-    present = present_certificate()
-    return present.serial if present else ""

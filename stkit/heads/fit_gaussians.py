@@ -18,13 +18,16 @@ from stkit.heads.alignment import align_frames, show_frozen
 from stkit.heads.free_form import stretch
 from stkit.heads.gaussian import GaussianHead, GaussianSettings
 from stkit.heads.gaussian_start import from_mesh
+from stkit.heads.kept_shifts import KeptShifts
 from stkit.heads.mesh import MeshHead
 from stkit.heads.tracking_offsets import TrackingOffsets
 from stkit.metrics.pictures import iou_loss, ssim
+from stkit.space import FramePose
 from stkit.training import Training, accumulate, cosine_schedule, reproducible, run_steps, seeded
 from stkit.views import ORBIT, Views
 
 REFRESH_EVERY = 200  # steps between two updates of each point's expression share
+KEPT_FOR = 400  # steps that a frozen deformation's answers are kept
 REACH = 0.03  # decimetres: how far a Gaussian of eyes, lids, lips or mouth may go along each axis
 
 
@@ -168,6 +171,7 @@ class _GaussianFit:
         self.head.deformation.requires_grad_(settings.train_deformation)
         self.on_face = slice(len(self.head.xyz) - self.head.settings.face_points, None)
         self.face_start = self.head.xyz.detach()[self.on_face].clone()
+        self.kept = KeptShifts(self.head)
         self.offsets = TrackingOffsets(capture)
         tracking = self.offsets.groups(settings.lr_track, settings.lr_lattice)
         groups = [*parameter_groups(self.head, settings), *tracking]
@@ -180,6 +184,7 @@ class _GaussianFit:
         """What a checkpoint keeps."""
         return {
             "head": self.head,
+            "kept": self.kept,
             "offsets": self.offsets,
             "optimiser": self.optimiser,
             "schedule": self.schedule,
@@ -190,6 +195,8 @@ class _GaussianFit:
         """Update what is cached for some steps."""
         if k % REFRESH_EVERY == 0:
             self.head.refresh()
+        if k % KEPT_FOR == 0:
+            self.kept.refresh(self.head)
 
     def step(self, k: int) -> dict[str, float]:
         """One step of Adam on `batch` pictures; the mean of each loss term."""
@@ -237,7 +244,8 @@ class _GaussianFit:
         v = self._pick(len(views.cameras))
         m = self.capture.neutral
         neutral = replace(self.capture.frame_pose(m), lattice=self.offsets.lattice[m].detach())
-        image, alpha = self.head.render(views.cameras[v], neutral)
+        canonical = self.head.canonical(neutral.beta, neutral.pose, self._shift(m, neutral))
+        image, alpha = self.head.place(canonical, neutral).render(views.cameras[v])
         target, matte, trust = views.images[v], views.alphas[v], views.trust[v]
         return _Sample(image, alpha, target, matte, trust, structural=False)
 
@@ -255,12 +263,18 @@ class _GaussianFit:
         held = stretch(self.offsets.lattice[t])
         return _Sample(image, alpha, target, matte, 1.0, structural=True, stretch=held)
 
+    def _shift(self, t: int, frame: FramePose) -> Tensor:
+        """Where the deformation takes the points in frame t; a frozen one's answer is kept."""
+        if self.settings.train_deformation:
+            return self.head.shift(frame.beta, frame.pose)
+        return self.kept.of(self.head, t, frame)
+
     def _show(self, t: int, k: int, camera: Camera) -> tuple[Tensor, Tensor]:
         """Frame t: expression and pose blurred for the nets of colour and attributes, head and
         chest where their offsets put them.
         """
         frame = self.capture.frame_pose(t)
-        shift = self.head.shift(frame.beta, frame.pose)
+        shift = self._shift(t, frame)
         beta, pose = (
             x + blur * torch.randn(len(blur), generator=self.generator).to(x.device)
             for x, blur in zip((frame.beta, frame.pose), self.blur)

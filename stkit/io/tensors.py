@@ -25,6 +25,8 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Let write(temporary) make a file, bring it to the disk, and only then give it its name.
     Processes that write the same file at the same time do not disturb each other: the last wins.
     """
+    if not path.name or path.is_dir():
+        raise RequestError(f"{str(path)!r}: give the name of a file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)

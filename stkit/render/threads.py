@@ -5,12 +5,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
+from stkit.errors import RequestError
 from stkit.training import core_count
 
 
 def thread_count() -> int:
     """Threads the CPU kernels use: `STKIT_THREADS`, or every core."""
-    return max(1, int(os.environ.get("STKIT_THREADS") or core_count()))
+    given = os.environ.get("STKIT_THREADS") or str(core_count())
+    if not given.isdigit():
+        raise RequestError(f"STKIT_THREADS={given!r}: a whole number of 1 or more")
+    return max(1, int(given))
 
 
 @cache

@@ -41,7 +41,11 @@ def settle_consent(source: Source, given: str | None) -> None:
         return
     if given is None and sys.stdin.isatty() and sys.stdout.isatty():
         given = input(QUESTION.format(name=source.name))
-    statement = " ".join((given or "").split())[:LONGEST]
+    words = "".join(c if c.isprintable() else " " for c in given or "").split()
+    statement = " ".join(words)[:LONGEST]
+    if not statement and place.exists():
+        print(f"note: what was stated about {source.name} before stays: {consent_of(source)!r}")
+        return
     if not statement:
         print(f"note: consent of the person in {source.name} is not stated; --consent states it")
         return

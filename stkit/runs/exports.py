@@ -18,6 +18,7 @@ from stkit.export.textured_mesh import textured_mesh
 from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead
 from stkit.runs.edits import open_base
+from stkit.runs.folders import run_folder
 from stkit.runs.road import Road
 from stkit.runs.talk import statement_of
 
@@ -83,6 +84,11 @@ def export(what: Exported, kinds: list[str], folder: Path, frame: int | None = N
     neutral = replace(what.capture.frame_pose(what.capture.neutral), lattice=None)
     shown = neutral if frame is None else what.capture.frame_pose(frame)
     gaussians = what.head.gaussians(shown).detach()
+    if not all(torch.isfinite(x).all() for x in gaussians.tensors()):
+        raise RequestError(
+            f"{what.run}: the head holds numbers that are not finite, so its file was damaged; "
+            f"delete {run_folder(what.run) / 'gaussians'} and run the stage again"
+        )
     written = []
     for kind in kinds:
         if kind in MOVABLE:

@@ -9,6 +9,10 @@ from stkit.io.tensors import read_json, write_json
 
 STORE = ".store"  # the folder beside the runs that holds every artifact
 LONGEST = 100  # letters of a run's name
+REMEMBERED: dict[str, type] = {  # fields of run.json
+    **dict.fromkeys(("source", "profile", "views", "rig", "face_model", "held_out"), str),
+    **{"seed": int, "changes": dict, "edit": dict, "labels": bool, "consent": str},
+}
 FORBIDDEN = set('/\\:*?"<>| ')
 
 
@@ -25,6 +29,7 @@ def runs_root() -> Path:
 def run_folder(name: str) -> Path:
     """runs/NAME. Raises ValueError for names that are not plain folder names."""
     plain = name and not name.startswith(".") and len(name) <= LONGEST
+    plain = plain and name.isprintable() and not name.startswith("-")
     if not plain or set(name) & FORBIDDEN:
         raise RequestError(
             f"run name {name!r}: use letters, digits, '-', '_' and '.', at most {LONGEST}, "
@@ -45,7 +50,18 @@ def remembered(name: str) -> dict:
     """What a run was made from: source, profile, seed, changes and so on; {} where there is no such
     run.
     """
-    return read_json(run_folder(name) / "run.json")
+    file = run_folder(name) / "run.json"
+    found = read_json(file)
+    for field, kind in REMEMBERED.items():
+        if found.get(field) is not None and type(found[field]) is not kind:
+            raise RequestError(
+                f"{file}: {field!r} is not what a run remembers; delete the file, or the run"
+            )
+    changes, edit = found.get("changes") or {}, found.get("edit") or {}
+    named = all(isinstance(edit.get(x, ""), str) for x in ("prompt", "editor", "shape"))
+    if not all(isinstance(change, dict) for change in changes.values()) or not named:
+        raise RequestError(f"{file}: its changes or its edit are damaged; delete the run")
+    return found
 
 
 def remember(name: str, facts: dict) -> None:

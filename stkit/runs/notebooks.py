@@ -4,6 +4,7 @@ results keep their name.
 
 import ast
 import os
+import re
 import shutil
 import signal
 import sys
@@ -47,7 +48,8 @@ def find_notebook(name: str) -> Path:
     path = Path(name)
     if path.suffix == ".ipynb" and path.exists():
         return path
-    found = sorted(notebooks_dir().glob(f"{name}*.ipynb"))
+    plain = bool(re.fullmatch(r"[\w-]+", name))
+    found = sorted(notebooks_dir().glob(f"{name}*.ipynb")) if plain else []
     if len(found) != 1:
         there = ", ".join(p.stem for p in sorted(notebooks_dir().glob("*.ipynb")))
         raise MissingFileError(f"{name!r} names {len(found)} notebooks; there are: {there}")
@@ -65,8 +67,18 @@ def declared(path: Path) -> dict[str, object]:
     """
     import nbformat
 
-    notebook = nbformat.read(path, 4)
-    cells = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    try:
+        notebook = nbformat.read(path, 4)
+        return _declared(path, notebook.cells)
+    except ParameterError:
+        raise
+    except Exception as e:  # nbformat and Python's parser raise many kinds
+        reason = str(e).splitlines()[0][:200] if str(e) else type(e).__name__
+        raise ParameterError(f"{path}: not a notebook with literal parameters ({reason})") from e
+
+
+def _declared(path: Path, every: list) -> dict[str, object]:
+    cells = [c for c in every if "parameters" in c.metadata.get("tags", [])]
     if len(cells) != 1:
         raise ParameterError(
             f"{path.name}: has {len(cells)} cells tagged 'parameters', expected one"
@@ -121,7 +133,7 @@ def parse_parameters(path: Path, items: list[str]) -> dict[str, object]:
         if name in known and not isinstance(known[name], str):
             try:
                 value = ast.literal_eval(text.capitalize() if text in ("true", "false") else text)
-            except (ValueError, SyntaxError):
+            except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
                 value = text
         out[name] = value
     return check_parameters(path, out)
@@ -141,6 +153,8 @@ def execute(
 
     parameters = check_parameters(path, parameters)
     output = output or runs_root() / "notebooks" / path.name
+    if output.suffix != ".ipynb":
+        raise ParameterError(f"{output}: the executed notebook's name ends in .ipynb")
     output.parent.mkdir(parents=True, exist_ok=True)
     part, failed = output.with_suffix(".part.ipynb"), output.with_suffix(".failed.ipynb")
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")

@@ -80,7 +80,8 @@ def collect(name: str) -> dict:
             numbers[peak] = max(numbers.get(peak, 0.0), info["peak_gb"])
             stages.setdefault(stage, {key: info.get(key) for key in CONTEXT})
     context = {key: run.get(key) for key in ("source", "profile", "seed", "views", "face_model")}
-    held_out = HELD_OUT_FRAMES[run.get("held_out") or "end"] + HELD_OUT
+    chosen = str(run.get("held_out") or "end")
+    held_out = HELD_OUT_FRAMES.get(chosen, f"those {chosen.replace(':', ' second ')}") + HELD_OUT
     context |= {"held_out": held_out, "stages": stages}
     return {"numbers": numbers, "absent": absent, "facts": facts, "computed_on": context}
 

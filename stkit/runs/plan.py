@@ -37,6 +37,7 @@ CODE = {  # the modules that make each stage's artifact; what they import counts
 }
 NEEDS = {"mesh": ("kaolin",), "gaussians": ("gsplat",), "edit": ("gsplat",)}  # on a GPU
 LARGEST_SEED = 2**63 - 1
+DEVICES = ("auto", "cpu", "cuda")
 IDENTITY = ("source", "profile", "seed", "views", "rig", "face_model", "held_out")
 
 
@@ -62,6 +63,8 @@ class Plan:
     changes: dict[str, dict] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise RequestError(f"device {self.device!r}: {', '.join(DEVICES)}")
         if not 0 <= self.seed <= LARGEST_SEED:
             raise RequestError(f"seed {self.seed}: a whole number from 0 to 2^63 - 1")
         check_held_out(self.held_out)

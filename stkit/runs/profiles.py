@@ -42,6 +42,18 @@ class Profile:
     edit_rates: dict[str, float] = field(default_factory=dict)
 
 
+# of the Gaussian stage's short trainings: about six times the usual rates. On clip_a 1,500 steps
+# then score what 4,000 did (docs/results/time-to-quality.json)
+SHORT_RATES: dict[str, float] = {
+    "lr_xyz": 2e-3,
+    "lr_feature": 6e-2,
+    "lr_nets": 3e-3,
+    "lr_scales": 1.2e-2,
+    "lr_quats": 8e-3,
+    "lr_opacity": 3e-2,
+    "lr_track": 4e-4,
+}
+
 QUICK = Profile(
     name="quick",
     note="tests and first looks: each notebook within a minute on two cores",
@@ -58,10 +70,10 @@ QUICK = Profile(
     gaussians=GaussianTraining(
         steps=420,
         track_steps=40,
-        lr_nets=2e-3,
         model=GaussianSettings(
             width=48, pose_width=32, feature=24, mouth_points=600, face_points=1500
         ),
+        **SHORT_RATES,  # type: ignore[arg-type]
     ),
     edit_steps=160,
     edit_frames=8,
@@ -70,10 +82,10 @@ QUICK = Profile(
 
 LAPTOP = Profile(
     name="laptop",
-    note="the whole road in under twenty minutes on two cores, pictures worth looking at",
-    preprocess=PreprocessSettings(size=256, max_frames=120, fit_steps=400, refine_steps=2400),
-    mesh=MeshTraining(steps=600, warm_steps=1500, coarse_cell=0.16, model=MeshSettings(cell=0.1)),
-    gaussians=GaussianTraining(steps=4000),
+    note="the whole road in about five minutes on two cores, pictures worth looking at",
+    preprocess=PreprocessSettings(size=256, max_frames=120, fit_steps=400, refine_steps=1200),
+    mesh=MeshTraining(steps=300, warm_steps=750, coarse_cell=0.16, model=MeshSettings(cell=0.1)),
+    gaussians=GaussianTraining(steps=1500, **SHORT_RATES),  # type: ignore[arg-type]
     edit_steps=500,
     edit_frames=16,
     video_frames=100,

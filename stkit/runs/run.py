@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from stkit.errors import RequestError
 from stkit.export.marks import mark_folder
 from stkit.export.statement import Statement
 from stkit.progress import bar
@@ -68,8 +69,9 @@ class Run:
         """Take over the changes of the same run; say so where the run goes on as another one."""
         now = self.plan.identity
         if all(before.get(name) == value for name, value in now.items()):
-            self.plan.changes = before.get("changes", {})
+            self.plan.changes = before.get("changes") or {}
             self.last_edit = before.get("edit")
+            self._check_changes()
             return
         if before:
             new = [f"{k} {v!r}" for k, v in now.items() if before.get(k) != v]
@@ -78,6 +80,20 @@ class Run:
                 "what was made before stays in the store"
             )
         self._known = False
+
+    def _check_changes(self) -> None:
+        """Raise RequestError where the changes that run.json remembers fit no stage."""
+        plan = self.plan
+        try:
+            plan.preprocess_settings(), plan.mesh_settings(), plan.gaussian_settings()
+            if self.last_edit is not None:
+                change = {k: v for k, v in self.last_edit.items() if k != "editor"}
+                plan.edit_settings(change.pop("prompt"), **change)
+        except (TypeError, KeyError, AttributeError) as e:
+            raise RequestError(
+                f"{self.folder / 'run.json'}: what it remembers fits no stage of this version "
+                f"({e}); delete the run, or make it anew under another name"
+            ) from e
 
     def remember(self) -> None:
         """Write what the run is made from, so that another process can go on with it."""

@@ -55,8 +55,8 @@ class Source:
                 kind = "insta"
             elif path.is_dir():
                 kind = "images"
-                if not any(path.iterdir()):
-                    raise VideoError(f"{text}: holds no images, nor anything else")
+                if not any(is_picture(file) for file in path.iterdir()):
+                    raise VideoError(f"{text}: holds no images")
             return Source(kind, text, path.resolve().stem)
         if may_be_run and "/" not in text and is_run(text):
             return Source("run", text, text)

@@ -73,6 +73,9 @@ class Subject:
         return FramePose(beta, pose, torch.zeros(6), UNIT, rest_pose())
 
 
+LONGEST_SEED = 18  # digits: the number fits a generator of torch
+
+
 def synthetic_seed(text: str) -> int | None:
     """The seed that 'synthetic', 'synthetic:SEED' or 'synthetic:NAME' names; None for another text.
 
@@ -85,13 +88,12 @@ def synthetic_seed(text: str) -> int | None:
         return DEMO_SEED
     if seed in CAST:
         return CAST[seed]
-    try:
-        return int(seed)
-    except ValueError as e:
+    if not (seed.isascii() and seed.isdigit() and len(seed) <= LONGEST_SEED):
         raise RequestError(
-            f"{text!r}: write 'synthetic', or 'synthetic:' and a whole number or one of "
-            + ", ".join(CAST)
-        ) from e
+            f"{text[:60]!r}: write 'synthetic', or 'synthetic:' and a whole number of up to "
+            f"{LONGEST_SEED} digits or one of {', '.join(CAST)}"
+        )
+    return int(seed)
 
 
 def named_subject(source: str, frames: int) -> Subject:

@@ -15,6 +15,8 @@ from stkit.viewers.page import served_page
 
 HOST = "127.0.0.1"
 LARGEST_MESSAGE = 100_000  # bytes
+PATIENCE = 30  # seconds that a connection may say nothing
+LENGTH_DIGITS = 8  # of a message's length, in decimal
 LENGTH_BYTES = 4  # before the JSON of an answer
 
 
@@ -56,22 +58,30 @@ class PageServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: PageServer
     protocol_version = "HTTP/1.1"
+    timeout = PATIENCE
 
     def do_GET(self) -> None:
         """The page, to those who have the token."""
-        address = urlsplit(self.path)
+        try:
+            address = urlsplit(self.path)
+        except ValueError:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
         token = parse_qs(address.query).get("token", [""])[0]
         if address.path == "/" and self._allowed(token):
             self._send(self.server.page, "text/html; charset=utf-8")
         elif address.path == "/favicon.ico":
             self._send(b"", "image/x-icon")
+        elif address.path != "/":
+            self.send_error(HTTPStatus.NOT_FOUND)
 
     def do_POST(self) -> None:
         """An answer to a message."""
         if not self._allowed(self.headers.get("X-Token", "")):
             return
         said = self.headers.get("Content-Length") or ""
-        length = int(said) if said.isascii() and said.isdigit() else 0
+        plain = said.isascii() and said.isdigit() and len(said) < LENGTH_DIGITS
+        length = int(said) if plain else 0
         if self.path != "/ask" or not 0 < length <= LARGEST_MESSAGE:
             self.send_error(HTTPStatus.BAD_REQUEST)
             return

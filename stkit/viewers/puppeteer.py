@@ -5,13 +5,14 @@ Pictures are looked at in memory and forgotten; nothing is stored, and nothing l
 
 import base64
 import binascii
+import io
 import time
 from collections import deque
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from stkit.capture.capture import Capture
@@ -164,10 +165,13 @@ def decoded(text: str) -> np.ndarray:
         data = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
     except (binascii.Error, ValueError) as e:
         raise RequestError(f"the picture is not base64: {e}") from e
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if picture is None or picture.shape[0] * picture.shape[1] > LARGEST_PICTURE:
-        raise RequestError("the picture cannot be read, or is too large")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    try:
+        with Image.open(io.BytesIO(data.tobytes()), formats=("JPEG", "PNG")) as picture:
+            if picture.width * picture.height > LARGEST_PICTURE:
+                raise RequestError("the picture is too large")
+            return np.asarray(picture.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
+        raise RequestError(f"the picture cannot be read: {e}") from e
 
 
 class Puppeteer(AnsweringViewer):

@@ -25,6 +25,8 @@ from stkit.views import Views
 
 MAX_UINT8 = 255
 
+LONGEST_SENTENCE = 500  # letters
+
 
 class StudioSession:
     """A head under edit. `steps`: the head as it was, then each request that was not undone."""
@@ -61,7 +63,7 @@ class StudioSession:
         }
         try:
             status = asked[message["kind"]](message)
-        except (RequestError, KeyError, TypeError, ValueError) as e:
+        except (RequestError, KeyError, TypeError, ValueError, OverflowError) as e:
             return self._state(f"error: {e}"), b""
         return self._shown(status)
 
@@ -93,6 +95,8 @@ class StudioSession:
         self._not_while_working()
         begun = time.monotonic()
         sentence = str(message["sentence"])
+        if len(sentence) > LONGEST_SENTENCE:
+            raise RequestError(f"a sentence has at most {LONGEST_SENTENCE} letters")
         prompt, shape = divide(sentence)
         if not (prompt or shape):
             raise RequestError("write what shall change, such as 'turn her into a clown'")

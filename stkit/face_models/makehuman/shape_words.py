@@ -16,13 +16,19 @@ DIVIDED = re.compile(r",|;|\band\b|\bwith\b", re.IGNORECASE)
 FILE = Path(__file__).parent / "shape_words.json"
 
 
+MOST_YEARS = 80.0
+MOST_PARTS = 12  # of a sentence
+
+
 def read_shape(sentence: str) -> ShapeChange:
     """What a sentence changes. Raises RequestError, naming what is known, where that is nothing.
 
     Its parts are divided by "and", "with" and commas: "fat, with a very long neck".
     """
-    change = ShapeChange()
-    for part in DIVIDED.split(sentence):
+    change, parts = ShapeChange(), DIVIDED.split(sentence)
+    if len(parts) > MOST_PARTS:
+        raise RequestError(f"{len(parts)} changes of shape at once: at most {MOST_PARTS}")
+    for part in parts:
         found = _read_part(_words(part))
         if found is None and set(_words(part)) - set(_table()["ignored"]):
             raise _unknown(part.strip())
@@ -99,4 +105,4 @@ def _years(words: list[str]) -> float:
     numbers = _table()["numbers"]
     before = words[: words.index("years")]
     years = [float(word) if word.isdigit() else numbers.get(word, 0.0) for word in before]
-    return max(years, default=0.0) * (-1 if "younger" in words else 1)
+    return min(max(years, default=0.0), MOST_YEARS) * (-1 if "younger" in words else 1)

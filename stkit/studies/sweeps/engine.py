@@ -57,6 +57,8 @@ def local_cluster(workers: int | None = None) -> Iterator[Client]:
     Each worker computes with one thread: for another number sums end in other last bits, and a
     sweep's numbers would depend on how many workers there were.
     """
+    if workers is not None and workers < 0:
+        raise RequestError(f"--workers {workers}: 1 or more; 0 for as many as the machine holds")
     count = workers or local_workers()
     memory = psutil.virtual_memory().total // count
     environment = {"OMP_NUM_THREADS": "1", "STKIT_THREADS": "1", "STKIT_QUIET": "1"}

@@ -4,6 +4,7 @@ import ast
 import csv
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,15 @@ class SweepSpec:
             raise RequestError(f"way {self.way!r} is not one of {', '.join(WAYS)}")
         if self.way in ("random", "latin") and self.samples < 1:
             raise RequestError(f"{self.way}: say how many samples, such as {self.way}:50")
+        whole = (self.seeds, self.samples, self.sampling_seed)
+        if not all(type(x) is int for x in whole) or self.sampling_seed < 0:
+            raise RequestError("seeds, samples and sampling_seed are whole numbers")
+        texts = (self.name, self.base, self.stage, *self.notebooks)
+        if not all(isinstance(x, str) for x in texts):
+            raise RequestError("name, base, stage and notebooks are texts")
+        tables = (self.values, self.fixed, self.per_profile, *self.per_profile.values())
+        if not all(isinstance(x, dict) for x in tables):
+            raise RequestError("values, fixed and per_profile name parameters: NAME: VALUE")
         if self.seeds < 1:
             raise RequestError(f"seeds {self.seeds}: a whole number of 1 or more")
         both = set(self.values) & set(self.fixed)
@@ -60,6 +70,13 @@ def settings_of(spec: SweepSpec, profile: str = "quick") -> list[dict[str, objec
     """Every setting of a sweep on a base of this profile: parameters by name, the fixed ones and
     the seed included.
     """
+    most = spec.samples if spec.way in ("random", "latin") else 0
+    if spec.way == "grid":
+        most = prod(len(values) for values in spec.values.values())
+    if most * spec.seeds > MOST:
+        raise RequestError(
+            f"{most * spec.seeds} settings are more than {MOST}: make several sweeps"
+        )
     chosen = {"grid": _grid, "list": _list, "random": _random, "latin": _latin}[spec.way](spec)
     seeds = [{"seed": seed} for seed in range(spec.seeds)] if spec.seeds > 1 else [{}]
     fixed = spec.fixed | spec.per_profile.get(profile, {})
@@ -119,7 +136,7 @@ def parse_value(text: str) -> object:
         return word == "true"
     try:
         value = ast.literal_eval(word)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return word
     return value if isinstance(value, int | float | str) else word
 
@@ -131,7 +148,10 @@ def parse_values(items: list[str]) -> dict[str, list]:
         name, equals, text = item.partition("=")
         if not equals or not name:
             raise RequestError(f"{item!r}: write NAME=VALUE,VALUE")
-        [cells] = csv.reader([text], skipinitialspace=True)
+        try:
+            [cells] = csv.reader([text], skipinitialspace=True)
+        except (csv.Error, ValueError) as e:
+            raise RequestError(f"{name}: its values cannot be read ({e})") from e
         out[name.strip()] = [parse_value(cell) for cell in cells]
     return out
 
@@ -141,6 +161,8 @@ def read_spec(path: Path, name: str = "") -> SweepSpec:
     file where it says something else.
     """
     try:
+        if not path.is_file():
+            raise RequestError("is no file")
         if path.stat().st_size > LARGEST_FILE:
             raise RequestError(f"is larger than {LARGEST_FILE / 1e6:g} MB")
         found = yaml.safe_load(read_text(path))

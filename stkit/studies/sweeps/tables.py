@@ -1,5 +1,6 @@
 """The rows of a sweep as one tidy table: CSV, parquet, and questions to it."""
 
+import ast
 from pathlib import Path
 
 import numpy as np
@@ -46,19 +47,37 @@ def read_table(name: str) -> pd.DataFrame:
     return table_of(Ledger.of(name))
 
 
+HARMLESS = (
+    *(ast.Expression, ast.BoolOp, ast.boolop, ast.Compare, ast.cmpop, ast.UnaryOp, ast.unaryop),
+    *(ast.BinOp, ast.operator, ast.Name, ast.Load, ast.Constant, ast.List, ast.Tuple),
+)
+
+
 def chosen(table: pd.DataFrame, where: str) -> pd.DataFrame:
     """The lines for which a condition holds, such as `alpha > 2 and seed == 0`.
 
     Names with a dot (`edit.inside`) may be written as they are.
     """
-    text = where
-    for name in sorted((c for c in table.columns if "." in c), key=len, reverse=True):
-        text = text.replace(name, f"`{name}`")
+    text, plain = where, {}
+    for k, name in enumerate(sorted(table.columns, key=len, reverse=True)):
+        if not name.isidentifier():
+            plain[name] = f"column_{k}"
+            text = text.replace(f"`{name}`", plain[name]).replace(name, plain[name])
     try:
-        return table.query(text, engine="python", local_dict={}, global_dict={})
+        _only_compares(ast.parse(text.strip(), mode="eval"))
+        named = table.rename(columns=plain)
+        return table[named.eval(text, engine="python", local_dict={}, global_dict={})]
     except Exception as e:  # pandas raises whatever the text leads it to
         columns = ", ".join(table.columns)
         raise RequestError(f"--where {where!r}: {e}. Columns: {columns}") from e
+
+
+def _only_compares(tree: ast.AST) -> None:
+    """Raise RequestError where a condition does more than compare and compute."""
+    for node in ast.walk(tree):
+        if not isinstance(node, HARMLESS):
+            kind = type(node).__name__
+            raise RequestError(f"a condition compares columns; {kind} is not for it")
 
 
 def means(table: pd.DataFrame, by: list[str], numbers: list[str]) -> pd.DataFrame:

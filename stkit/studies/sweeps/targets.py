@@ -8,13 +8,17 @@ from typing import Any
 
 import nbformat
 
+from stkit.diffusion.editors import get_editor
+from stkit.diffusion.protocols import Editor
+from stkit.editing.loop import check_request
+from stkit.editing.methods import get_method
 from stkit.editing.settings import EditSettings
 from stkit.errors import RequestError
 from stkit.runs.digests import code_digest, digest_path, digest_text
 from stkit.runs.edits import edit_artifact, open_base, scores_artifact
 from stkit.runs.folders import remembered
 from stkit.runs.notebooks import check_parameters, declared, find_notebook, lesson_files
-from stkit.runs.plan import IDENTITY
+from stkit.runs.plan import IDENTITY, LARGEST_SEED
 from stkit.runs.shipped import MARA, ShippedRun
 
 KEY_LENGTH = 20  # hex digits
@@ -40,7 +44,10 @@ class EditTarget:
                 found = type(value).__name__
                 raise RequestError(f"{name}={value!r} is {found}, expected {wanted.__name__}")
             out[name] = value
-        self.settings(out)
+        settings, editor = self.settings(out)
+        if not 0 <= settings.seed <= LARGEST_SEED:
+            raise RequestError(f"seed={settings.seed}: a whole number from 0 to 2^63 - 1")
+        check_request(get_method(settings.method), _editor(str(editor)), settings)
         return out
 
     @staticmethod
@@ -131,6 +138,11 @@ def _identity(base: str) -> str:
     if base == MARA:
         return ShippedRun(MARA).head_key
     return repr([remembered(base).get(name) for name in (*IDENTITY, "changes")])
+
+
+@lru_cache(maxsize=8)
+def _editor(name: str) -> Editor:
+    return get_editor(name)
 
 
 @lru_cache(maxsize=64)

@@ -55,6 +55,8 @@ def read_answers(files: Sequence[Path], key_file: Path) -> Votes:
             f"{key_file}: no key here; `stkit study make` wrote one beside the page"
         )
     notes: list[str] = []
+    if not isinstance(key.get("questions"), dict) or "study" not in key:
+        raise RequestError(f"{key_file}: not the key of a study")
     raters: dict[str, list[str]] = {}
     for file in files:
         rater, chosen = _answers(Path(file), key)
@@ -65,8 +67,9 @@ def read_answers(files: Sequence[Path], key_file: Path) -> Votes:
     if not any(raters.values()):
         raise RequestError(f"{', '.join(map(str, files))}: no votes in these files")
     methods = sorted({m for q in key["questions"].values() for m in q["methods"].values()})
-    counts = np.array([[chosen.count(m) for m in methods] for chosen in raters.values()], float)
-    return Votes(_shares(methods, counts), len(raters), int(counts.sum()), notes)
+    counted = [chosen for chosen in raters.values() if chosen]  # others answered nothing
+    counts = np.array([[chosen.count(m) for m in methods] for chosen in counted], float)
+    return Votes(_shares(methods, counts), len(counted), int(counts.sum()), notes)
 
 
 def _answers(file: Path, key: dict) -> tuple[str, list[str]]:
@@ -74,7 +77,9 @@ def _answers(file: Path, key: dict) -> tuple[str, list[str]]:
     try:
         found = json.loads(file.read_text())
         rater, study = str(found["rater"]), found["study"]
-        answers = [(a["question"], a["chosen"]) for a in found["answers"]]
+        answers = {a["question"]: a["chosen"] for a in found["answers"]}.items()
+        if not rater.isprintable():
+            raise RequestError("the volunteer's name holds letters that cannot be printed")
     except FileNotFoundError:
         raise MissingFileError(f"{file}: no such file") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:

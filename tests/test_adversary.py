@@ -27,12 +27,12 @@ from stkit.viewers.puppeteer import decoded
 
 REFUSED = [
     (["run", ""], "name of the video is empty"),
-    (["run", "synthetic:-1"], "whole number of up to"),
-    (["run", "synthetic:" + "9" * 500], "whole number of up to"),
+    (["run", "synthetic:-1"], "at most 18 digits"),
+    (["run", "synthetic:" + "9" * 500], "at most 18 digits"),
     (["run", "/", "--name", "s"], "holds no images"),
     (["run", "synthetic", "--held-out", "from:nan"], "held-out frames"),
     (["run", "synthetic", "--held-out", "from:-1"], "held-out frames"),
-    (["talk", "--img_path", "synthetic:-1", "--text", "hello"], "whole number of up to"),
+    (["talk", "--img_path", "synthetic:-1", "--text", "hello"], "at most 18 digits"),
     (["talk", "--img_path", "mara", "--text", "a", "--strength", "nan"], "--strength nan"),
     (["talk", "--img_path", "mara", "--text", "a", "--seed", str(2**70)], "--seed"),
     (["talk", "--dialogue", "d.txt", "--size", "64"], "--size"),

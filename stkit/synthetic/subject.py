@@ -90,8 +90,8 @@ def synthetic_seed(text: str) -> int | None:
         return CAST[seed]
     if not (seed.isascii() and seed.isdigit() and len(seed) <= LONGEST_SEED):
         raise RequestError(
-            f"{text[:60]!r}: write 'synthetic', or 'synthetic:' and a whole number of up to "
-            f"{LONGEST_SEED} digits or one of {', '.join(CAST)}"
+            f"{text[:60]!r}: write 'synthetic', or 'synthetic:' and a whole number or one of "
+            f"{', '.join(CAST)}; a number has at most {LONGEST_SEED} digits"
         )
     return int(seed)
 

@@ -10,7 +10,6 @@ import nbformat
 
 from stkit.diffusion.editors import get_editor
 from stkit.diffusion.protocols import Editor
-from stkit.editing.loop import check_request
 from stkit.editing.methods import get_method
 from stkit.editing.settings import EditSettings
 from stkit.errors import RequestError
@@ -47,7 +46,8 @@ class EditTarget:
         settings, editor = self.settings(out)
         if not 0 <= settings.seed <= LARGEST_SEED:
             raise RequestError(f"seed={settings.seed}: a whole number from 0 to 2^63 - 1")
-        check_request(get_method(settings.method), _editor(str(editor)), settings)
+        get_method(settings.method)
+        _editor(str(editor))
         return out
 
     @staticmethod

@@ -30,6 +30,7 @@ TEXTURE = 1024  # pixels
 YAWS = (-75, -40, 0, 40, 75)  # degrees, of the cameras that give colours
 RENDERED = 1024  # pixels of their pictures
 HIDDEN = 0.04  # decimetres behind the surface in a picture from which on a place is not seen
+SOLID = 0.97  # alpha from which on a picture's colour is the head's
 OWN = 1e-3  # weight of the mesh's own colours
 SHARPNESS = 4.0  # how strongly the camera that sees a place best outweighs the others
 
@@ -97,19 +98,22 @@ def _cameras(capture: Capture) -> list[Camera]:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a camera sees of the head: colours (H, W, 3), and the mesh's depth (H, W)."""
+    """What a camera sees of the head: colours (H, W, 3), how solid it is (H, W, 1), and the mesh's
+    depth (H, W).
+    """
 
     camera: Camera
     image: Tensor
+    alpha: Tensor
     depth: Tensor
 
     @staticmethod
     def of(
         world: Tensor, faces: Tensor, head: GaussianHead, frame: FramePose, camera: Camera
     ) -> "_Seen":
-        image = head.render(camera, frame)[0].clamp(0, 1)
+        image, alpha = head.render(camera, frame)
         depth = render_mesh(world, faces, world, camera, antialias=False).depth
-        return _Seen(camera, image, depth)
+        return _Seen(camera, image.clamp(0, 1), alpha, depth)
 
     def at(self, places: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
         """How well the camera sees places (P, 3) with normals (P, 3): weights (P, 1); and their
@@ -118,12 +122,14 @@ class _Seen:
         pixels = self.camera.project(places)
         size = torch.tensor([self.camera.width, self.camera.height])
         where = (2 * pixels / size - 1)[None, None]
-        stacked = torch.cat([self.image, self.depth[..., None]], 2).permute(2, 0, 1)[None]
+        maps = [self.image, self.alpha, self.depth[..., None]]
+        stacked = torch.cat(maps, 2).permute(2, 0, 1)[None]
         found = grid_sample(stacked, where, align_corners=False)[0, :, 0].T
         towards = normalize(self.camera.centre() - places, dim=1)
         facing = (normals * towards).sum(1, keepdim=True).clamp_min(0)
         depth = self.camera.to_camera(places)[:, 2:]
-        seen = (depth - found[:, 3:]).abs() < HIDDEN
+        solid = found[:, 3:4] > SOLID  # elsewhere the white behind shines through
+        seen = ((depth - found[:, 4:]).abs() < HIDDEN) & solid
         return facing**SHARPNESS * seen, found[:, :3]
 
 

@@ -1,4 +1,6 @@
 import errno
+import subprocess
+import sys
 
 import pytest
 
@@ -104,3 +106,13 @@ def test_what_comes_with_the_packages_is_found(monkeypatch, tmp_path):
     monkeypatch.setenv("STKIT_ASSETS", str(tmp_path / "nothing"))
     assert asset_path("mediapipe_models").is_dir() and asset_path("tiny_instruct_pix2pix").is_dir()
     assert asset_path("instruct_pix2pix") is None
+
+
+def test_the_command_starts_without_the_extras():
+    """As the wheel installs it: none of the packages that only some commands need."""
+    extras = "dask distributed pandas pyarrow bokeh lmdb dlib nbgrader pxr gsplat duckdb"
+    code = f"import sys; sys.modules |= dict.fromkeys({extras.split()!r}); import stkit.cli"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-500:]

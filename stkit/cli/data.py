@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from stkit import face_models
 from stkit.errors import RequestError
 from stkit.studies.dataset.clips import Steps
 from stkit.studies.dataset.names import LAYOUTS
-from stkit.studies.dataset.workshop import Order, prepare, report
-from stkit.studies.sweeps.engine import local_workers
 
+MISSING = "footage is prepared by Dask's workers: pip install 'stkit[sweep]'"
 HDTF_HOURS = 16.0  # about what HDTF's authors say theirs has
 
 
@@ -32,6 +32,12 @@ def add_data(commands) -> None:
 
 def call_data(arguments) -> int:
     """Prepare the films, and say what was left out."""
+    try:
+        from stkit.studies.dataset.workshop import Order, prepare, report
+        from stkit.studies.sweeps.engine import local_workers
+    except ModuleNotFoundError as e:
+        raise RequestError(f"{MISSING} ({e.name} is missing)") from e
+    face_models.get(arguments.face_model)  # its errors come before the films are read
     if arguments.workers is not None and arguments.workers < 1:
         raise RequestError(f"--workers {arguments.workers}: at least one")
     steps = Steps(arguments.fit_steps, arguments.refine_steps)

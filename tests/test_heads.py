@@ -12,6 +12,7 @@ from stkit.heads.alignment import align_frames, moved
 from stkit.heads.fit_mesh import fit_mesh, laplacian_loss
 from stkit.heads.gaussian import GaussianHead
 from stkit.heads.gaussian_start import mouth_points
+from stkit.heads.kept_shifts import KeptShifts
 from stkit.heads.landmark_teacher import LandmarkTeacher, warm_up
 from stkit.heads.mesh import MeshHead, MeshSettings, new_mesh_head
 from stkit.heads.mesh_training import MeshTraining
@@ -262,3 +263,20 @@ def test_nets_answer_no_further_than_the_training_went(gaussians, tmp_path):
     state = {k: x for k, x in head.state_dict().items() if not k.startswith("beta_")}
     former = GaussianHead.restored(state, {"gaussians": asdict(head.settings)})
     assert torch.isinf(former.beta_high).all()
+
+
+def test_a_frozen_deformation_answers_once_and_anew_after_a_refresh(gaussians, capture):
+    head, frame = copy.deepcopy(gaussians), capture.frame_pose(3)
+    kept = KeptShifts(head)
+    first = kept.of(head, 3, frame)
+    torch.testing.assert_close(first, head.shift(frame.beta, frame.pose))
+    with torch.no_grad():
+        head.xyz += 0.01
+    assert kept.of(head, 3, frame) is first
+    kept.refresh(head)
+    moved = kept.of(head, 3, frame)
+    torch.testing.assert_close(moved, head.shift(frame.beta, frame.pose))
+    assert not torch.equal(moved, first)
+    other = KeptShifts(head)
+    other.load_state_dict(kept.state_dict())  # as a checkpoint brings it back
+    torch.testing.assert_close(other.of(head, 3, frame), moved)

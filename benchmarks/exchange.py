@@ -2,9 +2,10 @@
 
 python -m benchmarks.exchange mara RUN ... --write docs/results/exchange.json
 
-Readers: gsply, gaussforge, pxr (OpenUSD's own), and a glTF reader of twenty lines (see
-tests/export_readers.py). Where npm's @playcanvas/splat-transform is on the PATH, it reads what it
-can as well.
+Readers: see tests/export_readers.py. PLY is written by us and read by gsply; compressed PLY is
+written by gaussforge and read by gsply, SPZ the other way round; .splat and GLB are read by small
+readers of our own, after the formats' descriptions; SOG and USD by the library that wrote them.
+Where npm's @playcanvas/splat-transform is on the PATH, it reads what it can as well.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from stkit.driving.arkit import arkit_names
 from stkit.export.formats import FORMATS
 from stkit.export.mesh_files import write_mesh_glb, write_obj_folder
 from stkit.export.ply import read_ply
-from stkit.export.rig import Rig, make_rig, with_actions
+from stkit.export.rig import FaceRig, make_rig, with_actions
 from stkit.export.rig_files import write_rig
 from stkit.export.textured_mesh import textured_mesh
 from stkit.geometry import so3_exp, so3_log
@@ -31,8 +32,13 @@ from stkit.metrics.pictures import psnr
 from stkit.runs.exports import Exported, head_to_export
 from tests.export_readers import read_independently
 
-READ_BY = {"ply": "gsply", "compressed-ply": "gsply", "spz": "gsply", "splat": "gaussforge"}
-READ_BY |= {"sog": "gaussforge", "glb": "tests/export_readers.py", "usd": "pxr"}
+OURS = "tests/export_readers.py"
+READ_BY = {"ply": "gsply", "compressed-ply": "gsply", "splat": OURS, "spz": "gaussforge"}
+READ_BY |= {
+    "sog": "gaussforge (which also wrote it)",
+    "glb": OURS,
+    "usd": "pxr (which also wrote it)",
+}
 EXPRESSIONS = {
     "jaw open": {"jawOpen": 1.0},
     "eyes shut": {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
@@ -81,7 +87,7 @@ def cloud_row(kind: str, what: Exported, folder: Path) -> dict:
     return row
 
 
-def rig_rows(what: Exported, rig: Rig) -> list[dict]:
+def rig_rows(what: Exported, rig: FaceRig) -> list[dict]:
     """What the linear rig misses of the head itself, and of its mouth."""
     camera, names, rows = what.capture.camera, arkit_names(), []
     for name, action in EXPRESSIONS.items():
@@ -99,7 +105,7 @@ def rig_rows(what: Exported, rig: Rig) -> list[dict]:
     return rows
 
 
-def turned_rows(what: Exported, rig: Rig) -> list[dict]:
+def turned_rows(what: Exported, rig: FaceRig) -> list[dict]:
     """The same with the head turned: our networks know the pose, a rig does not."""
     camera, rows = what.capture.camera, []
     for degrees in TURNS:
@@ -112,7 +118,7 @@ def turned_rows(what: Exported, rig: Rig) -> list[dict]:
     return rows
 
 
-def movable_rows(what: Exported, rig: Rig, folder: Path) -> list[dict]:
+def movable_rows(what: Exported, rig: FaceRig, folder: Path) -> list[dict]:
     """Rig and mesh: bytes and seconds."""
     mesh = textured_mesh(what.mesh(), what.head, what.capture)
     writers = {

@@ -5,28 +5,46 @@ import struct
 from pathlib import Path
 
 import gaussforge
+import gsply
 import numpy as np
 import torch
 
-from stkit.export.conventions import METRES, SH_C0
-from stkit.export.packed import read_with_gsply
+from stkit.export.conventions import METRES, SH_C0, TrainedFields, camera_axes
 from stkit.export.ply import read_ply
 from stkit.render.gaussians import Gaussians
 
 
 def read_independently(kind: str, path: Path) -> Gaussians:
-    """A file by another program than the one that wrote it."""
-    if kind in ("ply", "compressed-ply", "spz"):
-        return read_with_gsply(path)
+    """A file by another program than the one that wrote it; of SOG, which nothing else that pip
+    installs reads, by gaussforge's own reader.
+    """
+    if kind in ("ply", "compressed-ply"):
+        d = gsply.plyread(path)
+        fields = TrainedFields(d.means, d.scales, d.quats, d.opacities, d.sh0)
+        return camera_axes(fields.gaussians())
+    if kind == "splat":
+        return read_splat(path)
     if kind == "glb":
         return read_glb(path)
     if kind == "usd":
         return read_usd(path)
-    # .splat and SOG come from gaussforge: its reader is another code than its writer
     done = gaussforge.GaussForge().convert(path.read_bytes(), kind, "ply")
     plain = path.with_suffix(".back.ply")
     plain.write_bytes(bytes(done["data"]))
-    return read_ply(plain)
+    found = read_ply(plain)
+    return camera_axes(found) if kind == "spz" else found  # gaussforge leaves SPZ's axes (y up)
+
+
+def read_splat(path: Path) -> Gaussians:
+    """antimatter15's layout: places and lengths as float32, colour with opacity and the turn (w, x,
+    y, z around 128) as bytes.
+    """
+    row = np.dtype([("mean", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("quat", "u1", 4)])
+    data = np.frombuffer(path.read_bytes(), row)
+    rgba = torch.from_numpy(data["rgba"].astype(np.float32)) / 255
+    quats = (torch.from_numpy(data["quat"].astype(np.float32)) - 128) / 128
+    means, scales = (torch.from_numpy(data[name].copy()) for name in ("mean", "scale"))
+    return camera_axes(Gaussians(means, quats, scales, rgba[:, 3], rgba[:, :3]))
 
 
 def glb_parts(path: Path) -> tuple[dict, bytes]:

@@ -8,7 +8,7 @@ import gsply
 import numpy as np
 
 from stkit.errors import RequestError
-from stkit.export.conventions import TrainedFields, camera_axes
+from stkit.export.conventions import TrainedFields
 from stkit.export.ply import write_ply
 from stkit.io.tensors import replace_file
 from stkit.render.gaussians import Gaussians
@@ -52,11 +52,3 @@ def _converted(gaussians: Gaussians, path: Path, kind: str) -> None:
     if "error" in done:
         raise RequestError(f"{path}: {kind} cannot be written: {done['error']}")
     replace_file(Path(path), lambda part: part.write_bytes(bytes(done["data"])))
-
-
-def read_with_gsply(path: Path) -> Gaussians:
-    """PLY, compressed PLY or SPZ by gsply, in our axes, decimetres."""
-    upright = str(path).endswith(".spz")
-    d = gsply.read_spz(path) if upright else gsply.plyread(path)
-    found = TrainedFields(d.means, d.scales, d.quats, d.opacities, d.sh0).gaussians()
-    return found if upright else camera_axes(found)

@@ -26,7 +26,7 @@ LARGEST_CODE = 32767  # int16
 
 
 @dataclass(frozen=True)
-class Rig:
+class FaceRig:
     """A rig: Gaussians at rest in canonical space, and per action the change of each attribute.
 
     changes[name] (K, N, C) for the attributes of `STEPS`; follow (N,): how much each Gaussian goes
@@ -84,7 +84,7 @@ def with_actions(neutral: Tensor, weights: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def make_rig(head: GaussianHead, capture: Capture) -> Rig:
+def make_rig(head: GaussianHead, capture: Capture) -> FaceRig:
     """The rig of a head. Raises RequestError where its expressions are not ARKit's."""
     if capture.seat is not None:
         raise RequestError(
@@ -101,7 +101,7 @@ def make_rig(head: GaussianHead, capture: Capture) -> Rig:
         for name in STEPS:
             changes[name].append(_rounded(moved[name] - at_rest[name], STEPS[name]))
     stacked = {name: torch.stack(x) for name, x in changes.items()}
-    return Rig(names, rest, stacked, head.follow_logits.sigmoid(), frame)
+    return FaceRig(names, rest, stacked, head.follow_logits.sigmoid(), frame)
 
 
 def _rounded(change: Tensor, step: float) -> Tensor:

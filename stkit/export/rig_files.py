@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from stkit.cameras import Camera
-from stkit.export.rig import STEPS, Rig
+from stkit.export.rig import STEPS, FaceRig
 from stkit.geometry import axis_angle_to_quat, quat_multiply, so3_exp
 from stkit.io.tensors import replace_file, write_json
 
@@ -38,7 +38,7 @@ class _Bytes:
         return entry
 
 
-def write_rig(rig: Rig, camera: Camera, folder: Path, source: str) -> None:
+def write_rig(rig: FaceRig, camera: Camera, folder: Path, source: str) -> None:
     """The rig of a head, its players and how to start them, in a folder of its own.
 
     camera: the one that tracked the head, from which a player looks; source: whose head it is.
@@ -74,7 +74,7 @@ def write_rig(rig: Rig, camera: Camera, folder: Path, source: str) -> None:
             shutil.copyfile(file, folder / file.name)
 
 
-def _rest(rig: Rig, store: _Bytes) -> dict[str, Any]:
+def _rest(rig: FaceRig, store: _Bytes) -> dict[str, Any]:
     """The Gaussians at rest; colours and opacities in [0, 1], scales as logarithms."""
     g = rig.rest
     arrays = {"means": g.means, "log_scales": g.scales.log(), "quats": g.quats, "colors": g.colors}
@@ -84,7 +84,7 @@ def _rest(rig: Rig, store: _Bytes) -> dict[str, Any]:
     return entries
 
 
-def _changes(rig: Rig, store: _Bytes) -> list[dict[str, Any]]:
+def _changes(rig: FaceRig, store: _Bytes) -> list[dict[str, Any]]:
     """For each action and attribute that it changes: rows, and codes that `step` multiplies."""
     entries = []
     for k, action in enumerate(rig.names):
@@ -99,7 +99,7 @@ def _changes(rig: Rig, store: _Bytes) -> list[dict[str, Any]]:
     return entries
 
 
-def _skeleton(rig: Rig) -> dict[str, Any]:
+def _skeleton(rig: FaceRig) -> dict[str, Any]:
     """Two bones. A Gaussian's place in the world is follow * head + (1 - follow) * chest, each
     scale * R x + translation; rotations blend as quaternions (w, x, y, z).
     """

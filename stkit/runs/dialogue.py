@@ -22,7 +22,7 @@ from stkit.io.limits import read_text
 from stkit.io.untrusted import guard
 from stkit.io.video import write_video
 from stkit.progress import bar
-from stkit.runs.talk import Talk, open_head, speak, statement_of
+from stkit.runs.talk import Talk, open_head, speak
 from stkit.voice.acting import Direction, Speech
 from stkit.voice.mel import FRAME_RATE
 from stkit.voice.sound import RATE, is_sound
@@ -136,7 +136,7 @@ def film(conversation: Conversation, save: Path) -> Path:
         capture = road.capture()
         motion = spoken_motion(capture, states)
         clips.append(labelled(play(road.gaussian_head(), capture, motion, progress=bar)))
-        stated.append(statement_of(road))
+        stated.append(road.statement({}))
     height = min(clip.shape[1] for clip in clips)
     wide = np.concatenate([_of_height(clip, height) for clip in clips], 2)
     save.parent.mkdir(parents=True, exist_ok=True)

@@ -36,6 +36,12 @@ def open_base(run: str) -> Road | ShippedRun:
     return ShippedRun(MARA) if run == MARA else Road(run, quiet=True)
 
 
+def shown_head(run: Road | ShippedRun, edited: bool) -> GaussianHead:
+    """A run's head; `edited`: after its last edit, where it has one."""
+    changed = run.current_edit() if edited and run.last_edit else None
+    return changed or run.gaussian_head()
+
+
 class Base:
     """A run's head, and what all of its edits share, read or computed once."""
 

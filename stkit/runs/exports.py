@@ -17,10 +17,8 @@ from stkit.export.statement import Statement
 from stkit.export.textured_mesh import textured_mesh
 from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead
-from stkit.runs.edits import open_base
+from stkit.runs.edits import open_base, shown_head
 from stkit.runs.folders import run_folder
-from stkit.runs.road import Road
-from stkit.runs.talk import statement_of
 
 
 @dataclass(frozen=True)
@@ -39,11 +37,7 @@ class Exported:
 def head_to_export(run: str, edited: bool = True) -> Exported:
     """A run's head: after its last edit, unless it has none or `edited` is False."""
     base = open_base(run)
-    head, statement = base.gaussian_head(), statement_of(base)
-    if edited and isinstance(base, Road) and base.last_edit:
-        head = base.current_edit() or head
-        edit = base.last_edit["prompt"] or base.last_edit.get("shape", "")
-        statement = replace(statement, edit=edit, editor=base.last_edit["editor"])
+    head, statement = shown_head(base, edited), base.statement({}, edited)
     return Exported(run, head, base.capture(), base.mesh_head, statement)
 
 

@@ -13,12 +13,10 @@ from stkit.driving.motion import play
 from stkit.driving.parameters import even_times
 from stkit.driving.tracked import read_tracked
 from stkit.export.marks import mark
-from stkit.export.statement import Statement
-from stkit.heads.gaussian import GaussianHead
 from stkit.io.label import labelled
 from stkit.io.video import write_video
 from stkit.progress import bar
-from stkit.runs.consent import NOBODY
+from stkit.runs.edits import shown_head
 from stkit.runs.folders import is_run, slug
 from stkit.runs.road import Road
 from stkit.runs.shipped import MARA, ShippedRun
@@ -87,7 +85,7 @@ def talk(request: Talk, save: Path) -> list[Path]:
     """
     spoken = speak(request)
     road = open_head(request.head)
-    head = _shown(road, request.edited)
+    head = shown_head(road, request.edited)
     capture = road.capture()
     motion = spoken_motion(capture, spoken.states)
     camera = capture.camera.resized(request.size) if request.size else capture.camera
@@ -118,7 +116,7 @@ def talk(request: Talk, save: Path) -> list[Path]:
     write_live_link_motion(beta, pose[:, :3], even_times(len(beta), FRAME_RATE), live_link)
     write_audio2face(beta, FRAME_RATE, audio2face)
     spoke = f"a voice: {request.sound.name if request.sound else repr(request.text)}"
-    stated = replace(statement_of(road), driver=spoke, labelled=request.labels)
+    stated = replace(road.statement({}, request.edited), driver=spoke, labelled=request.labels)
     for path in (save, avatar):
         mark(path, stated)
     return [save, avatar, live_link, audio2face]
@@ -132,18 +130,6 @@ def open_head(text: str) -> Road | ShippedRun:
         return Road(text, quiet=True)
     source = Source.parse(text)
     return Road(slug(source.name), source.text)
-
-
-def statement_of(road: Road | ShippedRun) -> Statement:
-    """What files of this head say of themselves."""
-    if isinstance(road, ShippedRun):
-        return Statement(source=f"{road.run}, who ships with the kit", consent=NOBODY)
-    return road.statement({})
-
-
-def _shown(road: Road | ShippedRun, edited: bool) -> GaussianHead:
-    changed = road.current_edit() if edited and isinstance(road, Road) else None
-    return changed or road.gaussian_head()
 
 
 def _synthesised(request: Talk) -> Tensor:

@@ -12,10 +12,12 @@ from stkit.diffusion.views import get_views
 from stkit.editing.loop import edit_head
 from stkit.editing.settings import EditSettings
 from stkit.errors import RequestError
+from stkit.export.statement import Statement
 from stkit.heads.gaussian import GaussianHead
 from stkit.heads.mesh import MeshHead
 from stkit.io.tensors import read_json
 from stkit.progress import bar
+from stkit.runs.consent import NOBODY
 from stkit.runs.digests import digest_path, model_digest
 from stkit.runs.folders import run_folder
 from stkit.runs.plan import Plan
@@ -150,6 +152,12 @@ class ShippedRun:
     def current_edit(self) -> GaussianHead:
         """The method's own edit."""
         return self.edited_head()
+
+    last_edit = None  # of a reader's own run; the edits that ship are asked for by name
+
+    def statement(self, facts: dict[str, str], edited: bool = False) -> Statement:
+        """What files of this head say of themselves."""
+        return Statement(source=f"{self.run}, who ships with the kit", consent=NOBODY)
 
     def numbers(self, stage: str) -> dict[str, float]:
         """A stage's numbers, as the run recorded them."""

@@ -43,7 +43,7 @@ def mark(path: Path, statement: Statement) -> None:
 def mark_folder(folder: Path, statement: Statement) -> None:
     """Sign the pictures, films and pages of a folder that holds an artifact."""
     for path in sorted(folder.rglob("*")):
-        if path.suffix in (*INSIDE, ".html", ".ply"):
+        if path.suffix in (*INSIDE, ".html", ".ply", ".obj"):
             mark(path, statement)
 
 

@@ -6,6 +6,7 @@ passes the answer on in the mark of every file (see `export.marks`).
 
 import sys
 from datetime import date
+from pathlib import Path
 
 from stkit.export.statement import NOT_ASKED
 from stkit.io.tensors import read_json, write_json
@@ -21,7 +22,7 @@ QUESTION = (
 )
 
 
-def _place(source: Source):
+def _place(source: Source) -> Path:
     return runs_root() / STORE / "consent" / f"{source.digest()[:40]}.json"
 
 

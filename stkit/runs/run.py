@@ -85,7 +85,8 @@ class Run:
         """Raise RequestError where the changes that run.json remembers fit no stage."""
         plan = self.plan
         try:
-            plan.preprocess_settings(), plan.mesh_settings(), plan.gaussian_settings()
+            for settings in (plan.preprocess_settings, plan.mesh_settings, plan.gaussian_settings):
+                settings()
             if self.last_edit is not None:
                 change = {k: v for k, v in self.last_edit.items() if k != "editor"}
                 plan.edit_settings(change.pop("prompt"), **change)

@@ -156,7 +156,7 @@ def _avatar(work: Work, performers: Performers, motion: Motion, words: Words, wh
         title=f"{words.run}: a talking head",
         prompt=words.prompt if edited is not None else "",
         editor=words.editor,
-        provenance=f"Made by stkit from {source}, driven by {what}.",
+        provenance=f"Synthetic: made by stkit from {source}, driven by {what}.",
     )
     work.record("avatar.bytes", avatar.bytes)
     work.record("avatar.psnr", float(np.mean(avatar.psnr)))

@@ -1,8 +1,10 @@
 """Heads of a sweep to turn and play: one page for each chosen setting."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from stkit.errors import RequestError
+from stkit.export.marks import mark
 from stkit.heads.gaussian import GaussianHead
 from stkit.runs import stages
 from stkit.runs.edits import base_of
@@ -39,6 +41,8 @@ def write_avatar(ledger: Ledger, number: int) -> Path:
         title=f"Sweep {ledger.folder.name}, setting {number}",
         prompt=row.get("prompt", "the edit"),
         editor=row["edited_by"],
-        provenance=f"Made by stkit's sweep {ledger.folder.name}, setting {number}.",
+        provenance=f"Synthetic: made by stkit's sweep {ledger.folder.name}, setting {number}.",
     )
+    stated = base.road.statement({})
+    mark(path, replace(stated, edit=row.get("prompt", ""), editor=row["edited_by"]))
     return path
